@@ -1,0 +1,3 @@
+//! The `tercet` binary: a shell around the library crates.
+
+fn main() {}
