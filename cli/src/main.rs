@@ -1,3 +1,65 @@
-//! The `tercet` binary: a shell around the library crates.
+//! The `tercet` binary: a shell around the library crates. Each sub-command is a file with an `Args`
+//! and a `run`; this one only reads the command line and passes the word on.
 
-fn main() {}
+mod chat;
+mod eval;
+mod exit;
+mod generate;
+mod info;
+mod terminal;
+mod verse;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Train, shrink and run 1.58-bit language models.
+///
+/// With no arguments, or with just a model file, Tercet opens that model and writes.
+#[derive(Debug, Parser)]
+#[command(version, args_conflicts_with_subcommands = true, arg_required_else_help = false)]
+#[command(after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted (work saved).")]
+struct Cli {
+    /// A model to open, as a GGUF file; the shipped one if absent
+    #[arg(value_name = "FILE")]
+    file: Option<PathBuf>,
+
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Continue a prompt
+    Generate(generate::Args),
+    /// Talk with a model in the terminal
+    Chat(chat::Args),
+    /// Measure a model on a text: nats per token and bits per byte
+    Eval(eval::Args),
+    /// Show what a model file holds: sizes, types, metadata, checks
+    Info(info::Args),
+}
+
+fn main() -> ExitCode {
+    exit::quiet_panics();
+    let cli = Cli::parse();
+    exit::report(match &cli.command {
+        None => verse::run(cli.file.as_deref()),
+        Some(Command::Generate(args)) => generate::run(args),
+        Some(Command::Chat(args)) => chat::run(args),
+        Some(Command::Eval(args)) => eval::run(args),
+        Some(Command::Info(args)) => info::run(args),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn command_line_is_consistent() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+}

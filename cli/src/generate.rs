@@ -1,0 +1,17 @@
+//! `tercet generate`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// What `tercet generate` was asked.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// A model, as a GGUF file
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+}
+
+/// Runs `tercet generate`.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    anyhow::bail!("generate {} is not built yet", args.file.display())
+}
