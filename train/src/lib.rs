@@ -1,1 +1,3 @@
 //! The trainer.
+
+pub mod cpu;

@@ -1,0 +1,73 @@
+//! What the kernels reach on this machine, one thread, beside the plain FMA peak:
+//! `cargo test --release -p train kernels_speed -- --ignored --nocapture`.
+
+use super::gemm::gemm;
+use super::testing::Lcg;
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+/// Best time of one call over about 0.3 s of calls.
+fn best_seconds(mut run: impl FnMut()) -> f64 {
+    run();
+    let (start, mut best) = (Instant::now(), f64::MAX);
+    while start.elapsed() < Duration::from_millis(300) {
+        let t = Instant::now();
+        run();
+        best = best.min(t.elapsed().as_secs_f64());
+    }
+    best
+}
+
+/// Name, (m, n, k), strides of a, strides of b.
+type Shape = (
+    &'static str,
+    (usize, usize, usize),
+    (usize, usize),
+    (usize, usize),
+);
+
+/// The dense products of a step of a small model.
+fn dense_shapes() -> Vec<Shape> {
+    let mut shapes: Vec<Shape> = Vec::new();
+    // dW = dY^T X: both operands are token rows.
+    for (o, i, tokens) in [
+        (256, 256, 512),
+        (768, 256, 512),
+        (256, 768, 512),
+        (256, 256, 1024),
+        (768, 256, 1024),
+        (384, 384, 1024),
+        (1152, 384, 1024),
+        (384, 1152, 2048),
+    ] {
+        shapes.push(("dW = dY^T X", (o, i, tokens), (1, o), (i, 1)));
+    }
+    for d in [256, 384] {
+        shapes.push(("head x E^T", (512, 2048, d), (d, 1), (1, d)));
+        shapes.push(("head x E^T", (512, 1024, d), (d, 1), (1, d)));
+        shapes.push(("head dE = dL^T x", (1024, d, 512), (1, 1024), (d, 1)));
+        shapes.push(("head dx = dL E", (512, d, 1024), (1024, 1), (d, 1)));
+    }
+    shapes.push(("attention q k^T", (256, 256, 64), (64, 1), (1, 64)));
+    shapes.push(("attention p v", (256, 64, 256), (256, 1), (64, 1)));
+    shapes.push(("Muon X X^T", (256, 256, 256), (256, 1), (1, 256)));
+    shapes.push(("Muon A X", (384, 1152, 384), (384, 1), (1152, 1)));
+    shapes
+}
+
+#[test]
+#[ignore = "a measurement: prints GFLOP/s"]
+fn kernels_speed_gemm() {
+    let mut rng = Lcg::new(7);
+    for (name, (m, n, k), sa, sb) in dense_shapes() {
+        let (a, b, mut c) = (rng.vec(m * k), rng.vec(k * n), vec![0.0; m * n]);
+        let t = best_seconds(|| {
+            gemm(m, n, k, 1.0, &a, sa, &b, sb, 0.0, &mut c, (n, 1));
+            black_box(&c);
+        });
+        println!(
+            "{name:18} m={m:5} n={n:5} k={k:5} {:6.1} GFLOP/s",
+            2e-9 * (m * n * k) as f64 / t
+        );
+    }
+}

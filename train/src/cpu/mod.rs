@@ -1,0 +1,3 @@
+//! The CPU backend of the trainer.
+
+pub mod kernels;
