@@ -23,17 +23,27 @@ impl Kernels {
         self.level
     }
 
-    /// The fastest row this CPU may run.
-    pub fn best() -> &'static Kernels {
+    /// The rows this CPU may run, slowest first.
+    pub fn available() -> Vec<&'static Kernels> {
         static SCALAR: Kernels = Kernels { name: "scalar", level: Level::Scalar };
         static AVX2: Kernels = Kernels { name: "avx2", level: Level::Avx2 };
-        if std::env::var("TERCET_KERNELS").as_deref() != Ok("scalar")
-            && is_x86_feature_detected!("avx2")
+        let mut rows = vec![&SCALAR];
+        if is_x86_feature_detected!("avx2")
             && is_x86_feature_detected!("fma")
+            && is_x86_feature_detected!("f16c")
         {
-            &AVX2
+            rows.push(&AVX2);
+        }
+        rows
+    }
+
+    /// The fastest row this CPU may run.
+    pub fn best() -> &'static Kernels {
+        let rows = Self::available();
+        if std::env::var("TERCET_KERNELS").as_deref() == Ok("scalar") {
+            rows[0]
         } else {
-            &SCALAR
+            rows[rows.len() - 1]
         }
     }
 }

@@ -1,1 +1,101 @@
-//! Ops on token rows.
+//! Ops on token rows: everything of the forward pass that is not a ternary product.
+//! Each op has one body over eight lanes, compiled twice (portable and AVX2), so that the two agree bit for bit
+//! and the trainer, which calls the same methods, computes the very logits that are served.
+#![expect(
+    unsafe_code,
+    reason = "calls a body compiled for AVX2 after the table of kernels has seen the CPU offer it"
+)]
+
+mod activation;
+mod attention;
+mod exp;
+mod hyper;
+mod lanes;
+mod quantise;
+mod rms_norm;
+mod rope;
+
+pub use attention::{KEY_BLOCK, k_transposed_len, transpose_key};
+pub use exp::{exp, sigmoid};
+pub use hyper::{HyperCoefficients, HyperWeights, STREAMS_MAX, permutations};
+pub use lanes::dot;
+pub use rope::RopeTable;
+
+use super::{Kernels, Level};
+use crate::config::{Activation, RopeKind};
+
+/// Declares one method of [`Kernels`] an op: the body, called as it is or compiled for AVX2.
+macro_rules! ops {
+    ($($(#[$meta:meta])* fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? = $body:path;)*) => {
+        impl Kernels {$(
+            $(#[$meta])*
+            #[inline]
+            pub fn $name(&self, $($arg: $ty),*) $(-> $ret)? {
+                match self.level() {
+                    Level::Scalar => $body($($arg),*),
+                    #[cfg(target_arch = "x86_64")]
+                    Level::Avx2 => {
+                        #[target_feature(enable = "avx2,fma,f16c")]
+                        fn avx2($($arg: $ty),*) $(-> $ret)? {
+                            $body($($arg),*)
+                        }
+                        // SAFETY: rows of level Avx2 are handed out only where avx2, fma and f16c were detected.
+                        unsafe { avx2($($arg),*) }
+                    }
+                    #[cfg(not(target_arch = "x86_64"))]
+                    Level::Avx2 => unreachable!("no such row on this architecture"),
+                }
+            }
+        )*}
+    };
+}
+
+ops! {
+    /// RMS norm of one row: `y = x / rms(x) * gain`, with `rms = sqrt(mean(x^2) + eps)`. Returns `1 / rms`.
+    fn rms_norm(x: &[f32], gain: Option<&[f32]>, eps: f32, y: &mut [f32]) -> f32 = rms_norm::body;
+
+    /// Int8 quantisation of one row: returns `a = max|x| / 127` and writes `q = round_half_even(x / a)`.
+    /// A row of zeros gives `a = 0` and zeros.
+    fn quantise(x: &[f32], q: &mut [i8]) -> f32 = quantise::body;
+
+    /// Rotates every head of `x` (heads x head_dim) by the angles of one position (`cos`, `sin`: head_dim / 2).
+    /// With `-sin` it rotates back.
+    fn rope(x: &mut [f32], cos: &[f32], sin: &[f32], kind: RopeKind) = rope::body;
+
+    /// Causal attention of consecutive queries of one head; see [`attention`](self) for the layouts.
+    fn attention(
+        q: &[f32],
+        q_stride: usize,
+        first: usize,
+        count: usize,
+        k_transposed: &[f32],
+        v: &[f32],
+        head_dim: usize,
+        scale: f32,
+        out: &mut [f32],
+        out_stride: usize,
+        log_sum_exp: Option<&mut [f32]>,
+        scratch: &mut Vec<f32>,
+    ) = attention::body;
+
+    /// Hyper-connection coefficients of one token from its streams `x` (n x d).
+    fn hyper_coefficients(w: &HyperWeights<'_>, x: &[f32], c: &mut HyperCoefficients) = hyper::coefficients;
+
+    /// The input of a sub-layer: `y = sum_i pre_i X_i`. `x` is n x d, `y` is d.
+    fn hyper_read(c: &HyperCoefficients, x: &[f32], y: &mut [f32]) = hyper::read;
+
+    /// The streams after a sub-layer: `out = R X + post (outer) f`. `x` and `out` are n x d, `f` is d.
+    fn hyper_write(c: &HyperCoefficients, x: &[f32], f: &[f32], out: &mut [f32]) = hyper::write;
+
+    /// The feed-forward non-linearity; `gate` is read by gated kinds alone.
+    fn activation(kind: Activation, gate: &[f32], up: &[f32], out: &mut [f32]) = activation::body;
+
+    /// Dot product in eight lanes.
+    fn dot_f32(a: &[f32], b: &[f32]) -> f32 = lanes::dot;
+
+    /// `y += s * x`.
+    fn add_scaled(s: f32, x: &[f32], y: &mut [f32]) = lanes::add_scaled;
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,160 @@
+//! The two compilations of each op agree bit for bit, and each op agrees with its formula in f64.
+
+use super::*;
+use crate::cpu::Kernels;
+
+/// Deterministic noise in (-1, 1), roughly.
+fn noise(seed: u64, n: usize) -> Vec<f32> {
+    let mut s = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    (0..n)
+        .map(|_| {
+            s ^= s << 13;
+            s ^= s >> 7;
+            s ^= s << 17;
+            (s >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+        })
+        .collect()
+}
+
+fn rows() -> Vec<&'static Kernels> {
+    Kernels::available()
+}
+
+#[test]
+fn exp_is_close_everywhere() {
+    let mut worst = 0.0f64;
+    for i in -8700..8800 {
+        let x = i as f32 * 0.01;
+        let (got, want) = (f64::from(exp(x)), f64::from(x).exp());
+        worst = worst.max((got / want - 1.0).abs());
+    }
+    assert!(worst < 3e-7, "{worst:e}");
+    assert!(exp(f32::NAN).is_nan());
+}
+
+#[test]
+fn attention_is_the_same_alone_or_in_a_tile_and_on_every_level() {
+    let (hd, t) = (24, 37);
+    let (q, k, v) = (noise(1, t * hd), noise(2, t * hd), noise(3, t * hd));
+    let mut kt = vec![0.0; k_transposed_len(t, hd)];
+    for (p, key) in k.chunks_exact(hd).enumerate() {
+        transpose_key(p, key, &mut kt);
+    }
+    let scale = 1.0 / (hd as f32).sqrt();
+    let run = |kn: &Kernels, first: usize, count: usize| {
+        let (mut out, mut lse, mut scratch) = (vec![0.0; count * hd], vec![0.0; count], vec![]);
+        kn.attention(
+            &q[first * hd..],
+            hd,
+            first,
+            count,
+            &kt,
+            &v,
+            hd,
+            scale,
+            &mut out,
+            hd,
+            Some(&mut lse),
+            &mut scratch,
+        );
+        (out, lse)
+    };
+    let (whole, lse) = run(rows()[0], 0, t);
+    for kn in rows() {
+        assert_eq!(run(kn, 0, t).0, whole, "{}", kn.name);
+        for p in 0..t {
+            let (one, l) = run(kn, p, 1);
+            assert_eq!(one, whole[p * hd..(p + 1) * hd], "{} position {p}", kn.name);
+            assert_eq!(l[0], lse[p]);
+        }
+    }
+    // Against the formula.
+    for p in 0..t {
+        let s: Vec<f64> = (0..=p)
+            .map(|j| {
+                (0..hd).map(|i| f64::from(q[p * hd + i]) * f64::from(k[j * hd + i])).sum::<f64>()
+                    * f64::from(scale)
+            })
+            .collect();
+        let sum: f64 = s.iter().map(|s| s.exp()).sum();
+        for i in 0..hd {
+            let want: f64 = s.iter().enumerate().map(|(j, s)| s.exp() / sum * f64::from(v[j * hd + i])).sum();
+            assert!((f64::from(whole[p * hd + i]) - want).abs() < 1e-6);
+        }
+    }
+}
+
+#[test]
+fn row_ops_agree_on_every_level() {
+    for n in [8usize, 24, 100, 256] {
+        let (x, g) = (noise(4, n), noise(5, n));
+        let mut first: Option<Vec<u32>> = None;
+        for kn in rows() {
+            let (mut y, mut q, mut s) = (vec![0.0; n], vec![0i8; n], vec![0.0; n]);
+            let r = kn.rms_norm(&x, Some(&g), 1e-6, &mut y);
+            let a = kn.quantise(&y, &mut q);
+            kn.activation(Activation::SwiGlu, &x, &g, &mut s);
+            let bits: Vec<u32> = y
+                .iter()
+                .chain(&s)
+                .chain([&r, &a])
+                .map(|v| v.to_bits())
+                .chain(q.iter().map(|&q| q as u32))
+                .collect();
+            assert_eq!(*first.get_or_insert_with(|| bits.clone()), bits, "{} n={n}", kn.name);
+            let worst = y.iter().zip(&q).map(|(y, &q)| (y - a * f32::from(q)).abs()).fold(0.0, f32::max);
+            assert!(worst <= a * 0.5001, "quantisation error {worst} of step {a}");
+        }
+    }
+}
+
+#[test]
+fn quantise_of_zeros_is_zeros() {
+    for kn in rows() {
+        let mut q = [1i8; 16];
+        assert_eq!(kn.quantise(&[0.0; 16], &mut q), 0.0);
+        assert_eq!(q, [0i8; 16]);
+    }
+}
+
+#[test]
+fn hyper_mix_is_doubly_stochastic() {
+    for n in [1usize, 2, 4] {
+        let d = 16;
+        let perms = permutations(n).len();
+        let x = noise(7, n * d);
+        let w = [noise(8, n * n * d), noise(9, n * n * d), noise(10, perms * n * d)];
+        let b = [noise(11, n), noise(12, n), noise(13, perms)];
+        let weights = HyperWeights {
+            streams: n,
+            eps: 1e-6,
+            alpha: [0.5, -0.7, 0.9],
+            weight: [&w[0], &w[1], &w[2]],
+            bias: [&b[0], &b[1], &b[2]],
+        };
+        let mut c = HyperCoefficients::default();
+        rows()[0].hyper_coefficients(&weights, &x, &mut c);
+        for i in 0..n {
+            let row: f32 = (0..n).map(|j| c.mix[i * n + j]).sum();
+            let column: f32 = (0..n).map(|j| c.mix[j * n + i]).sum();
+            assert!((row - 1.0).abs() < 1e-6 && (column - 1.0).abs() < 1e-6);
+        }
+    }
+}
+
+#[test]
+fn rope_turns_back() {
+    let table = RopeTable::new(9, 16, 10_000.0);
+    let x = noise(14, 32);
+    for kind in [RopeKind::HalfSplit, RopeKind::Interleaved] {
+        for kn in rows() {
+            let mut y = x.clone();
+            let (c, s) = table.at(8);
+            kn.rope(&mut y, c, s, kind);
+            let back: Vec<f32> = s.iter().map(|s| -s).collect();
+            assert!(y != x);
+            kn.rope(&mut y, c, &back, kind);
+            assert!(y.iter().zip(&x).all(|(a, b)| (a - b).abs() < 1e-6));
+        }
+    }
+}
