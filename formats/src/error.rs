@@ -1,12 +1,15 @@
 //! The one error type of this crate: what was wrong, where, what was expected and what was found.
+//! Names and keys from files pass through [`shown`], so that no file writes to the terminal.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use crate::{blocks, gguf};
 
 /// What a hostile or damaged file, or the file system, can do to us.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The operating system refused: `what` we tried, on which `path`.
-    #[error("cannot {what} {}: {source}", path.display())]
+    #[error("cannot {what} {}: {source}", shown_path(path))]
     Io {
         /// The verb phrase, "open", "write to".
         what: &'static str,
@@ -15,7 +18,58 @@ pub enum Error {
         /// The system's own words.
         source: std::io::Error,
     },
+    /// A folder, pipe, socket or device where a file is needed.
+    #[error("not an ordinary file, but a {found}: {}", shown_path(path))]
+    NotAFile {
+        /// "folder", or "pipe or device".
+        found: &'static str,
+        /// What we were asked to open.
+        path: PathBuf,
+    },
+    /// A GGUF file, its metadata or one of its tensors is not as it must be.
+    #[error("{problem} (in {})", shown(file))]
+    Gguf {
+        /// What is wrong and where in the file.
+        #[source]
+        problem: gguf::Problem,
+        /// The file's name, as the caller gave it.
+        file: String,
+    },
+    /// Packed weights are not as their type says, or cannot be packed so.
+    #[error(transparent)]
+    Block(#[from] blocks::Problem),
 }
 
 /// Shorthand for this crate.
 pub type Result<T> = std::result::Result<T, Error>;
+
+/// Characters of a foreign string that a message shows before it is cut.
+const SHOWN_CHARS_MAX: usize = 80;
+
+/// A string from a file, made safe to print: escaped, and cut when long.
+pub(crate) fn shown(s: &str) -> String {
+    let mut out: String = s.chars().take(SHOWN_CHARS_MAX).flat_map(char::escape_debug).collect();
+    if s.chars().nth(SHOWN_CHARS_MAX).is_some() {
+        out.push('…');
+    }
+    out
+}
+
+/// A path, made safe to print; never cut, because it is what the reader has to find.
+pub(crate) fn shown_path(path: &Path) -> String {
+    path.to_string_lossy().escape_debug().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shown_escapes_control_bytes_and_cuts() {
+        assert_eq!(shown("a\u{1b}[2Jb\n"), "a\\u{1b}[2Jb\\n");
+        assert_eq!(shown("\u{202e}x"), "\\u{202e}x");
+        let long = shown(&"é".repeat(1000));
+        assert_eq!(long.chars().count(), SHOWN_CHARS_MAX + 1);
+        assert!(long.ends_with('…'));
+    }
+}
