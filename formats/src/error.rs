@@ -27,7 +27,7 @@ pub enum Error {
         path: PathBuf,
     },
     /// A GGUF file, its metadata or one of its tensors is not as it must be.
-    #[error("{problem} (in {})", shown(file))]
+    #[error("{problem} (in {})", file.escape_debug())]
     Gguf {
         /// What is wrong and where in the file.
         #[source]
@@ -38,6 +38,30 @@ pub enum Error {
     /// Packed weights are not as their type says, or cannot be packed so.
     #[error(transparent)]
     Block(#[from] blocks::Problem),
+    /// A vocabulary that cannot be used.
+    #[error("cannot use the tokenizer in {}: {problem}", shown(name))]
+    Tokenizer {
+        /// The file, or whatever else it comes from.
+        name: String,
+        /// What is wrong, where, and the cure if we know one.
+        problem: String,
+    },
+    /// A checkpoint that is not what was written.
+    #[error("a damaged checkpoint: {problem} (in {})", shown_path(path))]
+    Checkpoint {
+        /// Its folder.
+        path: PathBuf,
+        /// What was expected and found, where.
+        problem: String,
+    },
+    /// A run folder that is not what was written, or not ours to write.
+    #[error("{problem} (in {})", shown_path(path))]
+    Run {
+        /// The folder or the file in it.
+        path: PathBuf,
+        /// What is wrong and what to do.
+        problem: String,
+    },
 }
 
 /// Shorthand for this crate.

@@ -1,0 +1,153 @@
+//! The number a file gives for a tensor's type: one of ours, or one that we can name and measure but not read.
+//! A number that nobody has assigned is no type at all; the reader refuses the file.
+
+use super::{Problem, TensorType};
+use crate::Result;
+
+/// A tensor's type as the file states it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TypeId {
+    /// A type this crate reads and writes.
+    Known(TensorType),
+    /// A type of others: listed, copied, but never unpacked.
+    Foreign(&'static Foreign),
+}
+
+/// A tensor type of others.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Foreign {
+    /// Its number in GGUF files.
+    pub id: u32,
+    /// The name people know it by.
+    pub name: &'static str,
+    /// Weights and bytes of a block; `None` where files with one number differ in layout.
+    block: Option<(u64, u64)>,
+}
+
+const fn foreign(id: u32, name: &'static str, len: u64, bytes: u64) -> Foreign {
+    Foreign { id, name, block: Some((len, bytes)) }
+}
+
+const fn unmeasured(id: u32, name: &'static str) -> Foreign {
+    Foreign { id, name, block: None }
+}
+
+/// Ids, names and sizes as in ggml. Q2_0 exists with 64 and with 128 weights a block, I2_S with one scale a tensor.
+static FOREIGN: [Foreign; 32] = [
+    foreign(2, "Q4_0", 32, 18),
+    foreign(3, "Q4_1", 32, 20),
+    foreign(6, "Q5_0", 32, 22),
+    foreign(7, "Q5_1", 32, 24),
+    foreign(9, "Q8_1", 32, 36),
+    foreign(10, "Q2_K", 256, 84),
+    foreign(11, "Q3_K", 256, 110),
+    foreign(12, "Q4_K", 256, 144),
+    foreign(13, "Q5_K", 256, 176),
+    foreign(14, "Q6_K", 256, 210),
+    foreign(15, "Q8_K", 256, 292),
+    foreign(16, "IQ2_XXS", 256, 66),
+    foreign(17, "IQ2_XS", 256, 74),
+    foreign(18, "IQ3_XXS", 256, 98),
+    foreign(19, "IQ1_S", 256, 50),
+    foreign(20, "IQ4_NL", 32, 18),
+    foreign(21, "IQ3_S", 256, 110),
+    foreign(22, "IQ2_S", 256, 82),
+    foreign(23, "IQ4_XS", 256, 136),
+    foreign(24, "I8", 1, 1),
+    foreign(25, "I16", 1, 2),
+    foreign(26, "I32", 1, 4),
+    foreign(27, "I64", 1, 8),
+    foreign(28, "F64", 1, 8),
+    foreign(29, "IQ1_M", 256, 56),
+    foreign(34, "TQ1_0", 256, 54),
+    unmeasured(36, "I2_S"),
+    foreign(39, "MXFP4", 32, 17),
+    foreign(40, "NVFP4", 64, 36),
+    foreign(41, "Q1_0", 128, 18),
+    unmeasured(42, "Q2_0"),
+    foreign(143, "PTQ1_0", 128, 28),
+];
+
+impl TypeId {
+    /// The type with this number, if anybody has assigned it.
+    pub fn from_id(id: u32) -> Option<TypeId> {
+        match TensorType::from_id(id) {
+            Some(ty) => Some(TypeId::Known(ty)),
+            None => FOREIGN.iter().find(|f| f.id == id).map(TypeId::Foreign),
+        }
+    }
+
+    /// The number in the file.
+    pub fn id(self) -> u32 {
+        match self {
+            TypeId::Known(ty) => ty.id(),
+            TypeId::Foreign(f) => f.id,
+        }
+    }
+
+    /// The name people know it by.
+    pub fn name(self) -> &'static str {
+        match self {
+            TypeId::Known(ty) => ty.name(),
+            TypeId::Foreign(f) => f.name,
+        }
+    }
+
+    /// The type, if this crate reads it.
+    pub fn known(self) -> Option<TensorType> {
+        match self {
+            TypeId::Known(ty) => Some(ty),
+            TypeId::Foreign(_) => None,
+        }
+    }
+
+    /// Weights and bytes of a block, where the number decides them.
+    pub fn block(self) -> Option<(u64, u64)> {
+        match self {
+            TypeId::Known(ty) => Some((ty.block_len() as u64, ty.block_bytes() as u64)),
+            TypeId::Foreign(f) => f.block,
+        }
+    }
+
+    /// Bytes of a row of `ne0` weights, `None` where the number does not decide them.
+    pub fn row_bytes(self, ne0: u64) -> Result<Option<u64>> {
+        let Some((len, bytes)) = self.block() else { return Ok(None) };
+        if !ne0.is_multiple_of(len) {
+            return Err(Problem::RowLength { ty: self.name(), weights: ne0, block: len }.into());
+        }
+        let too_long = Problem::RowTooLong { ty: self.name(), weights: ne0 };
+        Ok(Some((ne0 / len).checked_mul(bytes).ok_or(too_long)?))
+    }
+}
+
+impl From<TensorType> for TypeId {
+    fn from(ty: TensorType) -> TypeId {
+        TypeId::Known(ty)
+    }
+}
+
+impl PartialEq<TensorType> for TypeId {
+    fn eq(&self, ty: &TensorType) -> bool {
+        *self == TypeId::Known(*ty)
+    }
+}
+
+impl std::fmt::Display for TypeId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn foreign_ids_are_distinct_and_none_of_ours() {
+        for (i, f) in FOREIGN.iter().enumerate() {
+            assert_eq!(TypeId::from_id(f.id), Some(TypeId::Foreign(f)));
+            assert!(FOREIGN[..i].iter().all(|g| g.id != f.id && g.name != f.name));
+        }
+        assert_eq!(TypeId::from_id(43), None);
+    }
+}
