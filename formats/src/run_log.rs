@@ -1,1 +1,397 @@
-//! Placeholder while the crate is being laid out.
+//! The folder of a training run: its config, its append-only logs of JSON lines, and where its
+//! checkpoints live. What a checkpoint holds is `checkpoint`'s business.
+//!
+//! ```text
+//! run.toml          config, commit, data hash, seed: written once, replaced whole
+//! metrics.jsonl     one line a step
+//! samples.jsonl     texts the model wrote
+//! events.jsonl      what happened: started, saved, stopped
+//! checkpoints/      see `checkpoint`
+//! lock              held by the process that writes
+//! ```
+//! A line is appended with one write, so a crash tears at most the last one; readers skip a torn
+//! tail and writers cut it off before they append.
+
+use crate::{Error, Result, atomic};
+use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+/// One step's numbers. Absent values were not measured at that step.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MetricLine {
+    /// Steps done, this one included.
+    pub step: u64,
+    /// Training tokens seen, this step's included.
+    pub tokens: u64,
+    /// Training cross-entropy of this step's batch, nats a token. NaN is written as null.
+    #[serde(deserialize_with = "nan_from_null")]
+    pub loss: f64,
+    /// The same as bits per byte of text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bits_per_byte: Option<f64>,
+    /// Cross-entropy of the whole validation part, nats a token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub val_loss: Option<f64>,
+    /// The same as bits per byte of text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub val_bits_per_byte: Option<f64>,
+    /// Learning rate of the ternary matrices.
+    #[serde(deserialize_with = "nan_from_null")]
+    pub lr: f64,
+    /// Learning rate of everything else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lr_adam: Option<f64>,
+    /// Norm of the whole gradient before clipping.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grad_norm: Option<f64>,
+    /// Training speed of this step.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokens_per_sec: Option<f64>,
+    /// Training time since the run began, all its sessions together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seconds: Option<f64>,
+    /// Per ternary matrix or block, as `run.toml` names them: share of zero codes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub zeros: Vec<f32>,
+    /// Likewise: share of codes that changed since the last report.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub flips: Vec<f32>,
+    /// Likewise: mean scale now over mean scale at the start.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub scale_drift: Vec<f32>,
+}
+
+/// A text the model wrote while it was trained.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SampleLine {
+    /// Steps done.
+    pub step: u64,
+    /// What it was given.
+    pub prompt: String,
+    /// What it wrote.
+    pub text: String,
+    /// Sampling temperature; 0 is greedy.
+    pub temperature: f32,
+    /// Sampling seed.
+    pub seed: u64,
+}
+
+/// Something that happened to the run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct EventLine {
+    /// Steps done.
+    pub step: u64,
+    /// Seconds since 1970 (UTC).
+    pub unix_seconds: u64,
+    /// What: `started`, `resumed`, `saved`, `stopped`, `finished`, `failed`, ...
+    pub event: String,
+    /// A sentence about it.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub message: String,
+}
+
+fn nan_from_null<'de, D: Deserializer<'de>>(d: D) -> std::result::Result<f64, D::Error> {
+    Ok(Option::<f64>::deserialize(d)?.unwrap_or(f64::NAN))
+}
+
+/// What all lines have: enough to cut a log at a step.
+#[derive(Deserialize)]
+struct Step {
+    step: u64,
+}
+
+/// The logs of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Log {
+    /// [`MetricLine`]s.
+    Metrics,
+    /// [`SampleLine`]s.
+    Samples,
+    /// [`EventLine`]s.
+    Events,
+}
+
+impl Log {
+    /// All of them.
+    pub const ALL: [Log; 3] = [Log::Metrics, Log::Samples, Log::Events];
+
+    /// Its file's name.
+    pub fn file_name(self) -> &'static str {
+        match self {
+            Log::Metrics => "metrics.jsonl",
+            Log::Samples => "samples.jsonl",
+            Log::Events => "events.jsonl",
+        }
+    }
+}
+
+/// A run's folder.
+#[derive(Clone, Debug)]
+pub struct RunDir {
+    path: PathBuf,
+}
+
+/// Keeps other processes from writing to the run until dropped.
+#[derive(Debug)]
+pub struct RunLock {
+    _file: File,
+}
+
+impl RunDir {
+    /// Makes the folder with its parents. Refuses one that already holds a run.
+    pub fn create(path: &Path) -> Result<RunDir> {
+        let run = RunDir { path: path.to_owned() };
+        if run.config_path().exists() {
+            return Err(run.problem("a run is here already; resume it or choose another folder"));
+        }
+        let checkpoints = run.checkpoints();
+        std::fs::create_dir_all(&checkpoints).map_err(io_error("create", &checkpoints))?;
+        Ok(run)
+    }
+
+    /// An existing run: a folder with a `run.toml`.
+    pub fn open(path: &Path) -> Result<RunDir> {
+        let run = RunDir { path: path.to_owned() };
+        if !run.config_path().is_file() {
+            return Err(run.problem("not a run, as it has no run.toml"));
+        }
+        Ok(run)
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// `run.toml`.
+    pub fn config_path(&self) -> PathBuf {
+        self.path.join("run.toml")
+    }
+
+    /// The folder of checkpoints.
+    pub fn checkpoints(&self) -> PathBuf {
+        self.path.join("checkpoints")
+    }
+
+    /// A log's file.
+    pub fn log_path(&self, log: Log) -> PathBuf {
+        self.path.join(log.file_name())
+    }
+
+    /// Takes the run for writing; fails when another process has it. The system lets go of it
+    /// when the process ends, however it ends.
+    pub fn lock(&self) -> Result<RunLock> {
+        let path = self.path.join("lock");
+        let open = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+        let file = open.map_err(io_error("open", &path))?;
+        match file.try_lock() {
+            Ok(()) => Ok(RunLock { _file: file }),
+            Err(TryLockError::WouldBlock) => Err(self.problem("another process is training this run")),
+            Err(TryLockError::Error(source)) => Err(io_error("lock", &path)(source)),
+        }
+    }
+
+    /// Writes `run.toml`, whole or not at all.
+    pub fn write_config<T: Serialize>(&self, config: &T) -> Result<()> {
+        let path = self.config_path();
+        let text = toml::to_string_pretty(config).map_err(|e| Error::Run {
+            path: path.clone(),
+            problem: format!("cannot be written as TOML: {e}"),
+        })?;
+        atomic::write_atomic(&path, |w| w.write_all(text.as_bytes()))
+    }
+
+    /// Reads `run.toml`.
+    pub fn read_config<T: DeserializeOwned>(&self) -> Result<T> {
+        let path = self.config_path();
+        let text = read_text(&path)?;
+        toml::from_str(&text).map_err(|e| {
+            let at = e.span().map_or(0, |s| text[..s.start].lines().count().max(1));
+            Error::Run { path, problem: format!("line {at}: {}", e.message()) }
+        })
+    }
+
+    /// Opens a log to append to it, cutting off a torn tail first.
+    pub fn writer(&self, log: Log) -> Result<LogWriter> {
+        LogWriter::open(&self.log_path(log))
+    }
+
+    /// A log's lines; none if there is no such file yet. A torn tail is skipped.
+    pub fn read<T: DeserializeOwned>(&self, log: Log) -> Result<Vec<T>> {
+        let path = self.log_path(log);
+        if !path.exists() {
+            return Ok(Vec::new());
+        }
+        let text = read_bytes(&path)?;
+        lines(&text, &path)
+    }
+
+    /// Follows a log as it grows.
+    pub fn tail(&self, log: Log) -> LogTail {
+        LogTail { path: self.log_path(log), at: 0 }
+    }
+
+    /// Drops what the logs say about steps after `step`, before training goes on from there: no
+    /// step is logged twice. Events stay: they happened.
+    pub fn truncate_after_step(&self, step: u64) -> Result<()> {
+        for log in [Log::Metrics, Log::Samples] {
+            let path = self.log_path(log);
+            if !path.exists() {
+                continue;
+            }
+            let bytes = read_bytes(&path)?;
+            let mut kept = Vec::with_capacity(bytes.len());
+            for line in bytes[..whole_lines(&bytes)].split_inclusive(|&b| b == b'\n') {
+                let keep = serde_json::from_slice::<Step>(line).is_ok_and(|l| l.step <= step);
+                if keep {
+                    kept.extend_from_slice(line);
+                }
+            }
+            if kept != bytes {
+                atomic::write_atomic(&path, |w| w.write_all(&kept))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn problem(&self, problem: &str) -> Error {
+        Error::Run { path: self.path.clone(), problem: problem.to_owned() }
+    }
+}
+
+/// Appends lines to a log.
+#[derive(Debug)]
+pub struct LogWriter {
+    path: PathBuf,
+    file: File,
+    /// Where the last whole line ends.
+    end: u64,
+}
+
+impl LogWriter {
+    fn open(path: &Path) -> Result<LogWriter> {
+        let open = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(path);
+        let mut file = open.map_err(io_error("open", path))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map_err(io_error("read", path))?;
+        let end = whole_lines(&bytes) as u64;
+        let cut = file.set_len(end).and_then(|()| file.seek(SeekFrom::Start(end)));
+        cut.map_err(io_error("write to", path))?;
+        Ok(LogWriter { path: path.to_owned(), file, end })
+    }
+
+    /// Appends one line. After an error (a full disk) the log holds whole lines only, and appending may be tried again.
+    pub fn append<T: Serialize>(&mut self, line: &T) -> Result<()> {
+        let mut bytes = serde_json::to_vec(line).map_err(|e| Error::Run {
+            path: self.path.clone(),
+            problem: format!("a line cannot be written as JSON: {e}"),
+        })?;
+        bytes.push(b'\n');
+        match self.file.write_all(&bytes) {
+            Ok(()) => {
+                self.end += bytes.len() as u64;
+                Ok(())
+            }
+            Err(source) => {
+                // Whether or not this works, the next writer to open the file cuts the tail.
+                let _ = self.file.set_len(self.end).and_then(|()| self.file.seek(SeekFrom::Start(self.end)));
+                Err(io_error("write to", &self.path)(source))
+            }
+        }
+    }
+
+    /// Waits until everything appended is on the disk.
+    pub fn sync(&self) -> Result<()> {
+        self.file.sync_data().map_err(io_error("sync", &self.path))
+    }
+}
+
+/// Reads what was added to a log since it last looked.
+#[derive(Clone, Debug)]
+pub struct LogTail {
+    path: PathBuf,
+    at: u64,
+}
+
+/// What [`LogTail::poll`] saw.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tail<T> {
+    /// The file got shorter (a run was resumed): forget the lines before these.
+    pub restarted: bool,
+    /// New whole lines.
+    pub lines: Vec<T>,
+}
+
+impl LogTail {
+    /// New lines since the last call. A file that is not there yet has none.
+    pub fn poll<T: DeserializeOwned>(&mut self) -> Result<Tail<T>> {
+        let mut file = match File::open(&self.path) {
+            Ok(file) => file,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                return Ok(Tail { restarted: std::mem::take(&mut self.at) > 0, lines: Vec::new() });
+            }
+            Err(e) => return Err(io_error("open", &self.path)(e)),
+        };
+        let len = file.metadata().map_err(io_error("read", &self.path))?.len();
+        let restarted = len < self.at;
+        if restarted {
+            self.at = 0;
+        }
+        let mut bytes = Vec::new();
+        let read = file.seek(SeekFrom::Start(self.at)).and_then(|_| file.read_to_end(&mut bytes));
+        read.map_err(io_error("read", &self.path))?;
+        let end = bytes.iter().rposition(|&b| b == b'\n').map_or(0, |i| i + 1);
+        let lines = lines(&bytes[..end], &self.path)?;
+        self.at += end as u64;
+        Ok(Tail { restarted, lines })
+    }
+}
+
+/// Length of the part of a log up to the end of its last whole line. What follows was
+/// torn by a crash: a line without its end, or the zeros some file systems leave.
+fn whole_lines(bytes: &[u8]) -> usize {
+    let mut end = bytes.len();
+    loop {
+        end = bytes[..end].iter().rposition(|&b| b == b'\n').map_or(0, |i| i + 1);
+        if end == 0 {
+            return 0;
+        }
+        let from = bytes[..end - 1].iter().rposition(|&b| b == b'\n').map_or(0, |i| i + 1);
+        if serde_json::from_slice::<serde::de::IgnoredAny>(&bytes[from..end]).is_ok() {
+            return end;
+        }
+        end = from;
+    }
+}
+
+/// Parses the whole lines of a log. A bad one among them is damage, and named.
+fn lines<T: DeserializeOwned>(bytes: &[u8], path: &Path) -> Result<Vec<T>> {
+    let whole = &bytes[..whole_lines(bytes)];
+    let lines = whole.split(|&b| b == b'\n').enumerate().filter(|(_, l)| !l.trim_ascii().is_empty());
+    lines
+        .map(|(i, line)| {
+            serde_json::from_slice(line).map_err(|e| Error::Run {
+                path: path.to_owned(),
+                problem: format!("line {} is not a record: {}", i + 1, e.to_string().escape_debug()),
+            })
+        })
+        .collect()
+}
+
+fn read_bytes(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).map_err(io_error("read", path))
+}
+
+fn read_text(path: &Path) -> Result<String> {
+    String::from_utf8(read_bytes(path)?)
+        .map_err(|_| Error::Run { path: path.to_owned(), problem: "it is not UTF-8 text".into() })
+}
+
+fn io_error(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
+    move |source| Error::Io { what, path: path.to_owned(), source }
+}

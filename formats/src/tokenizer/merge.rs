@@ -4,110 +4,139 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 
-/// `(left, right)` to `(rank, merged)`. The standard keyed hasher: merges are hostile input.
-pub type Pairs = HashMap<(u32, u32), (u32, u32)>;
+/// The merges, looked up by pair.
+#[derive(Clone, Debug, Default)]
+pub struct Pairs {
+    /// The standard keyed hasher: merges are hostile input.
+    ranks: HashMap<(u32, u32), u32>,
+    /// What each rank makes.
+    merged: Vec<u32>,
+}
 
 /// From this many ids on, a heap beats looking through them all.
 const HEAP_FROM: usize = 48;
 
-/// No such pair; ranks are below the number of merges, which fits a u32.
+/// No such pair; ranks are below this.
 const NONE: u32 = u32::MAX;
 
-/// Merges `ids` in place until no pair of neighbours has a rank.
-pub fn merge_all(ids: &mut Vec<u32>, pairs: &Pairs) {
-    if ids.len() < HEAP_FROM { merge_few(ids, pairs) } else { merge_many(ids, pairs) }
-}
-
-/// Quadratic, and fastest for words.
-fn merge_few(ids: &mut Vec<u32>, pairs: &Pairs) {
-    let look = |l: u32, r: u32| pairs.get(&(l, r)).copied().unwrap_or((NONE, 0));
-    let mut found: [(u32, u32); HEAP_FROM] = [(NONE, 0); HEAP_FROM];
-    for i in 1..ids.len() {
-        found[i - 1] = look(ids[i - 1], ids[i]);
+impl Pairs {
+    /// Room for `n` merges.
+    pub fn with_capacity(n: usize) -> Pairs {
+        Pairs { ranks: HashMap::with_capacity(n), merged: Vec::with_capacity(n) }
     }
-    while ids.len() > 1 {
-        let n = ids.len() - 1;
-        let mut best = 0;
-        for i in 1..n {
-            if found[i].0 < found[best].0 {
-                best = i;
+
+    /// Adds the merge of the next rank. Of equal pairs the first one counts.
+    pub fn push(&mut self, left: u32, right: u32, merged: u32) {
+        self.ranks.entry((left, right)).or_insert(self.merged.len() as u32);
+        self.merged.push(merged);
+    }
+
+    /// What each merge makes, by rank.
+    pub fn merged(&self) -> &[u32] {
+        &self.merged
+    }
+
+    fn rank(&self, left: u32, right: u32) -> u32 {
+        self.ranks.get(&(left, right)).copied().unwrap_or(NONE)
+    }
+
+    /// Merges `ids` in place until no two neighbours have a rank.
+    pub fn merge_all(&self, ids: &mut Vec<u32>) {
+        if ids.len() < HEAP_FROM { self.merge_few(ids) } else { self.merge_many(ids) }
+    }
+
+    /// Quadratic, and fastest for words.
+    fn merge_few(&self, ids: &mut Vec<u32>) {
+        let mut ranks = [NONE; HEAP_FROM];
+        for i in 1..ids.len() {
+            ranks[i - 1] = self.rank(ids[i - 1], ids[i]);
+        }
+        while ids.len() > 1 {
+            let n = ids.len() - 1;
+            let mut best = 0;
+            for i in 1..n {
+                if ranks[i] < ranks[best] {
+                    best = i;
+                }
+            }
+            if ranks[best] == NONE {
+                return;
+            }
+            let merged = self.merged[ranks[best] as usize];
+            ids[best] = merged;
+            ids.remove(best + 1);
+            ranks.copy_within(best + 1..n, best);
+            if best > 0 {
+                ranks[best - 1] = self.rank(ids[best - 1], merged);
+            }
+            if best + 1 < ids.len() {
+                ranks[best] = self.rank(merged, ids[best + 1]);
             }
         }
-        let (rank, merged) = found[best];
-        if rank == NONE {
-            return;
-        }
-        ids[best] = merged;
-        ids.remove(best + 1);
-        found.copy_within(best + 1..n, best);
-        if best > 0 {
-            found[best - 1] = look(ids[best - 1], merged);
-        }
-        if best + 1 < ids.len() {
-            found[best] = look(merged, ids[best + 1]);
-        }
     }
-}
 
-/// `n log n`: a megabyte of one letter is one piece.
-fn merge_many(ids: &mut Vec<u32>, pairs: &Pairs) {
-    const GONE: u32 = u32::MAX;
-    let n = ids.len();
-    assert!(n < u32::MAX as usize, "a piece has fewer than 2^32 bytes");
-    let mut prev: Vec<u32> = (0..n as u32).map(|i| i.wrapping_sub(1)).collect();
-    let mut next: Vec<u32> = (1..=n as u32).collect();
-    let mut heap = BinaryHeap::new();
-    for i in 1..n {
-        if let Some(&(rank, _)) = pairs.get(&(ids[i - 1], ids[i])) {
-            heap.push(Reverse((rank, i as u32 - 1)));
-        }
-    }
-    while let Some(Reverse((rank, at))) = heap.pop() {
-        let l = at as usize;
-        let r = next[l] as usize;
-        if ids[l] == GONE || r >= n {
-            continue;
-        }
-        // The pair that was here when this entry was made may have been merged away.
-        let Some(&(rank_now, merged)) = pairs.get(&(ids[l], ids[r])) else { continue };
-        if rank_now != rank {
-            continue;
-        }
-        ids[l] = merged;
-        ids[r] = GONE;
-        let after = next[r];
-        next[l] = after;
-        if (after as usize) < n {
-            prev[after as usize] = at;
-            if let Some(&(rank, _)) = pairs.get(&(merged, ids[after as usize])) {
+    /// `n log n`: a megabyte of one letter is one piece.
+    fn merge_many(&self, ids: &mut Vec<u32>) {
+        const GONE: u32 = u32::MAX;
+        let n = ids.len();
+        assert!(n < u32::MAX as usize, "a piece has fewer than 2^32 bytes");
+        let mut prev: Vec<u32> = (0..n as u32).map(|i| i.wrapping_sub(1)).collect();
+        let mut next: Vec<u32> = (1..=n as u32).collect();
+        let mut heap = BinaryHeap::new();
+        let offer = |heap: &mut BinaryHeap<_>, left: u32, right: u32, at: u32| {
+            let rank = self.rank(left, right);
+            if rank != NONE {
                 heap.push(Reverse((rank, at)));
             }
+        };
+        for i in 1..n {
+            offer(&mut heap, ids[i - 1], ids[i], i as u32 - 1);
         }
-        let before = prev[l] as usize;
-        if before < n
-            && let Some(&(rank, _)) = pairs.get(&(ids[before], merged))
-        {
-            heap.push(Reverse((rank, before as u32)));
+        while let Some(Reverse((rank, at))) = heap.pop() {
+            let l = at as usize;
+            let r = next[l] as usize;
+            // The pair that was here when this entry was made may have been merged away.
+            if ids[l] == GONE || r >= n || self.rank(ids[l], ids[r]) != rank {
+                continue;
+            }
+            let merged = self.merged[rank as usize];
+            ids[l] = merged;
+            ids[r] = GONE;
+            let after = next[r];
+            next[l] = after;
+            if (after as usize) < n {
+                prev[after as usize] = at;
+                offer(&mut heap, merged, ids[after as usize], at);
+            }
+            let before = prev[l];
+            if (before as usize) < n {
+                offer(&mut heap, ids[before as usize], merged, before);
+            }
         }
+        ids.retain(|&id| id != GONE);
     }
-    ids.retain(|&id| id != GONE);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Ids 0..4 are letters; merges make longer ones, including a late merge of low rank's product.
+    /// Ids 0..4 are letters. The last two merges rank below merges that need what they make.
     fn pairs() -> Pairs {
-        let list = [(0, 0, 4), (4, 4, 5), (1, 2, 6), (0, 6, 7), (5, 5, 8), (3, 0, 9), (7, 1, 10)];
-        list.iter().enumerate().map(|(rank, &(l, r, m))| ((l, r), (rank as u32, m))).collect()
+        let mut pairs = Pairs::default();
+        for (l, r, m) in
+            [(0, 0, 4), (4, 4, 5), (1, 2, 6), (0, 6, 7), (5, 5, 8), (3, 9, 10), (7, 1, 11), (0, 3, 9)]
+        {
+            pairs.push(l, r, m);
+        }
+        pairs
     }
 
     #[test]
     fn merge_prefers_low_rank_then_left() {
         let mut ids = vec![0, 0, 0, 1, 2, 1];
-        merge_all(&mut ids, &pairs());
-        assert_eq!(ids, [4, 10]);
+        pairs().merge_all(&mut ids);
+        assert_eq!(ids, [4, 11]);
     }
 
     #[test]
@@ -123,8 +152,8 @@ mod tests {
                     })
                     .collect();
                 let (mut few, mut many) = (ids.clone(), ids.clone());
-                merge_few(&mut few, &pairs);
-                merge_many(&mut many, &pairs);
+                pairs.merge_few(&mut few);
+                pairs.merge_many(&mut many);
                 assert_eq!(few, many, "from {ids:?}");
             }
         }
@@ -132,9 +161,9 @@ mod tests {
 
     #[test]
     fn merge_long_runs_are_not_quadratic() {
-        // 2^20 letters: the quadratic way would take hours.
+        // A million letters: the quadratic way would take hours.
         let mut ids = vec![0; 1 << 20];
-        merge_all(&mut ids, &pairs());
+        pairs().merge_all(&mut ids);
         assert_eq!(ids, vec![8; 1 << 17]);
     }
 }

@@ -4,17 +4,24 @@
 //! Any text encodes, and decoding gives its bytes back exactly. Text that looks like a special
 //! token stays text unless [`Tokenizer::encode_with_special`] is asked.
 
-mod bytes;
+mod alphabet;
+mod gguf;
 mod json;
 mod merge;
 mod restrict;
+mod spelled;
 mod split;
 mod stream;
+#[cfg(test)]
+mod tests;
+mod tokens;
 
-pub use bytes::{GPT2_ORDER, spelling};
+pub use alphabet::GPT2_ORDER;
 pub use split::{Pieces, Split};
 pub use stream::DecodeStream;
+pub use tokens::{TokenKind, Tokens};
 
+use crate::error::shown;
 use crate::{Error, Result};
 use merge::Pairs;
 use std::collections::HashMap;
@@ -23,35 +30,11 @@ use std::ops::Range;
 /// Most ids a vocabulary may have: the largest published ones have a quarter of that.
 pub const VOCAB_MAX: usize = 1 << 20;
 
-/// What a token is, as GGUF's `tokenizer.ggml.token_type` counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TokenKind {
-    /// Text, made by merging bytes.
-    Normal = 1,
-    /// Stands for what cannot be encoded; never happens here.
-    Unknown = 2,
-    /// Steers the model and is not text: end of text, start of a turn.
-    Control = 3,
-    /// Text added to the vocabulary by hand; never made by merging.
-    UserDefined = 4,
-    /// A hole in the numbering.
-    Unused = 5,
-}
-
-/// One id of the vocabulary.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Token {
-    /// What it stands for; for kinds other than [`TokenKind::Normal`], its name.
-    pub bytes: Vec<u8>,
-    /// What it is.
-    pub kind: TokenKind,
-}
-
 /// The facts a tokenizer is built from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parts {
-    /// Every id in order. All 256 single bytes must be among the normal ones.
-    pub tokens: Vec<Token>,
+    /// Every id. All 256 single bytes must be among the normal ones.
+    pub tokens: Tokens,
     /// Pairs of ids that merge, first ones first.
     pub merges: Vec<(u32, u32)>,
     /// How text is cut before merging.
@@ -60,6 +43,8 @@ pub struct Parts {
     pub bos: Option<u32>,
     /// Ends a text.
     pub eos: Option<u32>,
+    /// Ends a turn of a chat.
+    pub eot: Option<u32>,
     /// Whether the model expects `bos` before a prompt.
     pub add_bos: bool,
 }
@@ -88,36 +73,32 @@ impl Tokenizer {
     /// Checks the parts and indexes them. `name` is the file they come from, for the error.
     ///
     /// Fails when a byte has no token, two normal tokens are equal, an id is out of range, or a
-    /// merge does not make a token.
+    /// merge does not make a normal token of two.
     pub fn new(parts: Parts, name: &str) -> Result<Self> {
         let refuse = |problem: String| Err(Error::Tokenizer { name: name.to_owned(), problem });
         let n = parts.tokens.len();
         if n > VOCAB_MAX {
-            return refuse(format!("it has {n} tokens, the limit is {VOCAB_MAX}"));
+            return refuse(format!("it has {n} tokens; at most {VOCAB_MAX} are allowed"));
         }
-        for (what, id) in [("bos", parts.bos), ("eos", parts.eos)] {
+        for (what, id) in [("bos", parts.bos), ("eos", parts.eos), ("eot", parts.eot)] {
             if let Some(id) = id.filter(|&id| id as usize >= n) {
-                return refuse(format!("the {what} token is id {id}, but there are only {n} tokens"));
+                return refuse(format!("the {what} token is id {id}, but there are {n} tokens"));
             }
         }
 
         let mut normal: HashMap<&[u8], u32> = HashMap::new();
         let mut special: HashMap<Vec<u8>, u32> = HashMap::new();
-        for (id, token) in parts.tokens.iter().enumerate() {
-            let id = id as u32;
-            match token.kind {
+        for (id, bytes, kind) in parts.tokens.iter() {
+            match kind {
                 TokenKind::Normal => {
-                    if let Some(first) = normal.insert(&token.bytes, id) {
-                        let text = shown(&token.bytes);
-                        return refuse(format!("ids {first} and {id} are both \"{text}\""));
+                    if let Some(first) = normal.insert(bytes, id) {
+                        return refuse(format!("tokens {first} and {id} are both \"{}\"", text(bytes)));
                     }
                 }
-                TokenKind::Control | TokenKind::UserDefined => {
-                    if !token.bytes.is_empty() {
-                        special.entry(token.bytes.clone()).or_insert(id);
-                    }
+                TokenKind::Control | TokenKind::UserDefined if !bytes.is_empty() => {
+                    special.entry(bytes.to_vec()).or_insert(id);
                 }
-                TokenKind::Unknown | TokenKind::Unused => {}
+                _ => {}
             }
         }
         let mut byte_ids = [0; 256];
@@ -126,8 +107,7 @@ impl Tokenizer {
                 Some(&id) => byte_ids[byte as usize] = id,
                 None => {
                     return refuse(format!(
-                        "byte {byte:#04x} has no token, so not every text can be encoded; \
-                         train the tokenizer with the whole byte alphabet"
+                        "byte {byte:#04x} has no token, so some texts could not be encoded; expected all 256 bytes"
                     ));
                 }
             }
@@ -136,18 +116,19 @@ impl Tokenizer {
         let mut pairs = Pairs::with_capacity(parts.merges.len());
         let mut joined = Vec::new();
         for (rank, &(l, r)) in parts.merges.iter().enumerate() {
-            let (Some(left), Some(right)) = (parts.tokens.get(l as usize), parts.tokens.get(r as usize))
-            else {
-                return refuse(format!("merge {rank} joins ids {l} and {r}, but there are only {n} tokens"));
-            };
             joined.clear();
-            joined.extend_from_slice(&left.bytes);
-            joined.extend_from_slice(&right.bytes);
-            let Some(&merged) = normal.get(&joined[..]) else {
-                return refuse(format!("merge {rank} makes \"{}\", which is not a token", shown(&joined)));
-            };
-            // Of equal merges the first one counts.
-            pairs.entry((l, r)).or_insert((rank as u32, merged));
+            for id in [l, r] {
+                if parts.tokens.kind(id) != TokenKind::Normal {
+                    return refuse(format!("merge {rank} joins ids {l} and {r}; {id} is no normal token"));
+                }
+                joined.extend_from_slice(parts.tokens.bytes(id));
+            }
+            match normal.get(&joined[..]) {
+                Some(&merged) => pairs.push(l, r, merged),
+                None => {
+                    return refuse(format!("merge {rank} makes \"{}\", which is not a token", text(&joined)));
+                }
+            }
         }
 
         let whole = if parts.split.takes_whole_pieces() {
@@ -162,14 +143,7 @@ impl Tokenizer {
         Ok(Tokenizer { parts, byte_ids, pairs, whole, special, special_lens })
     }
 
-    /// From the text of a `tokenizer.json`; `name` is the file's, for errors.
-    ///
-    /// Takes byte-level BPE with a pre-tokenizer that GGUF can name, and refuses the rest.
-    pub fn from_json(json: &[u8], name: &str) -> Result<Self> {
-        json::tokenizer_from_json(json, name)
-    }
-
-    /// The ids of a text. Special tokens' names in it are encoded as the text they are.
+    /// The ids of a text. Names of special tokens in it are encoded as the text they are.
     pub fn encode(&self, text: &str) -> Vec<u32> {
         let mut out = Vec::with_capacity(text.len() / 3);
         self.encode_into(text, &mut out);
@@ -199,12 +173,12 @@ impl Tokenizer {
 
     /// The longest special token whose name starts here.
     fn special_at(&self, text: &[u8]) -> Option<(u32, usize)> {
-        let fits = self.special_lens.iter().filter(|&&len| len <= text.len());
-        fits.filter_map(|&len| self.special.get(&text[..len]).map(|&id| (id, len))).next()
+        let mut fits = self.special_lens.iter().filter(|&&len| len <= text.len());
+        fits.find_map(|&len| self.special.get(&text[..len]).map(|&id| (id, len)))
     }
 
     fn encode_into(&self, text: &str, out: &mut Vec<u32>) {
-        // Words repeat: where in `out` a short piece already stands. Bounded, as pieces are input.
+        // Words repeat: where in `out` a short piece already stands. Bounded, as text is input.
         const SEEN_MAX: usize = 1 << 16;
         const SEEN_LEN_MAX: usize = 32;
         let mut seen: HashMap<&str, Range<usize>> = HashMap::new();
@@ -220,7 +194,7 @@ impl Tokenizer {
             } else {
                 ids.clear();
                 ids.extend(piece.bytes().map(|b| self.byte_ids[b as usize]));
-                merge::merge_all(&mut ids, &self.pairs);
+                self.pairs.merge_all(&mut ids);
                 out.extend_from_slice(&ids);
             }
             if piece.len() <= SEEN_LEN_MAX && seen.len() < SEEN_MAX {
@@ -241,20 +215,20 @@ impl Tokenizer {
 
     /// The bytes an id adds to a text: none for control tokens and ids out of range.
     fn text_bytes(&self, id: u32) -> &[u8] {
-        match self.parts.tokens.get(id as usize) {
-            Some(t) if matches!(t.kind, TokenKind::Normal | TokenKind::UserDefined) => &t.bytes,
+        match self.parts.tokens.kind(id) {
+            TokenKind::Normal | TokenKind::UserDefined => self.parts.tokens.bytes(id),
             _ => &[],
         }
     }
 
     /// The bytes of a token, or the name of one that is not text; empty for an id out of range.
     pub fn token_bytes(&self, id: u32) -> &[u8] {
-        self.parts.tokens.get(id as usize).map_or(&[], |t| &t.bytes)
+        self.parts.tokens.bytes(id)
     }
 
-    /// What an id is; `Unused` for one out of range.
+    /// What an id is; [`TokenKind::Unused`] for one out of range.
     pub fn token_kind(&self, id: u32) -> TokenKind {
-        self.parts.tokens.get(id as usize).map_or(TokenKind::Unused, |t| t.kind)
+        self.parts.tokens.kind(id)
     }
 
     /// The id of a control or user-defined token by its name, `<|im_end|>` say.
@@ -277,6 +251,11 @@ impl Tokenizer {
         self.parts.eos
     }
 
+    /// Whether generation ends at this id: end of text or end of turn.
+    pub fn is_end(&self, id: u32) -> bool {
+        self.parts.eos == Some(id) || self.parts.eot == Some(id)
+    }
+
     /// Whether the model expects [`Tokenizer::bos`] before a prompt.
     pub fn add_bos(&self) -> bool {
         self.parts.add_bos && self.parts.bos.is_some()
@@ -288,15 +267,7 @@ impl Tokenizer {
     }
 }
 
-/// A token's text in an error message: lossy, without control characters, not endless.
-fn shown(bytes: &[u8]) -> String {
-    let text = String::from_utf8_lossy(bytes);
-    let mut short: String = text.chars().take(40).collect();
-    if short.len() < text.len() {
-        short.push('…');
-    }
-    short.escape_debug().to_string()
+/// A token's text for a message.
+fn text(bytes: &[u8]) -> String {
+    shown(&String::from_utf8_lossy(bytes))
 }
-
-#[cfg(test)]
-mod tests;

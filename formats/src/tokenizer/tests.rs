@@ -1,1 +1,1 @@
-//! Placeholder.
+//! Cases over a small vocabulary.

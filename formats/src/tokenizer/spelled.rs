@@ -1,0 +1,75 @@
+//! A vocabulary as files spell it, turned into [`Parts`]: token texts in the byte alphabet, merges
+//! as pairs of texts. Where in the file they stand is the format's business.
+
+use super::{TokenKind, Tokens, VOCAB_MAX, alphabet};
+use crate::error::shown;
+use std::collections::HashMap;
+
+/// Adds a token as a file spells it: normal ones in the byte alphabet, others by their plain name.
+pub fn push(tokens: &mut Tokens, text: &str, kind: TokenKind) -> Result<(), String> {
+    let id = tokens.len();
+    if id == VOCAB_MAX {
+        return Err(format!("has more than {VOCAB_MAX} tokens"));
+    }
+    if kind != TokenKind::Normal {
+        tokens.push(text.as_bytes(), kind);
+        return Ok(());
+    }
+    if text.is_empty() {
+        return Err(format!("has an empty text for token {id}"));
+    }
+    let bytes = alphabet::unspelled(text).map_err(|c| {
+        let c = c.escape_debug();
+        format!("spells token {id} \"{}\" with '{c}', which is not in the byte alphabet", shown(text))
+    })?;
+    tokens.push(&bytes, kind);
+    Ok(())
+}
+
+/// Reads merges as pairs of ids of normal tokens.
+pub struct Merges {
+    by_bytes: HashMap<Vec<u8>, u32>,
+    merges: Vec<(u32, u32)>,
+}
+
+impl Merges {
+    /// No merges of these tokens yet.
+    pub fn new(tokens: &Tokens) -> Merges {
+        let normal = tokens.iter().filter(|&(_, _, kind)| kind == TokenKind::Normal);
+        Merges { by_bytes: normal.map(|(id, bytes, _)| (bytes.to_vec(), id)).collect(), merges: Vec::new() }
+    }
+
+    /// Adds `"left right"`.
+    pub fn push_line(&mut self, line: &str) -> Result<(), String> {
+        match line.split_once(' ') {
+            Some((left, right)) => self.push(left, right),
+            None => Err(format!(
+                "has \"{}\" as merge {}; expected two texts and a space",
+                shown(line),
+                self.merges.len()
+            )),
+        }
+    }
+
+    /// Adds a pair.
+    pub fn push(&mut self, left: &str, right: &str) -> Result<(), String> {
+        let id = |text: &str| {
+            let id = alphabet::unspelled(text).ok().and_then(|bytes| self.by_bytes.get(&bytes).copied());
+            id.ok_or_else(|| {
+                format!(
+                    "joins \"{}\" in merge {}, which is not a normal token",
+                    shown(text),
+                    self.merges.len()
+                )
+            })
+        };
+        let pair = (id(left)?, id(right)?);
+        self.merges.push(pair);
+        Ok(())
+    }
+
+    /// The pairs, first ones first.
+    pub fn finish(self) -> Vec<(u32, u32)> {
+        self.merges
+    }
+}
