@@ -1,6 +1,11 @@
 //! The CPU backend: kernels chosen once by what the processor offers, and the ops built from them.
 
+#[cfg(target_arch = "x86_64")]
+mod avx2;
 mod kernels;
 pub mod ops;
+mod scalar;
+mod veclut;
 
 pub use kernels::{Kernels, Level};
+pub use veclut::VecLutMatrix;

@@ -1,0 +1,158 @@
+//! The one table of cases for ternary products: shapes, codes and activations chosen to reach every edge of a
+//! kernel. Which kernel runs them is the business of the tests.
+
+use half::f16;
+
+/// Deterministic pseudo-random numbers (xorshift64*).
+pub struct Noise(u64);
+
+impl Noise {
+    pub fn new(seed: u64) -> Self {
+        Noise(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
+    }
+
+    pub fn next(&mut self) -> u32 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 32) as u32
+    }
+
+    /// Uniform below `n`.
+    pub fn below(&mut self, n: u32) -> u32 {
+        self.next() % n
+    }
+
+    /// Uniform in [-1, 1).
+    pub fn float(&mut self) -> f32 {
+        self.next() as i32 as f32 / (1u32 << 31) as f32
+    }
+}
+
+/// What the codes look like.
+#[derive(Clone, Copy, Debug)]
+pub enum Codes {
+    Random,
+    AllPlus,
+    AllMinus,
+    /// The sign of the first token's activation: the largest sum there is.
+    MatchingFirstToken,
+}
+
+/// What the activations look like.
+#[derive(Clone, Copy, Debug)]
+pub enum Activations {
+    Random,
+    All(i8),
+    Alternating,
+    /// Each token another of the above.
+    Mixed,
+}
+
+/// One product: `codes` (rows x cols), `scales` (rows x cols/128), `q` (tokens x cols), `a` (tokens).
+pub struct Case {
+    pub name: String,
+    pub rows: usize,
+    pub cols: usize,
+    pub tokens: usize,
+    pub codes: Vec<i8>,
+    pub scales: Vec<f16>,
+    pub q: Vec<i8>,
+    pub a: Vec<f32>,
+}
+
+impl Case {
+    fn new(rows: usize, cols: usize, tokens: usize, codes: Codes, activations: Activations) -> Case {
+        let mut noise = Noise::new((rows * 31 + cols * 7 + tokens) as u64);
+        let mut q = vec![0i8; tokens * cols];
+        for (t, row) in q.chunks_exact_mut(cols).enumerate() {
+            let kind = match activations {
+                Activations::Mixed => [
+                    Activations::Random,
+                    Activations::All(127),
+                    Activations::All(-127),
+                    Activations::Alternating,
+                    Activations::All(0),
+                ][t % 5],
+                kind => kind,
+            };
+            for (k, q) in row.iter_mut().enumerate() {
+                *q = match kind {
+                    Activations::All(v) => i32::from(v),
+                    Activations::Alternating => 127 - 254 * (k % 2) as i32,
+                    _ => noise.below(255) as i32 - 127,
+                } as i8;
+            }
+        }
+        let codes = (0..rows * cols)
+            .map(|i| match codes {
+                Codes::Random => noise.below(3) as i8 - 1,
+                Codes::AllPlus => 1,
+                Codes::AllMinus => -1,
+                Codes::MatchingFirstToken => q[i % cols].signum(),
+            })
+            .collect();
+        // Mostly what training gives; now and then the extremes and a negative one, which files may hold.
+        let scales = (0..rows * (cols / 128))
+            .map(|_| match noise.below(12) {
+                0 => f16::from_f32(6.103_515_6e-5),
+                1 => f16::MAX,
+                2 => f16::from_f32(-0.25),
+                3 => f16::ZERO,
+                _ => f16::from_f32(0.02 + 0.01 * noise.float()),
+            })
+            .collect();
+        let a = (0..tokens).map(|t| if t == 3 { 0.0 } else { 0.01 + 0.005 * noise.float() }).collect();
+        let name = format!("{rows}x{cols}, {tokens} tokens");
+        Case { name, rows, cols, tokens, codes, scales, q, a }
+    }
+
+    /// The definition: exact integer sums of a group, then one multiply and one add a group, in order.
+    pub fn expected(&self) -> Vec<f32> {
+        let groups = self.cols / 128;
+        let mut y = vec![0.0; self.tokens * self.rows];
+        for t in 0..self.tokens {
+            for r in 0..self.rows {
+                let mut acc = 0.0f32;
+                for g in 0..groups {
+                    let span = |row: usize| row * self.cols + g * 128..row * self.cols + g * 128 + 128;
+                    let sum: i64 = self.codes[span(r)]
+                        .iter()
+                        .zip(&self.q[span(t)])
+                        .map(|(&c, &q)| i64::from(c) * i64::from(q))
+                        .sum();
+                    acc += self.scales[r * groups + g].to_f32() * sum as f32;
+                }
+                y[t * self.rows + r] = self.a[t] * acc;
+            }
+        }
+        y
+    }
+}
+
+/// The table. Rows cross every block of rows a kernel has (8, 16, 32, 64, 1,024), tokens every tile (1 to 17, 33),
+/// columns one group to many.
+pub fn all() -> Vec<Case> {
+    use Activations::{All, Alternating, Mixed, Random};
+    let mut cases = Vec::new();
+    for rows in [1, 2, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 96, 127, 257] {
+        cases.push(Case::new(rows, 256, 1, Codes::Random, Random));
+        cases.push(Case::new(rows, 384, 1 + rows % 19, Codes::Random, Mixed));
+    }
+    for tokens in (1..=18).chain([31, 32, 33, 48]) {
+        cases.push(Case::new(40, 128, tokens, Codes::Random, Mixed));
+        cases.push(Case::new(67, 640, tokens, Codes::Random, Random));
+    }
+    for cols in [128, 1024, 4096] {
+        for activations in [All(127), All(-127), All(-128), All(0), Alternating] {
+            for codes in [Codes::AllPlus, Codes::AllMinus, Codes::MatchingFirstToken] {
+                for tokens in [1, 5, 16] {
+                    cases.push(Case::new(33, cols, tokens, codes, activations));
+                }
+            }
+        }
+    }
+    cases.push(Case::new(1025, 128, 17, Codes::Random, Mixed));
+    cases.push(Case::new(2051, 256, 3, Codes::Random, Mixed));
+    cases
+}

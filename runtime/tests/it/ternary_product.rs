@@ -1,0 +1,43 @@
+//! Every ternary product of every row of the table of kernels gives the defined bits.
+
+use crate::cases;
+use runtime::cpu::{Kernels, VecLutMatrix};
+
+#[track_caller]
+fn assert_same_bits(got: &[f32], expected: &[f32], what: &str) {
+    assert_eq!(got.len(), expected.len());
+    if let Some(i) = (0..got.len()).find(|&i| got[i].to_bits() != expected[i].to_bits()) {
+        panic!("{what}: element {i} is {}, expected {}", got[i], expected[i]);
+    }
+}
+
+#[test]
+fn gemm_veclut_has_the_defined_bits_on_every_row() {
+    for case in cases::all() {
+        let expected = case.expected();
+        for kernels in Kernels::available() {
+            // Left-over values must not survive a repack.
+            let mut m = VecLutMatrix::new(case.rows, case.cols);
+            let ones = vec![1i8; case.codes.len()];
+            m.repack_from_codes(kernels, &ones, &case.scales);
+            m.repack_from_codes(kernels, &case.codes, &case.scales);
+            let mut y = vec![f32::NAN; case.tokens * case.rows];
+            kernels.gemm_veclut(&m, &case.q, &case.a, &mut y);
+            assert_same_bits(&y, &expected, &format!("{}, {}", kernels.name, case.name));
+        }
+    }
+}
+
+#[test]
+fn gemm_veclut_reads_any_codes_without_leaving_its_tables() {
+    let (rows, cols) = (9, 128);
+    let codes: Vec<i8> = (0..rows * cols).map(|i| (i * 37) as i8).collect();
+    let scales = vec![half::f16::ONE; rows];
+    for kernels in Kernels::available() {
+        let mut m = VecLutMatrix::new(rows, cols);
+        m.repack_from_codes(kernels, &codes, &scales);
+        let mut y = vec![0.0; rows];
+        kernels.gemm_veclut(&m, &vec![127; cols], &[1.0], &mut y);
+        assert!(y.iter().all(|y| y.is_finite()));
+    }
+}
