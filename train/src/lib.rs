@@ -1,9 +1,21 @@
-//! The trainer.
+//! The trainer: a ternary transformer's step as a program of coarse ops, the CPU that runs it, optimisers, data and the loop.
+//!
+//! `graph` turns a model's config into a `program`; a `backend` runs it; `trainer` is what everybody else calls.
 
+pub mod backend;
+mod bpe;
 pub mod config;
 pub mod cpu;
+pub mod data;
+pub mod graph;
+pub mod metrics;
+pub mod optim;
 pub mod preset;
+pub mod program;
+pub mod rng;
 pub mod schedule;
+pub mod tokenizers;
+pub mod trainer;
 
 mod error;
 pub use error::{Error, Result};

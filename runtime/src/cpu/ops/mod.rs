@@ -9,6 +9,8 @@
 mod activation;
 mod attention;
 mod exp;
+mod half;
+mod head;
 mod hyper;
 mod lanes;
 mod quantise;
@@ -17,9 +19,12 @@ mod rope;
 
 pub use attention::{KEY_BLOCK, k_transposed_len, transpose_key};
 pub use exp::{exp, sigmoid};
+pub use head::HeadRows;
 pub use hyper::{HyperCoefficients, HyperWeights, STREAMS_MAX, permutations};
 pub use lanes::dot;
 pub use rope::RopeTable;
+
+use ::half::f16;
 
 use super::{Kernels, Level};
 use crate::config::{Activation, RopeKind};
@@ -90,11 +95,53 @@ ops! {
     /// The feed-forward non-linearity; `gate` is read by gated kinds alone.
     fn activation(kind: Activation, gate: &[f32], up: &[f32], out: &mut [f32]) = activation::body;
 
+    /// Halves to f32, exactly, for finite halves.
+    fn widen_f16(x: &[f16], y: &mut [f32]) = half::widen;
+
+    /// Unpacks elements `start..start + out.len()` of a head or an embedding, whole groups of them.
+    fn head_unpack(w: HeadRows<'_>, start: usize, out: &mut [f32]) = head::unpack;
+
+    /// Products of every row of `w` (rows x cols) with every token of `x` (tokens x cols): `y[t * stride + r]`.
+    fn head_products(
+        w: HeadRows<'_>,
+        cols: usize,
+        x: &[f32],
+        y: &mut [f32],
+        stride: usize,
+        scratch: &mut Vec<f32>,
+    ) = head::products;
+
+    /// Products of every row of a scaled int8 matrix with one token's quantised activations (`q`, scale `a`).
+    fn head_products_int8(codes: &[i8], scales: &[f32], group: usize, q: &[i8], a: f32, y: &mut [f32])
+        = head::products_int8;
+
     /// Dot product in eight lanes.
     fn dot_f32(a: &[f32], b: &[f32]) -> f32 = lanes::dot;
 
     /// `y += s * x`.
     fn add_scaled(s: f32, x: &[f32], y: &mut [f32]) = lanes::add_scaled;
+}
+
+impl Kernels {
+    /// Runs a closure compiled for this row's instruction set: loops of plain Rust inside it become vector code.
+    /// What it computes does not change; multiply and add are never fused behind its back.
+    #[inline]
+    pub fn vectorise<R>(&self, f: impl FnOnce() -> R) -> R {
+        match self.level() {
+            Level::Scalar => f(),
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => {
+                #[target_feature(enable = "avx2,fma,f16c")]
+                fn avx2<R>(f: impl FnOnce() -> R) -> R {
+                    f()
+                }
+                // SAFETY: rows of level Avx2 are handed out only where avx2, fma and f16c were detected.
+                unsafe { avx2(f) }
+            }
+            #[cfg(not(target_arch = "x86_64"))]
+            Level::Avx2 => unreachable!("no such row on this architecture"),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -28,18 +28,9 @@ pub fn gemm(
     if m == 0 || n == 0 {
         return;
     }
-    assert!(
-        k == 0 || extent(m, a_row, k, a_col) <= a.len(),
-        "gemm: a is too short for {m} x {k}"
-    );
-    assert!(
-        k == 0 || extent(k, b_row, n, b_col) <= b.len(),
-        "gemm: b is too short for {k} x {n}"
-    );
-    assert!(
-        extent(m, c_row, n, c_col) <= c.len(),
-        "gemm: c is too short for {m} x {n}"
-    );
+    assert!(k == 0 || extent(m, a_row, k, a_col) <= a.len(), "gemm: a is too short for {m} x {k}");
+    assert!(k == 0 || extent(k, b_row, n, b_col) <= b.len(), "gemm: b is too short for {k} x {n}");
+    assert!(extent(m, c_row, n, c_col) <= c.len(), "gemm: c is too short for {m} x {n}");
     let by_rows = c_col >= 1 && (m == 1 || c_row > (n - 1) * c_col);
     let by_cols = c_row >= 1 && (n == 1 || c_col > (m - 1) * c_row);
     assert!(by_rows || by_cols, "gemm: elements of c overlap");
@@ -68,8 +59,7 @@ pub fn gemm(
 /// Elements from the first to one past the last of a strided (rows, cols) view.
 fn extent(rows: usize, row: usize, cols: usize, col: usize) -> usize {
     let last = (rows - 1).checked_mul(row).zip((cols - 1).checked_mul(col));
-    last.and_then(|(r, c)| r.checked_add(c)?.checked_add(1))
-        .expect("strides overflow")
+    last.and_then(|(r, c)| r.checked_add(c)?.checked_add(1)).expect("strides overflow")
 }
 
 #[cfg(test)]
@@ -96,38 +86,18 @@ mod tests {
     #[test]
     fn gemm_matches_plain_loops_for_every_transposition() {
         let mut rng = Lcg::new(1);
-        for (m, n, k) in [
-            (1, 1, 1),
-            (5, 7, 3),
-            (17, 33, 65),
-            (64, 48, 300),
-            (6, 16, 1),
-            (130, 257, 70),
-        ] {
+        for (m, n, k) in [(1, 1, 1), (5, 7, 3), (17, 33, 65), (64, 48, 300), (6, 16, 1), (130, 257, 70)] {
             let (a, b) = (rng.vec(m * k), rng.vec(k * n));
-            for (ta, tb, tc) in [
-                (false, false, false),
-                (true, false, false),
-                (false, true, true),
-                (true, true, false),
-            ] {
+            for (ta, tb, tc) in
+                [(false, false, false), (true, false, false), (false, true, true), (true, true, false)]
+            {
                 let sa = if ta { (1, m) } else { (k, 1) };
                 let sb = if tb { (1, k) } else { (n, 1) };
                 let sc = if tc { (1, m) } else { (n, 1) };
-                let want = plain(
-                    m,
-                    n,
-                    k,
-                    |i, p| a[i * sa.0 + p * sa.1],
-                    |p, j| b[p * sb.0 + j * sb.1],
-                );
+                let want = plain(m, n, k, |i, p| a[i * sa.0 + p * sa.1], |p, j| b[p * sb.0 + j * sb.1]);
                 let old = rng.vec(m * n);
                 for (alpha, beta) in [(1.0, 0.0), (1.0, 1.0), (0.5, -2.0)] {
-                    let mut c = if beta == 0.0 {
-                        vec![f32::NAN; m * n]
-                    } else {
-                        old.clone()
-                    };
+                    let mut c = if beta == 0.0 { vec![f32::NAN; m * n] } else { old.clone() };
                     gemm(m, n, k, alpha, &a, sa, &b, sb, beta, &mut c, sc);
                     for i in 0..m {
                         for j in 0..n {
@@ -156,36 +126,12 @@ mod tests {
     #[test]
     #[should_panic(expected = "too short")]
     fn gemm_refuses_a_short_slice() {
-        gemm(
-            2,
-            2,
-            2,
-            1.0,
-            &[0.0; 3],
-            (2, 1),
-            &[0.0; 4],
-            (2, 1),
-            0.0,
-            &mut [0.0; 4],
-            (2, 1),
-        );
+        gemm(2, 2, 2, 1.0, &[0.0; 3], (2, 1), &[0.0; 4], (2, 1), 0.0, &mut [0.0; 4], (2, 1));
     }
 
     #[test]
     #[should_panic(expected = "overlap")]
     fn gemm_refuses_overlapping_rows() {
-        gemm(
-            2,
-            2,
-            2,
-            1.0,
-            &[0.0; 4],
-            (2, 1),
-            &[0.0; 4],
-            (2, 1),
-            0.0,
-            &mut [0.0; 4],
-            (1, 1),
-        );
+        gemm(2, 2, 2, 1.0, &[0.0; 4], (2, 1), &[0.0; 4], (2, 1), 0.0, &mut [0.0; 4], (1, 1));
     }
 }

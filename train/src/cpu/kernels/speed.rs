@@ -1,8 +1,12 @@
 //! What the kernels reach on this machine, one thread, beside the plain FMA peak:
 //! `cargo test --release -p train kernels_speed -- --ignored --nocapture`.
 
+use super::dx_ternary::{DxMatrix, dx_ternary};
 use super::gemm::gemm;
 use super::testing::Lcg;
+use formats::ternary::GROUP;
+use half::f16;
+use runtime::cpu::Kernels;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
@@ -19,12 +23,7 @@ fn best_seconds(mut run: impl FnMut()) -> f64 {
 }
 
 /// Name, (m, n, k), strides of a, strides of b.
-type Shape = (
-    &'static str,
-    (usize, usize, usize),
-    (usize, usize),
-    (usize, usize),
-);
+type Shape = (&'static str, (usize, usize, usize), (usize, usize), (usize, usize));
 
 /// The dense products of a step of a small model.
 fn dense_shapes() -> Vec<Shape> {
@@ -65,9 +64,33 @@ fn kernels_speed_gemm() {
             gemm(m, n, k, 1.0, &a, sa, &b, sb, 0.0, &mut c, (n, 1));
             black_box(&c);
         });
-        println!(
-            "{name:18} m={m:5} n={n:5} k={k:5} {:6.1} GFLOP/s",
-            2e-9 * (m * n * k) as f64 / t
-        );
+        println!("{name:18} m={m:5} n={n:5} k={k:5} {:6.1} GFLOP/s", 2e-9 * (m * n * k) as f64 / t);
+    }
+}
+
+#[test]
+#[ignore = "a measurement: prints GFLOP/s"]
+fn kernels_speed_dx_ternary() {
+    let mut rng = Lcg::new(7);
+    for (rows, cols) in
+        [(256, 256), (768, 256), (256, 768), (384, 384), (1152, 384), (384, 1152), (2064, 2048)]
+    {
+        let tokens = 512;
+        let (codes, dy) = (rng.codes(rows * cols), rng.vec(tokens * rows));
+        let scales = vec![f16::from_f32(0.02); rows * cols / GROUP];
+        let (mut matrix, mut dx) = (DxMatrix::new(rows, cols), vec![0.0; tokens * cols]);
+        let repack = best_seconds(|| {
+            matrix.repack(&codes, &scales);
+            black_box(&matrix);
+        });
+        print!("dX = dY W rows={rows:5} cols={cols:5}, {tokens} tokens:");
+        for kernels in Kernels::available() {
+            let t = best_seconds(|| {
+                dx_ternary(kernels, &matrix, &dy, &mut dx, false);
+                black_box(&dx);
+            });
+            print!(" {} {:6.1} GFLOP/s", kernels.name, 2e-9 * (rows * cols * tokens) as f64 / t);
+        }
+        println!(", repack {:.2} Gweights/s", 1e-9 * (rows * cols) as f64 / repack);
     }
 }

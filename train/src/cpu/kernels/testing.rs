@@ -10,10 +10,7 @@ impl Lcg {
     }
 
     pub fn next_u32(&mut self) -> u32 {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) as u32
     }
 
@@ -24,5 +21,10 @@ impl Lcg {
 
     pub fn vec(&mut self, len: usize) -> Vec<f32> {
         (0..len).map(|_| self.f32()).collect()
+    }
+
+    /// Ternary codes, a third each.
+    pub fn codes(&mut self, len: usize) -> Vec<i8> {
+        (0..len).map(|_| (self.next_u32() % 3) as i8 - 1).collect()
     }
 }

@@ -1,0 +1,201 @@
+//! Products with the rows of a head: `y[t][r] = sum_i w[r][i] x[t][i]`, for matrices that are not read by the ternary kernels.
+//!
+//! Four rows are unpacked to f32 once and read by every token. Each dot product runs in eight lanes (element `i` in
+//! lane `i % 8`), folded at the end, whatever the number of rows, tokens or threads around it.
+
+use formats::ternary::fold_lanes;
+use half::f16;
+
+use super::half::widen;
+
+/// Rows that are unpacked together: as many independent sums as the adders can keep in flight.
+const ROWS: usize = 4;
+
+/// Consecutive rows of a matrix, as stored.
+#[derive(Clone, Copy, Debug)]
+pub enum HeadRows<'a> {
+    /// Halves, row-major.
+    F16(&'a [f16]),
+    /// Small integers, row-major, and one scale for each `group` of a row.
+    Scaled {
+        /// `rows * cols` integers.
+        codes: &'a [i8],
+        /// `rows * cols / group` scales.
+        scales: &'a [f32],
+        /// Elements that share a scale; a multiple of 8 that divides `cols`.
+        group: usize,
+    },
+}
+
+impl HeadRows<'_> {
+    fn len(&self) -> usize {
+        match self {
+            HeadRows::F16(w) => w.len(),
+            HeadRows::Scaled { codes, .. } => codes.len(),
+        }
+    }
+}
+
+#[inline(always)]
+pub(super) fn unpack(w: HeadRows<'_>, start: usize, out: &mut [f32]) {
+    match w {
+        HeadRows::F16(w) => widen(&w[start..start + out.len()], out),
+        HeadRows::Scaled { codes, scales, group } => {
+            assert!(start.is_multiple_of(group) && out.len().is_multiple_of(group));
+            let codes = &codes[start..start + out.len()];
+            let scales = &scales[start / group..];
+            for ((out, codes), &s) in out.chunks_exact_mut(group).zip(codes.chunks_exact(group)).zip(scales) {
+                for (o, &c) in out.iter_mut().zip(codes) {
+                    *o = s * f32::from(c);
+                }
+            }
+        }
+    }
+}
+
+/// `x`: tokens x cols. Writes `y[t * stride + r]` for every row `r` of `w`.
+#[inline(always)]
+pub(super) fn products(
+    w: HeadRows<'_>,
+    cols: usize,
+    x: &[f32],
+    y: &mut [f32],
+    stride: usize,
+    scratch: &mut Vec<f32>,
+) {
+    let rows = w.len() / cols;
+    assert!(cols.is_multiple_of(8) && rows * cols == w.len() && rows <= stride);
+    scratch.resize(ROWS * cols, 0.0);
+    let mut first = 0;
+    while first < rows {
+        // The last tile may repeat rows of the one before: same values, written twice.
+        let tile = if rows >= ROWS { first.min(rows - ROWS) } else { first };
+        let count = ROWS.min(rows - tile);
+        unpack(w, tile * cols, &mut scratch[..count * cols]);
+        for (t, x) in x.chunks_exact(cols).enumerate() {
+            let y = &mut y[t * stride + tile..][..count];
+            if count == ROWS {
+                y.copy_from_slice(&dot_rows::<ROWS>(scratch, x));
+            } else {
+                for (y, row) in y.iter_mut().zip(scratch.chunks_exact(cols)) {
+                    *y = dot_rows::<1>(row, x)[0];
+                }
+            }
+        }
+        first = tile + count;
+    }
+}
+
+/// Dot products of `N` adjacent rows with one vector.
+#[inline(always)]
+fn dot_rows<const N: usize>(rows: &[f32], x: &[f32]) -> [f32; N] {
+    let (x, _) = x.as_chunks::<8>();
+    let rows: [&[[f32; 8]]; N] =
+        std::array::from_fn(|r| &rows[r * x.len() * 8..(r + 1) * x.len() * 8].as_chunks::<8>().0[..x.len()]);
+    let mut lanes = [[0.0f32; 8]; N];
+    for (i, x) in x.iter().enumerate() {
+        for r in 0..N {
+            for j in 0..8 {
+                lanes[r][j] += rows[r][i][j] * x[j];
+            }
+        }
+    }
+    lanes.map(fold_lanes)
+}
+
+/// One token's product with quantised activations: `y[r] = a * sum over groups in order (s[r,G] * (f32) sum_k c[r,k] q[k])`.
+/// The inner sums are exact; `q` has as many elements as a row.
+#[inline(always)]
+pub(super) fn products_int8(codes: &[i8], scales: &[f32], group: usize, q: &[i8], a: f32, y: &mut [f32]) {
+    let cols = q.len();
+    assert!(cols.is_multiple_of(group));
+    assert_eq!(codes.len(), y.len() * cols);
+    assert_eq!(scales.len() * group, codes.len());
+    for ((y, row), s) in y.iter_mut().zip(codes.chunks_exact(cols)).zip(scales.chunks_exact(cols / group)) {
+        let mut acc = 0.0f32;
+        for ((row, q), &s) in row.chunks_exact(group).zip(q.chunks_exact(group)).zip(s) {
+            let mut sum = 0i32;
+            for (&c, &q) in row.iter().zip(q) {
+                sum += i32::from(i16::from(c) * i16::from(q));
+            }
+            acc += s * sum as f32;
+        }
+        *y = a * acc;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cpu::Kernels;
+    use crate::xoshiro::Xoshiro256;
+
+    fn noise(seed: u64, n: usize) -> Vec<f32> {
+        let mut rng = Xoshiro256::from_seed(seed);
+        (0..n).map(|_| (rng.next_f64() * 2.0 - 1.0) as f32).collect()
+    }
+
+    fn codes(seed: u64, n: usize, max: f32) -> Vec<i8> {
+        noise(seed, n).iter().map(|x| (x * (max + 0.49)).round() as i8).collect()
+    }
+
+    #[test]
+    fn head_products_match_the_formula_on_every_level_and_tiling() {
+        let (cols, group) = (64, 32);
+        for rows in [1usize, 3, 4, 7, 33] {
+            let halves: Vec<f16> = noise(1, rows * cols).iter().map(|&x| f16::from_f32(x)).collect();
+            let codes = codes(2, rows * cols, 127.0);
+            let scales = noise(3, rows * cols / group);
+            let x = noise(4, 5 * cols);
+            for w in [HeadRows::F16(&halves), HeadRows::Scaled { codes: &codes, scales: &scales, group }] {
+                let mut plain = vec![0.0; rows * cols];
+                unpack(w, 0, &mut plain);
+                let mut first: Option<Vec<f32>> = None;
+                for kernels in Kernels::available() {
+                    let mut y = vec![0.0; 5 * rows];
+                    kernels.head_products(w, cols, &x, &mut y, rows, &mut Vec::new());
+                    for t in 0..5 {
+                        let mut one = vec![0.0; rows];
+                        kernels.head_products(
+                            w,
+                            cols,
+                            &x[t * cols..][..cols],
+                            &mut one,
+                            rows,
+                            &mut Vec::new(),
+                        );
+                        assert_eq!(one, y[t * rows..][..rows], "{}: token {t} alone", kernels.name);
+                        for r in 0..rows {
+                            let terms = plain[r * cols..][..cols].iter().zip(&x[t * cols..]);
+                            let want: f64 = terms.map(|(&w, &x)| f64::from(w) * f64::from(x)).sum();
+                            let got = f64::from(one[r]);
+                            assert!((got - want).abs() < 1e-5 * (1.0 + want.abs()), "{got} for {want}");
+                        }
+                    }
+                    assert_eq!(*first.get_or_insert_with(|| y.clone()), y, "{}", kernels.name);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn head_int8_products_are_exact_within_groups() {
+        let (rows, cols, group) = (5, 128, 32);
+        let (codes, q) = (codes(5, rows * cols, 127.0), codes(6, cols, 127.0));
+        let scales = noise(7, rows * cols / group);
+        for kernels in Kernels::available() {
+            let mut y = vec![0.0; rows];
+            kernels.head_products_int8(&codes, &scales, group, &q, 0.5, &mut y);
+            for r in 0..rows {
+                let mut acc = 0.0f32;
+                for g in 0..cols / group {
+                    let at = r * cols + g * group;
+                    let sum: i32 =
+                        (0..group).map(|k| i32::from(codes[at + k]) * i32::from(q[g * group + k])).sum();
+                    acc += scales[at / group] * sum as f32;
+                }
+                assert_eq!(y[r], 0.5 * acc, "{} row {r}", kernels.name);
+            }
+        }
+    }
+}

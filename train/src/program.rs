@@ -1,0 +1,244 @@
+//! The training step as plain data: coarse ops over numbered buffers. A backend runs a program; the graph builds one.
+//! A program depends on shapes alone, never on values, so it is recorded once and replayed every step.
+
+use runtime::config::{Activation, RopeKind, StoredType};
+
+/// A buffer of f32 rows, one row a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rows(pub usize);
+
+/// A buffer of rows as a ternary product reads them: int8 with one scale a token (f32 when the model is not quantised).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quant(pub usize);
+
+/// A buffer of hyper-connection coefficients, one record a token, with their gradient.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Coefs(pub usize);
+
+/// A parameter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Param(pub usize);
+
+/// Where a dropout mask is drawn; every place has a number of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Site(pub u32);
+
+/// What a parameter is to the model, and so how a backend prepares it before the forward pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ParamKind {
+    /// A ternary matrix, output rows x input columns.
+    Ternary {
+        /// Outputs.
+        rows: usize,
+        /// Inputs.
+        cols: usize,
+    },
+    /// Embedding table or head, vocabulary x width, used in its stored precision.
+    Table {
+        /// Vocabulary.
+        rows: usize,
+        /// Width.
+        cols: usize,
+        /// Stored precision.
+        stored: StoredType,
+    },
+    /// Used as it is, f32.
+    Plain,
+}
+
+/// How a parameter starts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Init {
+    /// Normal with this standard deviation.
+    Normal(f32),
+    /// All equal.
+    Constant(f32),
+    /// All `base` but one.
+    OneHot {
+        /// The others.
+        base: f32,
+        /// Which one.
+        at: usize,
+        /// Its value.
+        value: f32,
+    },
+}
+
+/// One parameter: its GGUF name, its shape, what it is and how it starts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ParamSpec {
+    /// GGUF tensor name.
+    pub name: String,
+    /// Outer dimension first.
+    pub shape: Vec<usize>,
+    /// What it is.
+    pub kind: ParamKind,
+    /// How it starts.
+    pub init: Init,
+}
+
+impl ParamSpec {
+    /// Number of values.
+    pub fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Whether it has no values.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// The parameters of one hyper-connection, for pre, post and res in turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Connection {
+    /// `W`, outputs x nd.
+    pub weight: [Param; 3],
+    /// `b`.
+    pub bias: [Param; 3],
+    /// `a`, one value.
+    pub alpha: [Param; 3],
+}
+
+/// One step of the forward or backward pass. Gradient buffers are named `d_...`; parameter gradients are added to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[allow(missing_docs)] // the fields are the operands that each variant's formula names
+pub enum Op {
+    /// `x[stream] = dropout(scale * table[token])` for every stream.
+    Embed { table: Param, scale: f32, site: Site, x: Rows },
+    /// Adds the gradient of `Embed` to the table.
+    EmbedBackward { table: Param, scale: f32, site: Site, d_x: Rows },
+    /// Coefficients of the connection from the streams, and `y = sum_i pre_i x_i`. `None`: one stream, `y = x`.
+    Read { connection: Option<Connection>, x: Rows, coefs: Coefs, y: Rows },
+    /// `out = R x + post (outer) dropout(f)`.
+    Write { x: Rows, coefs: Coefs, f: Rows, site: Site, out: Rows },
+    /// `d_f` from the streams' gradient `d_x`, which becomes the gradient before the write; records `d_post`, `d_R`.
+    WriteBackward { x: Rows, coefs: Coefs, f: Rows, site: Site, d_x: Rows, d_f: Rows },
+    /// Adds `d_y` through the read and through all three coefficients to `d_x`.
+    ReadBackward { connection: Option<Connection>, x: Rows, coefs: Coefs, d_y: Rows, d_x: Rows },
+    /// `q = quantise(rms_norm(x) * gain)`; keeps `1 / rms`. No gain and no norm: `gain` is `None`, and `q = quantise(x)`.
+    NormQuantise { x: Rows, gain: Option<Param>, q: Quant, inv_rms: Rows },
+    /// Gradient of `NormQuantise`, straight through the rounding: overwrites `d_x`.
+    NormQuantiseBackward { x: Rows, gain: Option<Param>, inv_rms: Rows, d_q: Rows, d_x: Rows },
+    /// `y = W q`, a ternary product.
+    Linear { q: Quant, weight: Param, y: Rows },
+    /// `dW += d_y^T q`; `d_q = W^T d_y`, added if `accumulate`.
+    LinearBackward { q: Quant, weight: Param, d_y: Rows, d_q: Rows, accumulate: bool },
+    /// RMS norm of each head (where there is a gain), rotation by position, rounding to f16 if `store_f16`.
+    NormRope {
+        x: Rows,
+        gain: Option<Param>,
+        head_dim: usize,
+        kind: RopeKind,
+        store_f16: bool,
+        y: Rows,
+        inv_rms: Rows,
+    },
+    /// Gradient of `NormRope`: `d_y` becomes the gradient of `x`.
+    NormRopeBackward {
+        x: Rows,
+        gain: Option<Param>,
+        head_dim: usize,
+        kind: RopeKind,
+        inv_rms: Rows,
+        d_y: Rows,
+    },
+    /// Rounds to f16 and back in place, as the key-value cache stores it.
+    RoundF16 { x: Rows },
+    /// Causal grouped-query attention over each sequence; keeps the log of the softmax's sum.
+    Attention {
+        heads: usize,
+        kv_heads: usize,
+        head_dim: usize,
+        q: Rows,
+        k: Rows,
+        v: Rows,
+        out: Rows,
+        lse: Rows,
+    },
+    /// Gradient of `Attention`: overwrites `d_q`, `d_k`, `d_v`.
+    AttentionBackward {
+        heads: usize,
+        kv_heads: usize,
+        head_dim: usize,
+        q: Rows,
+        k: Rows,
+        v: Rows,
+        out: Rows,
+        lse: Rows,
+        d_out: Rows,
+        d_q: Rows,
+        d_k: Rows,
+        d_v: Rows,
+    },
+    /// The feed-forward non-linearity; `gate` is absent where the kind has none.
+    Activate { kind: Activation, gate: Option<Rows>, up: Rows, out: Rows },
+    /// Gradient of `Activate`: overwrites `d_gate` and `d_up`.
+    ActivateBackward {
+        kind: Activation,
+        gate: Option<Rows>,
+        up: Rows,
+        d_out: Rows,
+        d_gate: Option<Rows>,
+        d_up: Rows,
+    },
+    /// `h = sum of streams`, `y = rms_norm(h) * gain`; keeps `h` and `1 / rms`.
+    FinalNorm { x: Rows, gain: Param, h: Rows, y: Rows, inv_rms: Rows },
+    /// Gradient of `FinalNorm`: writes the same gradient to every stream.
+    FinalNormBackward { h: Rows, gain: Param, inv_rms: Rows, d_y: Rows, d_x: Rows },
+    /// Cross-entropy of `softmax(table y)` with the targets, in nats, one value a token; when training also `d_y` and the
+    /// table's gradient, without ever holding the logits of a whole batch.
+    CrossEntropy { table: Param, int8: bool, y: Rows, nats: Rows, d_y: Rows },
+}
+
+/// Row widths of every buffer a program uses.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Buffers {
+    /// Width of each f32 buffer.
+    pub rows: Vec<usize>,
+    /// Width of each quantised buffer.
+    pub quants: Vec<usize>,
+    /// Number of coefficient buffers.
+    pub coefs: usize,
+}
+
+impl Buffers {
+    /// A new f32 buffer of `width` values a token.
+    pub fn rows(&mut self, width: usize) -> Rows {
+        self.rows.push(width);
+        Rows(self.rows.len() - 1)
+    }
+
+    /// A new quantised buffer of `width` values a token.
+    pub fn quant(&mut self, width: usize) -> Quant {
+        self.quants.push(width);
+        Quant(self.quants.len() - 1)
+    }
+
+    /// A new buffer of hyper-connection coefficients.
+    pub fn coefs(&mut self) -> Coefs {
+        self.coefs += 1;
+        Coefs(self.coefs - 1)
+    }
+}
+
+/// A model's step: parameters, buffers, and the ops forward to the loss and back.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Program {
+    /// Every parameter.
+    pub params: Vec<ParamSpec>,
+    /// Every buffer.
+    pub buffers: Buffers,
+    /// From token ids to nats; run alone for evaluation.
+    pub forward: Vec<Op>,
+    /// From the loss back to the parameters.
+    pub backward: Vec<Op>,
+    /// The buffer that holds each token's cross-entropy after the forward pass.
+    pub nats: Rows,
+    /// The streams after the last block, for tests of their divergence.
+    pub streams: Rows,
+    /// The normed input of the head.
+    pub head_input: Rows,
+    /// The parameter that is the head (the embedding table where tied).
+    pub head: Param,
+}
