@@ -92,6 +92,7 @@ mod tests {
         assert_eq!(d.to_f32(), 1.0);
         assert_eq!(&q[..5], &[127, 0, 2, -2, -127]);
         // 1.4 of the smallest f16 rounds down to one: the largest weight is then 178 steps, and must clamp.
+        x = [0.0; LEN];
         x[0] = 127.0 * 1.4 * f16::MIN_POSITIVE_SUBNORMAL.to_f32();
         x[1] = -x[0];
         let (d, q) = quantise_block(&x);

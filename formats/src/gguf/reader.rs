@@ -276,9 +276,8 @@ impl<'a> Cursor<'a> {
 
     /// A name: some text.
     fn name(&mut self, limit: u64, what: &'static str) -> Parse<&'a str> {
-        let at = self.at;
         let text = self.text(limit, what)?;
-        if text.is_empty() { Err(Problem::Empty { what, at }.into()) } else { Ok(text) }
+        if text.is_empty() { Err(Problem::Empty { what, at: self.at }.into()) } else { Ok(text) }
     }
 
     /// A count of things that take at least `size` bytes each, together no more than `left`.

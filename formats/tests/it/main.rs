@@ -1,0 +1,7 @@
+//! The crate from outside: whole files, sound and hostile.
+
+mod gguf_hostile;
+mod gguf_py;
+mod gguf_round_trip;
+mod memory;
+mod raw_gguf;
