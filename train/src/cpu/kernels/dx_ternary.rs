@@ -193,7 +193,8 @@ fn load(
     for (c, tile) in tile.iter_mut().enumerate() {
         for (part, lanes) in tile.0.as_chunks_mut::<8>().0.iter_mut().enumerate() {
             let o = c * CHUNK + 8 * part;
-            for n in [0, 8] {
+            for half in 0..2 {
+                let n = 8 * half;
                 let mut block = [[0.0; 8]; 8];
                 if n + 8 <= tokens && o + 8 <= rows {
                     for t in 0..8 {
@@ -215,24 +216,27 @@ fn load(
     }
 }
 
-/// Fills the eight tables of a chunk.
+/// Fills the eight tables of a chunk. Plain counted loops: they unroll into whole vectors, iterators did not.
 #[inline(always)]
 fn fill(tables: &mut [Aligned<Table>; TABLES], dy: &[Lanes; CHUNK], scales: &[f32; CHUNK]) {
-    for (t, table) in tables.iter_mut().enumerate() {
-        for n in [0, 8] {
+    for t in 0..TABLES {
+        let table = &mut tables[t].0;
+        for half in 0..2 {
+            let n = 8 * half;
             let y =
                 |r: usize| -> [f32; 8] { std::array::from_fn(|l| dy[3 * t + r][n + l] * scales[3 * t + r]) };
-            let negative = |x: [f32; 8]| x.map(|x| 0.0 - x);
+            let negative = |x: [f32; 8]| -> [f32; 8] { std::array::from_fn(|l| 0.0 - x[l]) };
             let (y0, y1, y2) = (y(0), y(1), y(2));
-            let signed = |y| [negative(y), [0.0; 8], y];
-            for (i, a) in signed(y2).iter().enumerate() {
-                for (j, b) in signed(y1).iter().enumerate() {
+            let signed1 = [negative(y1), [0.0; 8], y1];
+            let signed2 = [negative(y2), [0.0; 8], y2];
+            for i in 0..3 {
+                for j in 0..3 {
                     let entry = 9 * i + 3 * j;
                     for l in 0..8 {
-                        let ab = a[l] + b[l];
-                        table.0[entry][n + l] = ab - y0[l];
-                        table.0[entry + 1][n + l] = ab;
-                        table.0[entry + 2][n + l] = ab + y0[l];
+                        let sum = signed2[i][l] + signed1[j][l];
+                        table[entry][n + l] = sum - y0[l];
+                        table[entry + 1][n + l] = sum;
+                        table[entry + 2][n + l] = sum + y0[l];
                     }
                 }
             }
@@ -246,10 +250,10 @@ fn look_up(tables: &[Aligned<Table>; TABLES], index: &[[u8; TABLES]], sums: &mut
     for (index, sum) in index.iter().zip(sums) {
         let x = u64::from_le_bytes(*index);
         let mut p = *sum;
-        for (t, table) in tables.iter().enumerate() {
+        for t in 0..TABLES {
             // 16 times the index byte: the entry's offset in floats by one shift and one mask.
             let at = (if t == 0 { x << 4 } else { x >> (8 * t - 4) }) as usize & 0x1f0;
-            let entry = &table.0.as_flattened()[at..at + TOKENS];
+            let entry = &tables[t].0.as_flattened()[at..at + TOKENS];
             for l in 0..TOKENS {
                 p[l] += entry[l];
             }
@@ -269,7 +273,8 @@ fn store(
     transpose: impl Fn(&Block) -> Block + Copy,
 ) {
     let tokens = dx.len() / cols;
-    for n in [0, 8] {
+    for half in 0..2 {
+        let n = 8 * half;
         for (k, sums) in sums.as_chunks::<8>().0.iter().enumerate() {
             let block = transpose(&std::array::from_fn(|i| std::array::from_fn(|l| sums[i][n + l])));
             for t in 0..tokens.saturating_sub(n).min(8) {
