@@ -3,9 +3,12 @@
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 mod kernels;
+mod memory;
 pub mod ops;
 mod scalar;
+mod ternary;
 mod veclut;
 
 pub use kernels::{Kernels, Level};
+pub use ternary::{ROW_BLOCK, RowLayout, TernaryMatrix};
 pub use veclut::VecLutMatrix;

@@ -1,8 +1,7 @@
 //! Product of a table-index matrix with many tokens, without tables: each row is decoded once and multiplied
 //! with every token.
 
-use formats::ternary::GROUP;
-
+use super::row_product;
 use crate::cpu::veclut::{CHUNK, VecLutView, ZERO_WORD};
 
 /// Writes the index words of `codes` (whole rows of `cols`) to `indices[chunk * stride + first + row]`.
@@ -41,13 +40,8 @@ pub fn gemm(m: &VecLutView<'_>, q: &[i8], a: &[f32], y: &mut [f32], y_stride: us
             chunk.copy_from_slice(&decode(m.indices[c * m.stride + r]));
         }
         for (t, &a) in a.iter().enumerate() {
-            let q = &q[t * m.cols..][..m.cols];
-            let mut acc = 0.0f32;
-            for (g, (codes, q)) in codes.chunks_exact(GROUP).zip(q.chunks_exact(GROUP)).enumerate() {
-                let sum: i32 = codes.iter().zip(q).map(|(&c, &q)| i32::from(c) * i32::from(q)).sum();
-                acc += m.scales[g * m.stride + r] * sum as f32;
-            }
-            y[t * y_stride + r] = a * acc;
+            let scale = |g: usize| m.scales[g * m.stride + r];
+            y[t * y_stride + r] = a * row_product(&codes, scale, &q[t * m.cols..][..m.cols]);
         }
     }
 }
