@@ -148,6 +148,31 @@ mod tests {
     }
 
     #[test]
+    fn split_cuts_where_the_published_patterns_do() {
+        // With look-ahead and backtracking, as their authors wrote them.
+        let bits = [
+            " ", "  ", "\n", "\r", "\r\n", "\t", "\u{a0}", "\u{3000}", "\u{2028}", "\u{85}", "\u{1c}",
+            "\u{b}", "a", "ing", "Ü", "'s", "'S", "'ſ", "'Ll", "'", "ß", "Ж", "中", "\u{301}", "😀",
+            "\u{200d}", "1", "23", "4567", "٣", "Ⅷ", "²", ".", "!?", "_", "\0",
+        ];
+        let mut x = 11u64;
+        for split in Split::ALL {
+            let published = split.pattern().strip_suffix(r"\s+").unwrap().to_string() + r"\s+(?!\S)|\s+";
+            let published = fancy_regex::Regex::new(&published).unwrap();
+            for _ in 0..3000 {
+                let text: String = (0..10)
+                    .map(|_| {
+                        x = x.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+                        bits[(x >> 33) as usize % bits.len()]
+                    })
+                    .collect();
+                let theirs: Vec<&str> = published.find_iter(&text).map(|m| m.unwrap().as_str()).collect();
+                assert_eq!(cut(split, &text), theirs, "{split:?} of {text:?}");
+            }
+        }
+    }
+
+    #[test]
     fn split_names_round_trip() {
         for s in Split::ALL {
             assert_eq!(Split::from_name(s.name()), Some(s));

@@ -1,1 +1,389 @@
-//! Cases over a small vocabulary.
+//! Cases over a small vocabulary: what encodes to what, what survives a file, what is refused.
+
+use super::*;
+use crate::gguf::Metadata;
+
+/// A generator for test texts.
+struct Rng(u64);
+
+impl Rng {
+    fn below(&mut self, n: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (self.0 >> 33) as usize % n
+    }
+
+    /// Text of words, odd spaces, digits and characters of every length.
+    fn text(&mut self, words: usize) -> String {
+        const BITS: [&str; 24] = [
+            "the", " the", "th", "e", " cat", " sat", "\n", "\n\n", "  ", "\t", " ", "12", "345", "'s",
+            "'LL", "!?", ".\n", "é", "\u{301}", "€", "😀", "\u{3000}", "<|end|>", "\0",
+        ];
+        (0..words).map(|_| BITS[self.below(BITS.len())]).collect()
+    }
+}
+
+/// Merges by the texts they join, over all bytes; `<|end|>` and a hole at the end.
+fn small(split: Split) -> Tokenizer {
+    let mut tokens = Tokens::new();
+    for byte in GPT2_ORDER {
+        tokens.push(&[byte], TokenKind::Normal);
+    }
+    let joins = [
+        ("t", "h"),
+        ("th", "e"),
+        (" ", "the"),
+        (" ", "th"),
+        ("t", "e"),
+        (" ", "c"),
+        ("a", "t"),
+        (" c", "at"),
+        (" ", "s"),
+        (" s", "at"),
+        ("3", "4"),
+        ("1", "2"),
+        ("34", "5"),
+        ("12", "345"),
+        ("\n", "\n"),
+        (" ", " "),
+        ("!", "?"),
+        ("'", "s"),
+    ];
+    let mut merges = Vec::new();
+    let id = |tokens: &Tokens, text: &str| tokens.iter().find(|(_, b, _)| *b == text.as_bytes()).unwrap().0;
+    for (left, right) in joins {
+        merges.push((id(&tokens, left), id(&tokens, right)));
+        tokens.push(format!("{left}{right}").as_bytes(), TokenKind::Normal);
+    }
+    // Characters of two and three bytes.
+    for bytes in [&"é".as_bytes()[..], &"€".as_bytes()[..2], "€".as_bytes()] {
+        let (left, right) = bytes.split_at(bytes.len() - 1);
+        let find = |part: &[u8]| tokens.iter().find(|(_, b, _)| *b == part).unwrap().0;
+        merges.push((find(left), find(right)));
+        tokens.push(bytes, TokenKind::Normal);
+    }
+    tokens.push(b"[PAD277]", TokenKind::Unused);
+    tokens.push("<｜turn｜>".as_bytes(), TokenKind::UserDefined);
+    let end = tokens.push(b"<|end|>", TokenKind::Control);
+    let parts = Parts { tokens, merges, split, bos: None, eos: Some(end), eot: None, add_bos: false };
+    Tokenizer::new(parts, "a test").unwrap()
+}
+
+fn pieces(t: &Tokenizer, ids: &[u32]) -> Vec<Vec<u8>> {
+    ids.iter().map(|&id| t.token_bytes(id).to_vec()).collect()
+}
+
+#[test]
+fn tokenizer_merges_inside_pieces() {
+    let t = small(Split::Gpt2);
+    let texts = |text: &str| -> Vec<String> {
+        pieces(&t, &t.encode(text)).into_iter().map(|b| String::from_utf8(b).unwrap()).collect()
+    };
+    assert_eq!(texts("the cat  sat"), ["the", " cat", " ", " sat"]);
+    assert_eq!(texts("12345€"), ["12345", "€"]);
+    assert_eq!(texts(" thx"), [" th", "x"]);
+}
+
+#[test]
+fn tokenizer_keeps_every_byte() {
+    let mut rng = Rng(1);
+    for split in Split::ALL {
+        let t = small(split);
+        for _ in 0..500 {
+            let text = rng.text(12);
+            let ids = t.encode(&text);
+            assert_eq!(t.decode_bytes(&ids), text.as_bytes(), "{text:?}");
+            let mut stream = DecodeStream::new();
+            let mut streamed: String = ids.iter().filter_map(|&id| stream.push(&t, id)).collect();
+            streamed.extend(stream.flush());
+            assert_eq!(streamed, text);
+        }
+        // One huge piece, and text that no merge knows.
+        for text in ["a".repeat(200_000), " ".repeat(200_000), "\u{ffff}".repeat(1000)] {
+            assert_eq!(t.decode(&t.encode(&text)), text);
+        }
+    }
+}
+
+#[test]
+fn tokenizer_takes_special_names_only_when_asked() {
+    let t = small(Split::Gpt2);
+    let end = t.eos().unwrap();
+    let text = "the<|end|> cat<｜turn｜>";
+    assert!(!t.encode(text).contains(&end));
+    let ids = t.encode_with_special(text);
+    let turn = t.special_id("<｜turn｜>").unwrap();
+    assert_eq!(ids.iter().filter(|&&id| id == end || id == turn).count(), 2);
+    // Control tokens are not text, user-defined ones are.
+    assert_eq!(t.decode(&ids), "the cat<｜turn｜>");
+    assert_eq!((t.token_bytes(end), t.token_bytes(9999)), (&b"<|end|>"[..], &b""[..]));
+    assert!(t.is_end(end) && !t.is_end(turn));
+}
+
+#[test]
+fn tokenizer_survives_gguf() {
+    for split in Split::ALL {
+        let t = small(split);
+        let mut meta = Metadata::new();
+        t.to_gguf(&mut meta);
+        let back = Tokenizer::from_gguf(&meta).unwrap();
+        assert_eq!(back, t);
+        let mut rng = Rng(2);
+        for _ in 0..200 {
+            let text = rng.text(10);
+            assert_eq!(back.encode(&text), t.encode(&text));
+        }
+    }
+}
+
+#[test]
+fn tokenizer_refuses_hostile_metadata() {
+    let mut sound = Metadata::new();
+    small(Split::Gpt2).to_gguf(&mut sound);
+    let texts: Vec<String> =
+        sound.require_strs("tokenizer.ggml.tokens").unwrap().iter().map(String::from).collect();
+    type Edit = fn(&mut Metadata, Vec<String>);
+    let cases: [(Edit, &str); 14] = [
+        (
+            |m, _| m.insert("tokenizer.ggml.model", "llama"),
+            "`tokenizer.ggml.model` is \"llama\"; expected \"gpt2\"",
+        ),
+        (|m, _| m.insert("tokenizer.ggml.model", 3u32), "expected a string"),
+        (
+            |m, _| m.insert("tokenizer.ggml.pre", "te\u{1b}kken"),
+            "is \"te\\u{1b}kken\"; the pre-tokenizers we know are",
+        ),
+        (|m, _| m.insert("tokenizer.ggml.tokens", vec![1u8]), "expected an array of strings"),
+        (|m, _| m.insert("tokenizer.ggml.token_type", vec![1i8; 280]), "expected an array of i32"),
+        (
+            |m, _| m.insert("tokenizer.ggml.token_type", vec![1i32]),
+            "has 1 entries; tokenizer.ggml.tokens has 280",
+        ),
+        (|m, t| m.insert("tokenizer.ggml.token_type", vec![9i32; t.len()]), "is 9 for token 0"),
+        (|m, _| m.insert("tokenizer.ggml.eos_token_id", 280u32), "is 280; there are 280 tokens"),
+        (|m, _| m.insert("tokenizer.ggml.bos_token_id", u64::MAX), "`tokenizer.ggml.bos_token_id`"),
+        (
+            |m, mut t| {
+                t[7] = t[8].clone();
+                m.insert("tokenizer.ggml.tokens", t)
+            },
+            "tokens 7 and 8 are both",
+        ),
+        (
+            |m, mut t| {
+                t[7] = "▁the".into();
+                m.insert("tokenizer.ggml.tokens", t)
+            },
+            "with '▁', which is not in the byte alphabet",
+        ),
+        (
+            |m, mut t| {
+                t[200] = "zzz".into();
+                m.insert("tokenizer.ggml.tokens", t)
+            },
+            "has no token",
+        ),
+        (
+            |m, _| m.insert("tokenizer.ggml.merges", vec!["t".to_string()]),
+            "as merge 0; expected two texts and a space",
+        ),
+        (
+            |m, _| m.insert("tokenizer.ggml.merges", vec!["q q".to_string()]),
+            "merge 0 makes \"qq\", which is not a token",
+        ),
+    ];
+    for (edit, expected) in cases {
+        let mut meta = sound.clone();
+        edit(&mut meta, texts.clone());
+        let error = Tokenizer::from_gguf(&meta).unwrap_err().to_string();
+        assert!(error.contains(expected), "expected ..{expected}.., found: {error}");
+        assert!(!error.chars().any(char::is_control), "{error:?}");
+    }
+    let mut merges = sound.clone();
+    merges.insert("tokenizer.ggml.merges", vec!["t <|end|>".to_string()]);
+    assert!(Tokenizer::from_gguf(&merges).unwrap_err().to_string().contains("not a normal token"));
+    assert!(Tokenizer::from_gguf(&Metadata::new()).is_err());
+}
+
+#[test]
+fn restrict_keeps_the_pieces_of_what_it_saw() {
+    let mut rng = Rng(3);
+    for split in Split::ALL {
+        let t = small(split);
+        for _ in 0..100 {
+            let seen = rng.text(8);
+            let used = t.encode(&seen);
+            let (little, map) = t.restrict(&used);
+            assert_eq!(pieces(&little, &little.encode(&seen)), pieces(&t, &used), "{seen:?}");
+            assert_eq!(
+                little.encode(&seen),
+                used.iter().map(|&id| map[id as usize].unwrap()).collect::<Vec<_>>()
+            );
+            // Any other text still encodes.
+            let other = rng.text(8);
+            assert_eq!(little.decode(&little.encode(&other)), other);
+            // And it is as small as promised: bytes, specials, and what merging to the used ids passes through.
+            assert!(little.vocab_size() <= 256 + 2 + used.len() * 5, "{}", little.vocab_size());
+            assert!(map.iter().flatten().count() == little.vocab_size());
+        }
+        let (least, _) = t.restrict(&[]);
+        assert_eq!(least.vocab_size(), 258);
+        let (all, map) = t.restrict(&(0..t.vocab_size() as u32).collect::<Vec<_>>());
+        assert_eq!(all, t);
+        assert!(map.iter().enumerate().all(|(i, new)| *new == Some(i as u32)));
+    }
+}
+
+#[test]
+fn restrict_keeps_every_way_to_a_token() {
+    // "abc" by (ab, c) and by (a, bc); which one runs depends on ranks around it.
+    let mut tokens = Tokens::new();
+    for byte in GPT2_ORDER {
+        tokens.push(&[byte], TokenKind::Normal);
+    }
+    let id = |b: u8| GPT2_ORDER.iter().position(|&x| x == b).unwrap() as u32;
+    let bc = tokens.push(b"bc", TokenKind::Normal);
+    let ab = tokens.push(b"ab", TokenKind::Normal);
+    let abc = tokens.push(b"abc", TokenKind::Normal);
+    let merges = vec![(id(b'b'), id(b'c')), (id(b'a'), id(b'b')), (ab, id(b'c')), (id(b'a'), bc)];
+    let parts = Parts { tokens, merges, split: Split::Gpt2, bos: None, eos: None, eot: None, add_bos: false };
+    let t = Tokenizer::new(parts, "a test").unwrap();
+    assert_eq!(t.encode("abc"), [abc]);
+    let (little, _) = t.restrict(&[abc]);
+    assert_eq!(little.vocab_size(), 259);
+    assert_eq!(pieces(&little, &little.encode("abc ab")), pieces(&t, &t.encode("abc ab")));
+}
+
+/// A `tokenizer.json` of the bytes and one merge, with the given parts replaced.
+fn json(edits: &[(&str, &str)]) -> String {
+    let vocab: Vec<String> = GPT2_ORDER
+        .iter()
+        .enumerate()
+        .map(|(id, &b)| format!("{}:{id}", serde_json::to_string(&alphabet::spelling(&[b])).unwrap()))
+        .collect();
+    let mut text = format!(
+        r#"{{"version":"1.0","truncation":null,"padding":null,
+        "added_tokens":[{{"id":257,"content":"<|endoftext|>","single_word":false,"special":true}}],
+        "normalizer":null,
+        "pre_tokenizer":{{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":true}},
+        "post_processor":{{"type":"ByteLevel","add_prefix_space":true,"trim_offsets":false,"use_regex":true}},
+        "decoder":{{"type":"ByteLevel","add_prefix_space":true,"trim_offsets":true,"use_regex":true}},
+        "model":{{"type":"BPE","dropout":null,"unk_token":null,"continuing_subword_prefix":"","end_of_word_suffix":"",
+        "fuse_unk":false,"byte_fallback":false,"ignore_merges":false,"vocab":{{{},"th":256}},"merges":["t h"]}}}}"#,
+        vocab.join(",")
+    );
+    for (from, to) in edits {
+        assert!(text.contains(from), "{from}");
+        text = text.replacen(from, to, 1);
+    }
+    text
+}
+
+#[test]
+fn json_reads_both_forms_of_merges() {
+    let lines = Tokenizer::from_json(json(&[]).as_bytes(), "a").unwrap();
+    let pairs = Tokenizer::from_json(json(&[("[\"t h\"]", "[[\"t\", \"h\"]]")]).as_bytes(), "a").unwrap();
+    assert_eq!(lines, pairs);
+    assert_eq!(lines.encode("the"), [256, lines.encode("e")[0]]);
+    assert_eq!((lines.vocab_size(), lines.eos(), lines.add_bos()), (258, Some(257), false));
+}
+
+#[test]
+fn json_knows_the_published_splits() {
+    let split = |pattern: &str| {
+        format!(
+            r#"{{"type":"Sequence","pretokenizers":[{{"type":"Split","pattern":{{"Regex":{}}},"behavior":"Isolated","invert":false}},
+            {{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":false,"use_regex":false}}]}}"#,
+            serde_json::to_string(pattern).unwrap()
+        )
+    };
+    let byte_level = r#"{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":true}"#;
+    // As in the tokenizer.json of Qwen3 and of Llama 3.
+    let qwen = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+    let llama = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+    let nfc = ("\"normalizer\":null", "\"normalizer\":{\"type\":\"NFC\"}");
+    let t = Tokenizer::from_json(json(&[(byte_level, &split(qwen)), nfc]).as_bytes(), "a").unwrap();
+    assert_eq!(t.parts().split, Split::Qwen2);
+    let template = r#""post_processor":{"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"<|endoftext|>","type_id":0}},
+        {"Sequence":{"id":"A","type_id":0}}],"pair":[],"special_tokens":{}},"was":{"type":"ByteLevel","#;
+    let edits = [
+        (byte_level, &*split(llama)),
+        ("\"ignore_merges\":false", "\"ignore_merges\":true"),
+        ("\"post_processor\":{\"type\":\"ByteLevel\",", template),
+    ];
+    let t = Tokenizer::from_json(json(&edits).as_bytes(), "a").unwrap();
+    assert_eq!((t.parts().split, t.bos(), t.add_bos()), (Split::Llama3, Some(257), true));
+}
+
+#[test]
+fn json_refuses_what_gguf_cannot_say() {
+    let cases: [(&[(&str, &str)], &str); 17] = [
+        (&[("\"BPE\"", "\"Unigram\"")], "of type \"Unigram\"; only byte-level BPE"),
+        (
+            &[("\"normalizer\":null", "\"normalizer\":{\"type\":\"Lowercase\"}")],
+            "normalizer \"Lowercase\" changes text",
+        ),
+        (
+            &[(
+                "\"normalizer\":null",
+                "\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"Strip\"}]}",
+            )],
+            "\"Strip\"",
+        ),
+        (&[("\"add_prefix_space\":false", "\"add_prefix_space\":true")], "adds a space before the text"),
+        (
+            &[("{\"type\":\"ByteLevel\",\"add_prefix_space\":false,", "{\"type\":\"Metaspace\",")],
+            "pre-tokenizer is none of those",
+        ),
+        (&[("\"byte_fallback\":false", "\"byte_fallback\":true")], "SentencePiece"),
+        (
+            &[("\"continuing_subword_prefix\":\"\"", "\"continuing_subword_prefix\":\"##\"")],
+            "prefix or suffix",
+        ),
+        (&[("\"ignore_merges\":false", "\"ignore_merges\":true")], "ignore_merges = false"),
+        (&[("\"dropout\":null", "\"dropout\":0.1")], "model.dropout"),
+        (&[("\"t h\"", "\"t h\",\"x y z\"")], "joins \"y z\" in merge 1"),
+        (&[("\"t h\"", "\"tooooo long\"")], "joins \"tooooo\" in merge 0"),
+        (&[("\"th\":256", "\"th\":255")], "id 255 is both"),
+        (&[("\"th\":256", "\"th\":4000000000")], "has the id 4000000000, far beyond"),
+        (&[("\"th\":256", "\"th\":-1")], "not the JSON of a BPE tokenizer"),
+        (&[("\"t h\"", "7")], "a merge: one string or a pair"),
+        (&[("\"!\":0", "\"!!\":0")], "byte 0x21 has no token"),
+        (&[("\"model\"", "\"mod\u{7}el\"")], "not the JSON of a BPE tokenizer"),
+    ];
+    for (edits, expected) in cases {
+        let error =
+            Tokenizer::from_json(json(edits).as_bytes(), "dir/tokenizer.json").unwrap_err().to_string();
+        assert!(
+            error.contains(expected) && error.contains("dir/tokenizer.json"),
+            "expected ..{expected}.., found: {error}"
+        );
+        assert!(!error.chars().any(char::is_control), "{error:?}");
+    }
+}
+
+#[test]
+fn json_damaged_anywhere_is_an_error_or_a_tokenizer() {
+    let sound = json(&[]).into_bytes();
+    let mut rng = Rng(4);
+    for _ in 0..3000 {
+        let mut bytes = sound.clone();
+        for _ in 0..1 + rng.below(3) {
+            let at = rng.below(bytes.len());
+            match rng.below(4) {
+                0 => bytes[at] = rng.below(256) as u8,
+                1 => bytes.truncate(at.max(1)),
+                2 => drop(bytes.remove(at)),
+                _ => bytes.insert(at, b"\"{}[],:0x\\"[rng.below(10)]),
+            }
+        }
+        if let Ok(t) = Tokenizer::from_json(&bytes, "a") {
+            let text = rng.text(6);
+            assert_eq!(t.decode(&t.encode(&text)), text);
+        }
+    }
+    let deep = "[".repeat(1 << 20);
+    assert!(Tokenizer::from_json(deep.as_bytes(), "a").is_err());
+    let deep =
+        format!("{{\"pre_tokenizer\":{}", "{\"type\":\"Sequence\",\"pretokenizers\":[".repeat(100_000));
+    assert!(Tokenizer::from_json(deep.as_bytes(), "a").is_err());
+}
