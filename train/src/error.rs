@@ -59,6 +59,158 @@ pub enum Error {
         /// What would do.
         expected: String,
     },
+    /// `--resume never`, and a run is there.
+    #[error("{} already holds a run; continue it (--resume auto) or choose another folder", path.display())]
+    RunExists {
+        /// The run's folder.
+        path: PathBuf,
+    },
+    /// The folder for a new run holds other files.
+    #[error("{} is not a run and not empty (it holds {found:?}); choose another folder", path.display())]
+    ForeignFolder {
+        /// The folder.
+        path: PathBuf,
+        /// One of its files.
+        found: String,
+    },
+    /// Continuing would compute something else.
+    #[error(
+        "{place} was made by another configuration, here and there: {different}; use its own, or another folder"
+    )]
+    OtherConfig {
+        /// The run or checkpoint.
+        place: String,
+        /// The keys, with both values.
+        different: String,
+    },
+    /// The text is not the one a checkpoint was trained on.
+    #[error("the text is not the one that {} was trained on (its hash is {found}, expected {expected}); give that text, or choose another folder", path.display())]
+    OtherText {
+        /// The checkpoint.
+        path: PathBuf,
+        /// Hash of its text.
+        expected: String,
+        /// Hash of the given text.
+        found: String,
+    },
+    /// Going back inside a run that went on.
+    #[error("{} already went on to step {newest}; to go on from step {step} of {} instead, choose another folder", path.display(), from.display())]
+    NewerCheckpoints {
+        /// The run's folder.
+        path: PathBuf,
+        /// Its newest checkpoint.
+        newest: u64,
+        /// The checkpoint asked for.
+        from: PathBuf,
+        /// Its step.
+        step: u64,
+    },
+    /// Neither a run nor a checkpoint.
+    #[error("{} is neither a run (no run.toml) nor a checkpoint (no manifest.json)", path.display())]
+    NoSource {
+        /// What was given.
+        path: PathBuf,
+    },
+    /// A run without a checkpoint.
+    #[error("{} has no checkpoint yet; train first", path.display())]
+    NoCheckpoint {
+        /// The run's folder.
+        path: PathBuf,
+    },
+    /// A checkpoint away from its run.
+    #[error("{} has no tokenizer.gguf beside it or in its run's folder; give the run instead", path.display())]
+    NoTokenizer {
+        /// The checkpoint.
+        path: PathBuf,
+    },
+    /// A checkpoint that is whole, but not of this kind of run.
+    #[error("the checkpoint of step {step} does not fit: {problem}")]
+    CheckpointMeta {
+        /// Its step.
+        step: u64,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A value that must not be saved or exported.
+    #[error("{tensor} is {value} at index {index}; nothing was written")]
+    NotFinite {
+        /// The tensor's name.
+        tensor: String,
+        /// Where in it.
+        index: usize,
+        /// NaN or infinite.
+        value: f32,
+    },
+    /// Training broke down.
+    #[error(
+        "the {what} became {value} at step {step}, so training stopped; {last_good}; a lower optimiser.muon_lr or optimiser.adam_lr may help"
+    )]
+    Diverged {
+        /// Loss or gradient norm.
+        what: &'static str,
+        /// NaN or infinite.
+        value: f64,
+        /// The step that showed it, counted from 1.
+        step: u64,
+        /// Which checkpoint is good.
+        last_good: String,
+    },
+    /// The disk failed or is full.
+    #[error(
+        "{cause}; training stopped after step {step}, {last_good}; make room and give the same command again"
+    )]
+    Halted {
+        /// What failed.
+        cause: Box<Error>,
+        /// Steps done.
+        step: u64,
+        /// Which checkpoint is good.
+        last_good: String,
+    },
+    /// A log with a step missing or twice.
+    #[error("{} has step {found} where step {expected} belongs", path.display())]
+    LogGap {
+        /// The log.
+        path: PathBuf,
+        /// The next step.
+        expected: u64,
+        /// The line's step.
+        found: u64,
+    },
+    /// A log that ends before the checkpoint.
+    #[error("{} ends at step {logged}, but there is a checkpoint of step {step}", path.display())]
+    LogShort {
+        /// The log.
+        path: PathBuf,
+        /// Its last step.
+        logged: u64,
+        /// The checkpoint's.
+        step: u64,
+    },
+    /// A float run has no ternary codes.
+    #[error("this run trained in float (model.float), to compare; it has no ternary model to export")]
+    FloatRun,
+    /// The model did not run.
+    #[error(transparent)]
+    Runtime(#[from] runtime::Error),
+    /// A text that cannot be trained on.
+    #[error("{problem} (in {place})")]
+    Text {
+        /// The files.
+        place: String,
+        /// What is wrong, and the cure.
+        problem: String,
+    },
+    /// The text repeats too little for a vocabulary of this size.
+    #[error(
+        "the training part supports {found} token ids, not {vocab}; use tokenizer.kind = bpe:{found} or less, or bytes"
+    )]
+    VocabTooLarge {
+        /// Ids asked for.
+        vocab: usize,
+        /// Ids that can be learnt.
+        found: usize,
+    },
 }
 
 /// Shorthand.
