@@ -5,10 +5,13 @@ mod avx2;
 mod kernels;
 mod memory;
 pub mod ops;
+mod pool;
+mod product;
 mod scalar;
 mod ternary;
 mod veclut;
 
 pub use kernels::{Kernels, Level};
+pub use pool::Pool;
 pub use ternary::{ROW_BLOCK, RowLayout, TernaryMatrix};
 pub use veclut::VecLutMatrix;

@@ -1,7 +1,7 @@
 //! Every ternary product of every row of the table of kernels gives the defined bits.
 
 use crate::cases;
-use runtime::cpu::{Kernels, ROW_BLOCK, TernaryMatrix, VecLutMatrix};
+use runtime::cpu::{Kernels, Pool, ROW_BLOCK, TernaryMatrix, VecLutMatrix};
 
 #[track_caller]
 fn assert_same_bits(got: &[f32], expected: &[f32], what: &str) {
@@ -97,5 +97,20 @@ fn scalar_kernels_read_every_layout() {
         let scalar = Kernels::named("scalar").unwrap();
         scalar.gemm_ternary(&m, 0..case.rows, &case.q, &case.a, &mut y, case.rows);
         assert_same_bits(&y, &case.expected(), kernels.name);
+    }
+}
+
+#[test]
+fn product_has_the_same_bits_for_any_number_of_threads() {
+    let pools: Vec<Pool> = (1..=5).map(|n| Pool::new(n).unwrap()).collect();
+    for case in cases::all().iter().filter(|case| case.rows * case.cols > 8000) {
+        let expected = case.expected();
+        let kernels = Kernels::best();
+        let m = TernaryMatrix::from_codes(kernels, case.rows, case.cols, &case.codes, &case.scales);
+        for pool in &pools {
+            let mut y = vec![f32::NAN; expected.len()];
+            kernels.product(pool, &m, &case.q, &case.a, &mut y);
+            assert_same_bits(&y, &expected, &format!("{}, {} threads", case.name, pool.threads()));
+        }
     }
 }

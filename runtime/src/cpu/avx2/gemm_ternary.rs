@@ -11,7 +11,7 @@ use crate::cpu::veclut::{CHUNK, VecLutView};
 use crate::cpu::{RowLayout, TernaryMatrix};
 
 /// From this many tokens of a tile of 16 on, tables are faster than multiply-add, even half empty (Zen 3).
-const VECLUT_TOKENS_MIN: usize = 11;
+const VECLUT_TOKENS_MIN: usize = 12;
 
 /// The same against table lookup a token at a time.
 const VECLUT_TOKENS_MIN_BYTES: usize = 8;
