@@ -5,12 +5,20 @@
 
 use std::path::Path;
 
-use runtime::config::{ModelConfig, RopeKind};
+use runtime::config::{self as shape, ModelConfig, RopeKind};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
+use crate::cpu::CpuOptions;
 use crate::error::{Error, Result};
+use crate::optim::{self, adamw, muon};
 use crate::preset;
+
+/// Most weights in the blocks: sixteen bytes each while training make sixteen gigabytes, and a slip of the
+/// keyboard should get a sentence rather than an exhausted machine.
+const WEIGHTS_MAX: u64 = 1 << 30;
+/// Most sequences a step.
+const BATCH_MAX: usize = 1 << 16;
 
 /// Everything that decides what a run computes. Each section is a table of the TOML file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -44,7 +52,7 @@ pub struct Model {
     pub heads: usize,
     /// Key-value heads, a divisor of `heads`; 0: as many as `heads`.
     pub kv_heads: usize,
-    /// Width of one head, even; 0: `width / heads`.
+    /// Width of one head, a multiple of 8; 0: `width / heads`.
     pub head_dim: usize,
     /// Feed-forward width, a multiple of 128.
     pub ffn: usize,
@@ -74,6 +82,8 @@ pub struct Model {
     pub head: Stored,
     /// The head reads int8 activations rather than f32.
     pub head_int8: bool,
+    /// Trains the same network in plain f32, to compare; such a run cannot be exported.
+    pub float: bool,
 }
 
 /// `runtime::config::Activation`, as the file spells it.
@@ -128,6 +138,8 @@ pub struct Train {
     pub shards: usize,
     /// Threads; 0: as many as the machine has.
     pub threads: usize,
+    /// Tokens a part takes through the model at a time, whole sequences: bounds memory, and results depend on it.
+    pub pass_tokens: usize,
     /// Decides the first weights, the order of the data and dropout.
     pub seed: u64,
     /// Share of sub-layer outputs dropped, 0 to below 1.
@@ -156,6 +168,8 @@ pub struct Optimiser {
     pub adam_eps: f64,
     /// Weight decay of embeddings and head.
     pub adam_weight_decay: f64,
+    /// Largest gradient norm that AdamW sees; 0: no limit.
+    pub clip_norm: f64,
 }
 
 /// The learning rate over the steps: a rise, a plain, a fall.
@@ -238,6 +252,18 @@ impl Config {
         ] {
             need(value > 0, key, value, "at least 1")?;
         }
+        for (key, value, limit) in [
+            ("model.width", m.width, shape::WIDTH_MAX),
+            ("model.ffn", m.ffn, shape::WIDTH_MAX),
+            ("model.blocks", m.blocks, shape::BLOCKS_MAX),
+            ("model.heads", m.heads, shape::HEADS_MAX),
+            ("model.head_dim", m.head_dim, shape::HEAD_DIM_MAX),
+            ("model.context", m.context, shape::CONTEXT_MAX),
+            ("train.batch", t.batch, BATCH_MAX),
+            ("train.pass_tokens", t.pass_tokens, shape::CONTEXT_MAX),
+        ] {
+            need(value <= limit, key, value, format_args!("at most {limit}"))?;
+        }
         let (head_dim, kv_heads) = (m.head_dim(), m.kv_heads());
         need(m.width % group == 0, "model.width", m.width, "a multiple of 128, the ternary group")?;
         need(m.ffn % group == 0, "model.ffn", m.ffn, "a multiple of 128, the ternary group")?;
@@ -247,7 +273,7 @@ impl Config {
             m.heads,
             format_args!("a divisor of model.width ({}), or set model.head_dim", m.width),
         )?;
-        need(head_dim % 2 == 0, "model.head_dim", head_dim, "an even number")?;
+        need(head_dim % 8 == 0, "model.head_dim", head_dim, "a multiple of 8")?;
         need(
             (m.heads * head_dim) % group == 0,
             "model.head_dim",
@@ -272,13 +298,22 @@ impl Config {
         need(t.seed <= i64::MAX as u64, "train.seed", t.seed, "at most 2^63 - 1")?;
         need((0.0..1.0).contains(&t.dropout), "train.dropout", t.dropout, "from 0 to below 1")?;
         need((1..=20).contains(&o.muon_ns_steps), "optimiser.muon_ns_steps", o.muon_ns_steps, "1 to 20")?;
+        let matrices = [m.width * (2 * m.heads + 2 * kv_heads) * head_dim, 3 * m.width * m.ffn];
+        let weights = matrices.map(|n| n as u64).iter().sum::<u64>() * m.blocks as u64;
+        need(
+            weights <= WEIGHTS_MAX,
+            "model",
+            format_args!("a net of {weights} weights"),
+            format_args!("at most {WEIGHTS_MAX}"),
+        )?;
         for (key, value) in [
             ("optimiser.muon_lr", o.muon_lr),
             ("optimiser.adam_lr", o.adam_lr),
             ("optimiser.muon_weight_decay", o.muon_weight_decay),
             ("optimiser.adam_weight_decay", o.adam_weight_decay),
+            ("optimiser.clip_norm", o.clip_norm),
         ] {
-            need((0.0..1e6).contains(&value), key, value, "zero or a positive number")?;
+            need((0.0..1e30).contains(&value), key, value, "zero or a positive number below 1e30")?;
         }
         for (key, value) in [
             ("optimiser.muon_momentum", o.muon_momentum),
@@ -290,7 +325,6 @@ impl Config {
         for (key, value) in [
             ("optimiser.adam_eps", o.adam_eps),
             ("model.norm_eps", m.norm_eps),
-            ("model.rope_base", m.rope_base),
             ("model.embedding_scale", m.embedding_scale),
         ] {
             need(value > 0.0 && (value as f32).is_normal(), key, value, "a positive number")?;
@@ -324,8 +358,35 @@ impl Config {
             embedding_scale: m.embedding_scale as f32,
             tied: m.tied,
             embedding: m.embedding.into(),
-            head: m.head.into(),
+            head: if m.tied { m.embedding } else { m.head }.into(),
             head_int8: m.head_int8,
+        }
+    }
+
+    /// How the CPU trains this.
+    pub fn cpu_options(&self) -> CpuOptions {
+        let (t, o) = (&self.train, &self.optimiser);
+        CpuOptions {
+            shards: t.shards(),
+            threads: t.threads(),
+            pass_tokens: t.pass_tokens,
+            seed: t.seed,
+            dropout: t.dropout as f32,
+            float: self.model.float,
+            optimiser: optim::Settings {
+                muon: muon::Settings {
+                    momentum: o.muon_momentum as f32,
+                    ns_steps: o.muon_ns_steps,
+                    weight_decay: o.muon_weight_decay as f32,
+                },
+                adam: adamw::Settings {
+                    beta1: o.adam_beta1 as f32,
+                    beta2: o.adam_beta2 as f32,
+                    eps: o.adam_eps as f32,
+                    weight_decay: o.adam_weight_decay as f32,
+                },
+                clip_norm: o.clip_norm as f32,
+            },
         }
     }
 
@@ -540,6 +601,7 @@ mod tests {
         for (wrong, part) in [
             ("model.width=250", "multiple of 128"),
             ("model.width=wide", "model.width"),
+            ("model.width=99999999999", "at most"),
             ("model.width=-1", "invalid value"),
             ("model.streams=3", "1, 2 or 4"),
             ("model.activation=gelu", "swiglu"),

@@ -50,10 +50,19 @@ pub fn shakespeare() -> Config {
             embedding: Stored::Q8_0,
             head: Stored::Q8_0,
             head_int8: false,
+            float: false,
         },
         tokenizer: Tokenizer { kind: "bpe:2048".into(), compact: false },
         data: Data { text: Vec::new() },
-        train: Train { steps: 2000, batch: 8, shards: 0, threads: 0, seed: 1337, dropout: 0.15 },
+        train: Train {
+            steps: 2000,
+            batch: 8,
+            shards: 0,
+            threads: 0,
+            pass_tokens: 1024,
+            seed: 1337,
+            dropout: 0.15,
+        },
         optimiser: Optimiser {
             muon_lr: 0.02,
             muon_momentum: 0.95,
@@ -64,6 +73,7 @@ pub fn shakespeare() -> Config {
             adam_beta2: 0.95,
             adam_eps: 1e-8,
             adam_weight_decay: 0.0,
+            clip_norm: 1.0,
         },
         schedule: Schedule { warmup_steps: 50, warmdown: 0.4, floor: 0.05 },
         report: Report {

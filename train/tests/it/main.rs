@@ -1,3 +1,6 @@
 //! The trainer's integration tests, one binary: each module is a subject.
 
+mod forward_ops;
+mod gradients;
 mod oracle;
+mod run;

@@ -1,0 +1,16 @@
+//! A training run from the first step to the last, as a folder on disk: steps, validations, samples, checkpoints, logs.
+//! It can be killed at any instant and continued to the same bits. Showing progress is an [`Observer`]'s business, the
+//! mathematics the [`Trainer`](crate::trainer::Trainer)'s.
+
+mod check;
+mod observer;
+mod open;
+mod source;
+mod state;
+mod steps;
+
+pub use check::{Report, check};
+pub use observer::{Best, Event, Observer, Opened, Outcome, Summary};
+pub use open::{MakeTrainer, Opening, Options, Resume, Run, RunToml, on_cpu, stored_config};
+pub use source::{Source, Which};
+pub use state::Meta;

@@ -1,0 +1,204 @@
+//! The loop itself: steps, and what is due after each of them. It reads no clock but to report speed, so that a
+//! continued run writes the same log.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use formats::checkpoint;
+use formats::run_log::{EventLine, MetricLine, SampleLine};
+
+use super::observer::{Best, Event, Observer, Outcome, Summary};
+use super::open::Run;
+use super::state;
+use crate::backend::Rates;
+use crate::error::{Error, Result};
+use crate::metrics::bits_per_byte;
+use crate::{sample, schedule};
+
+/// Checkpoints kept besides the best one.
+const KEEP_NEWEST: usize = 2;
+
+impl Run {
+    /// Takes the steps that are left. `cancel` is looked at between steps.
+    ///
+    /// # Errors
+    /// A loss or gradient that is no number; a disk that is full or broken. Both leave the last good checkpoint and say
+    /// which one that is.
+    pub fn train(&mut self, observer: &mut dyn Observer, cancel: &AtomicBool) -> Result<Summary> {
+        let result = self.go(observer, cancel);
+        match &result {
+            Ok(summary) => self.record(summary.outcome.word(), "")?,
+            // The log may be what failed.
+            Err(error) => drop(self.record("failed", &error.to_string())),
+        }
+        result
+    }
+
+    fn go(&mut self, observer: &mut dyn Observer, cancel: &AtomicBool) -> Result<Summary> {
+        let (began, seconds_before, tokens_before) = (Instant::now(), self.meta.seconds, self.meta.tokens);
+        let steps = self.config.train.steps;
+        let outcome = loop {
+            if self.step >= steps {
+                break Outcome::Complete;
+            }
+            if cancel.load(Ordering::SeqCst) {
+                break Outcome::Interrupted;
+            }
+            if self.pause_after.is_some_and(|pause| self.step >= pause) {
+                break Outcome::Paused;
+            }
+            self.one_step(observer)?;
+        };
+        self.save(observer)?;
+        Ok(Summary {
+            outcome,
+            step: self.step,
+            steps,
+            tokens: self.meta.tokens - tokens_before,
+            step_seconds: self.meta.seconds - seconds_before,
+            seconds: began.elapsed().as_secs_f64(),
+            best: self.meta.best,
+        })
+    }
+
+    fn one_step(&mut self, observer: &mut dyn Observer) -> Result<()> {
+        let (c, index) = (&self.config, self.step);
+        let batch = self.dataset.batch(c.train.seed, index, c.train.batch, c.model.context);
+        let factor = schedule::factor(&c.schedule, index, c.train.steps);
+        let rates = Rates {
+            muon: (c.optimiser.muon_lr * factor) as f32,
+            adam: (c.optimiser.adam_lr * factor) as f32,
+        };
+        let began = Instant::now();
+        let stats = self.trainer.step(index, &batch.tokens, &batch.targets, rates);
+        let seconds = began.elapsed().as_secs_f64();
+        for (what, value) in [("loss", stats.loss), ("gradient norm", stats.grad_norm)] {
+            if !value.is_finite() {
+                return Err(Error::Diverged { what, value, step: index + 1, last_good: self.last_good() });
+            }
+        }
+
+        self.step += 1;
+        self.meta.tokens += batch.tokens.len() as u64;
+        self.meta.seconds += seconds;
+        let bytes = self.dataset.bytes(&batch.targets);
+        let loss = stats.loss;
+        let mut line = MetricLine {
+            step: self.step,
+            tokens: self.meta.tokens,
+            loss,
+            bits_per_byte: Some(bits_per_byte(loss * batch.targets.len() as f64, bytes)),
+            lr: f64::from(rates.muon),
+            lr_adam: Some(f64::from(rates.adam)),
+            grad_norm: Some(stats.grad_norm),
+            tokens_per_sec: Some(batch.tokens.len() as f64 / seconds.max(1e-9)),
+            seconds: Some(self.meta.seconds),
+            ..MetricLine::default()
+        };
+        if self.due(self.config.report.codes_every) && !self.config.model.float {
+            let report = self.watch.look(&self.trainer.params());
+            (line.zeros, line.flips, line.scale_drift) = (report.zeros, report.flips, report.scale_drift);
+        }
+        let mut best_now = false;
+        if self.due(self.config.report.eval_every) {
+            let (nats, bits) = self.validate();
+            line.val_loss = Some(nats);
+            line.val_bits_per_byte = Some(bits);
+            self.meta.validation = Some(bits);
+            best_now = self.meta.best.is_none_or(|best| bits < best.bits_per_byte);
+            if best_now {
+                self.meta.best = Some(Best { step: self.step, bits_per_byte: bits });
+            }
+        }
+        self.metrics.append(&line).map_err(|e| self.halted(e.into()))?;
+        observer.event(Event::Step(&line));
+        if self.due(self.config.report.sample_every)
+            && self.config.report.sample_tokens > 0
+            && !self.config.model.float
+        {
+            self.write_sample(observer)?;
+        }
+        let every = self.config.report.checkpoint_every;
+        if best_now || (every > 0 && self.step.is_multiple_of(every)) {
+            self.save(observer)?;
+        }
+        Ok(())
+    }
+
+    /// Every `every` steps, and at the last one.
+    fn due(&self, every: u64) -> bool {
+        (every > 0 && self.step.is_multiple_of(every)) || self.step == self.config.train.steps
+    }
+
+    /// The whole validation part in non-overlapping windows of the training context: nats a token and bits a byte.
+    /// Each token but the first is predicted once, from what precedes it in its window.
+    fn validate(&mut self) -> (f64, f64) {
+        let result = self.trainer.evaluate(&self.dataset.validation);
+        let bytes = self.dataset.bytes(&self.dataset.validation[1..]);
+        (result.mean(), bits_per_byte(result.nats, bytes))
+    }
+
+    fn write_sample(&mut self, observer: &mut dyn Observer) -> Result<()> {
+        let report = &self.config.report;
+        let seed = self.config.train.seed ^ self.step;
+        let model = self.config.model_config(self.meta.vocab);
+        let settings = sample::Settings { prompt: &report.sample_prompt, tokens: report.sample_tokens, seed };
+        match sample::write(&model, &self.trainer.params(), &self.dataset.tokenizer, &settings) {
+            Ok(text) => {
+                let line = SampleLine {
+                    step: self.step,
+                    prompt: report.sample_prompt.clone(),
+                    text,
+                    temperature: sample::TEMPERATURE,
+                    seed,
+                };
+                self.samples.append(&line).map_err(|e| self.halted(e.into()))?;
+                observer.event(Event::Sample(&line));
+            }
+            Err(error) => {
+                observer.event(Event::Note(&format!("no sample after step {}: {error}", self.step)))
+            }
+        }
+        Ok(())
+    }
+
+    /// Saves this moment unless it is saved already. The logs reach the disk first: what a checkpoint has behind it is logged.
+    pub(super) fn save(&mut self, observer: &mut dyn Observer) -> Result<()> {
+        if self.saved == Some(self.step) {
+            return Ok(());
+        }
+        let path = self.try_save().map_err(|e| self.halted(e))?;
+        self.saved = Some(self.step);
+        observer.event(Event::Saved { step: self.step, path: &path });
+        Ok(())
+    }
+
+    fn try_save(&mut self) -> Result<std::path::PathBuf> {
+        self.metrics.sync()?;
+        self.samples.sync()?;
+        let checkpoint = state::save(self.step, &self.meta, &self.trainer, &self.watch)?;
+        let dir = self.dir.checkpoints();
+        let path = checkpoint::save(&dir, &checkpoint)?;
+        checkpoint::prune(&dir, KEEP_NEWEST, self.meta.best.map(|best| best.step))?;
+        Ok(path)
+    }
+
+    /// Writes down that something happened.
+    pub(super) fn record(&mut self, event: &str, message: &str) -> Result<()> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
+        let line =
+            EventLine { step: self.step, unix_seconds: now, event: event.into(), message: message.into() };
+        self.events.append(&line).map_err(|e| self.halted(e.into()))
+    }
+
+    fn halted(&self, cause: Error) -> Error {
+        Error::Halted { cause: Box::new(cause), step: self.step, last_good: self.last_good() }
+    }
+
+    fn last_good(&self) -> String {
+        match self.saved {
+            Some(step) => format!("the last good checkpoint is step {step}"),
+            None => "there is no checkpoint yet".into(),
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! The loop as its users see it: a folder that can be left and continued at any step to the same bits, and refusals
+//! that lose nothing.
+
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+
+use formats::run_log::{Log, MetricLine, RunDir, SampleLine};
+use train::config::Config;
+use train::run::{Event, Observer, Opening, Options, Outcome, Resume, Run, Summary, check, on_cpu};
+
+/// A few kilobytes that look a little like a play, the same every time.
+fn text() -> String {
+    let words =
+        ["the", "king", "doth", "sleep", "and", "thou", "art", "night", "fair", "blood", "crown", "speak"];
+    let mut rng = train::rng::SplitMix64::new(&[7]);
+    let mut text = String::new();
+    while text.len() < 6000 {
+        text.push_str(["ROMEO:\n", "KING:\n", "LADY:\n"][rng.below(3) as usize]);
+        for _ in 0..6 + rng.below(8) {
+            text.push_str(words[rng.below(words.len() as u64) as usize]);
+            text.push(' ');
+        }
+        text.push_str("\n\n");
+    }
+    text
+}
+
+fn config(dir: &Path, settings: &[&str]) -> Config {
+    let path = dir.join("text.txt");
+    if !path.exists() {
+        std::fs::write(&path, text()).unwrap();
+    }
+    let mut all = vec![
+        format!("data.text={}", path.display()),
+        "train.steps=12".into(),
+        "train.threads=2".into(),
+        "report.eval_every=4".into(),
+        "report.sample_every=6".into(),
+        "report.sample_tokens=12".into(),
+        "report.codes_every=3".into(),
+        "report.checkpoint_every=5".into(),
+    ];
+    all.extend(settings.iter().map(|s| s.to_string()));
+    Config::layered("tiny", None, &all).unwrap()
+}
+
+fn options(config: &Config, out: &Path) -> Options {
+    Options {
+        config: config.clone(),
+        out: out.to_owned(),
+        resume: Resume::Auto,
+        pause_after: None,
+        commit: "test".into(),
+    }
+}
+
+fn train(options: Options) -> train::Result<Summary> {
+    train_watched(options, &mut (), &AtomicBool::new(false))
+}
+
+fn train_watched(
+    options: Options,
+    observer: &mut dyn Observer,
+    cancel: &AtomicBool,
+) -> train::Result<Summary> {
+    match Run::open(options, observer, &on_cpu)? {
+        Opening::Ready(mut run) => run.train(observer, cancel),
+        Opening::Complete(summary) => Ok(summary),
+    }
+}
+
+/// What must not depend on interruptions: every tensor of the last checkpoint, and the logs but for their clocks.
+fn essence(out: &Path) -> (Vec<(String, Vec<u32>)>, Vec<MetricLine>, Vec<SampleLine>) {
+    let dir = RunDir::open(out).unwrap();
+    let newest = formats::checkpoint::newest_complete(&dir.checkpoints()).unwrap().unwrap();
+    let bits = |values: Vec<f32>| values.into_iter().map(f32::to_bits).collect();
+    let tensors =
+        newest.checkpoint.tensors.into_iter().map(|(name, _, values)| (name, bits(values))).collect();
+    let mut lines: Vec<MetricLine> = dir.read(Log::Metrics).unwrap();
+    for line in &mut lines {
+        (line.seconds, line.tokens_per_sec) = (None, None);
+    }
+    (tensors, lines, dir.read(Log::Samples).unwrap())
+}
+
+#[test]
+fn run_resumed_at_any_step_equals_uninterrupted() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = config(dir.path(), &[]);
+    let whole = dir.path().join("whole");
+    let summary = train(options(&config, &whole)).unwrap();
+    assert_eq!((summary.outcome, summary.step), (Outcome::Complete, 12));
+    let expected = essence(&whole);
+    assert_eq!(expected.1.len(), 12);
+    assert_eq!(expected.2.len(), 2, "samples");
+    for k in [1, 4, 7, 11] {
+        let out = dir.path().join(format!("at-{k}"));
+        let paused = train(Options { pause_after: Some(k), ..options(&config, &out) }).unwrap();
+        assert_eq!((paused.outcome, paused.step), (Outcome::Paused, k));
+        // Threads may differ from one session to the next.
+        let mut other = config.clone();
+        other.train.threads = 1;
+        assert_eq!(train(options(&other, &out)).unwrap().outcome, Outcome::Complete);
+        assert!(essence(&out) == expected, "interrupted after step {k}");
+        check(&out).unwrap();
+    }
+}
+
+#[test]
+fn run_that_is_complete_stays_as_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = config(dir.path(), &["train.steps=2"]);
+    let out = dir.path().join("run");
+    train(options(&config, &out)).unwrap();
+    assert_eq!(train(options(&config, &out)).unwrap().outcome, Outcome::AlreadyComplete);
+    let never = Options { resume: Resume::Never, ..options(&config, &out) };
+    assert!(train(never).unwrap_err().to_string().contains("already holds a run"));
+    // More steps continue it.
+    let mut longer = config.clone();
+    longer.train.steps = 4;
+    let summary = train(options(&longer, &out)).unwrap();
+    assert_eq!((summary.outcome, summary.step), (Outcome::Complete, 4));
+    assert_eq!(check(&out).unwrap().logged, 4);
+}
+
+/// Cancels in the middle, as Ctrl-C does.
+struct CancelAfter<'a>(u64, &'a AtomicBool);
+
+impl Observer for CancelAfter<'_> {
+    fn event(&mut self, event: Event<'_>) {
+        if let Event::Step(line) = event
+            && line.step == self.0
+        {
+            self.1.store(true, std::sync::atomic::Ordering::SeqCst);
+        }
+    }
+}
+
+#[test]
+fn run_cancelled_saves_where_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = config(dir.path(), &[]);
+    let out = dir.path().join("run");
+    let flag = AtomicBool::new(false);
+    let summary = train_watched(options(&config, &out), &mut CancelAfter(3, &flag), &flag).unwrap();
+    assert_eq!((summary.outcome, summary.step), (Outcome::Interrupted, 3));
+    assert_eq!(check(&out).unwrap().resumable, Some(3));
+}
+
+#[test]
+fn run_whose_loss_is_no_number_stops_and_keeps_the_last_good_checkpoint() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("run");
+    let wild =
+        config(dir.path(), &["optimiser.adam_lr=1e20", "optimiser.clip_norm=0", "report.checkpoint_every=1"]);
+    let error = train(options(&wild, &out)).unwrap_err().to_string();
+    assert!(error.contains("at step ") && error.contains("last good checkpoint is step"), "{error}");
+    assert!(!error.contains('\n'), "{error}");
+    let report = check(&out).unwrap();
+    assert!(report.checkpoints.iter().all(|c| c.1.is_ok()));
+    let kept = RunDir::open(&out).unwrap();
+    let newest = formats::checkpoint::newest_complete(&kept.checkpoints()).unwrap().unwrap();
+    assert!(newest.checkpoint.tensors.iter().all(|t| t.2.iter().all(|v| v.is_finite())));
+}
+
+#[test]
+fn run_refuses_what_it_cannot_continue() {
+    let dir = tempfile::tempdir().unwrap();
+    let small = config(dir.path(), &["train.steps=3", "report.checkpoint_every=1"]);
+    let out = dir.path().join("run");
+    train(options(&small, &out)).unwrap();
+    let more = |settings: &[&str]| {
+        let mut settings = settings.to_vec();
+        settings.push("train.steps=6");
+        config(dir.path(), &settings)
+    };
+    let refused = |config: &Config, resume: Resume, out: &Path| {
+        let error = train(Options { resume, ..options(config, out) }).unwrap_err().to_string();
+        assert!(!error.contains('\n'), "{error}");
+        error
+    };
+
+    let other = refused(&more(&["model.ffn=256"]), Resume::Auto, &out);
+    assert!(other.contains("model.ffn: 128, 256"), "{other}");
+
+    let new = dir.path().join("new");
+    let from = Resume::From(out.join("checkpoints/step-00000002"));
+    let other = refused(&more(&["optimiser.muon_lr=0.5"]), from.clone(), &new);
+    assert!(other.contains("optimiser.muon_lr"), "{other}");
+    assert!(!new.exists(), "a refused run leaves no folder");
+
+    let newer = refused(&more(&[]), from.clone(), &out);
+    assert!(newer.contains("already went on to step 3"), "{newer}");
+
+    std::fs::write(dir.path().join("other.txt"), text().to_uppercase()).unwrap();
+    let elsewhere = format!("data.text={}", dir.path().join("other.txt").display());
+    let text = refused(&more(&[&elsewhere]), Resume::Auto, &out);
+    assert!(text.contains("text is not the one"), "{text}");
+
+    let nothing = refused(&more(&[]), Resume::From(dir.path().join("nothing")), &new);
+    assert!(nothing.contains("neither a run"), "{nothing}");
+
+    std::fs::create_dir(&new).unwrap();
+    std::fs::write(new.join("thesis.doc"), "mine").unwrap();
+    let foreign = refused(&more(&[]), Resume::Auto, &new);
+    assert!(foreign.contains("thesis.doc"), "{foreign}");
+
+    // A branch into a folder of its own is welcome.
+    let branch = dir.path().join("branch");
+    let summary = train(Options { resume: from, ..options(&more(&[]), &branch) }).unwrap();
+    assert_eq!(summary.step, 6);
+    assert_eq!(check(&branch).unwrap().logged, 6);
+}
+
+#[test]
+fn run_passes_over_a_damaged_checkpoint_and_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = config(dir.path(), &["report.checkpoint_every=2"]);
+    let out = dir.path().join("run");
+    train(Options { pause_after: Some(6), ..options(&config, &out) }).unwrap();
+    let state = out.join("checkpoints/step-00000006/state.safetensors");
+    let mut bytes = std::fs::read(&state).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 4;
+    std::fs::write(&state, bytes).unwrap();
+    let report = check(&out).unwrap();
+    assert!(report.checkpoints[0].1.as_ref().is_err_and(|e| e.contains("step-00000006")), "{report:?}");
+    assert_eq!(report.resumable, Some(4));
+
+    struct Notes(Vec<String>);
+    impl Observer for Notes {
+        fn event(&mut self, event: Event<'_>) {
+            if let Event::Note(text) = event {
+                self.0.push(text.into());
+            }
+        }
+    }
+    let mut notes = Notes(Vec::new());
+    let summary = train_watched(options(&config, &out), &mut notes, &AtomicBool::new(false)).unwrap();
+    assert_eq!(summary.step, 12);
+    assert!(notes.0.iter().any(|n| n.contains("using step 4 instead")), "{:?}", notes.0);
+    let whole = dir.path().join("whole");
+    train(options(&config, &whole)).unwrap();
+    assert!(essence(&out) == essence(&whole));
+    assert!(check(&out).unwrap().checkpoints.iter().all(|c| c.1.is_ok()));
+}
+
+#[test]
+fn run_cannot_be_trained_twice_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = config(dir.path(), &[]);
+    let out = dir.path().join("run");
+    let first = Run::open(options(&config, &out), &mut (), &on_cpu).unwrap();
+    let error = Run::open(options(&config, &out), &mut (), &on_cpu).err().unwrap().to_string();
+    assert!(error.contains("another process"), "{error}");
+    drop(first);
+    Run::open(options(&config, &out), &mut (), &on_cpu).unwrap();
+}
