@@ -1,18 +1,19 @@
 //! GGUF: one file holds a model's metadata and tensors. Versions 2 and 3 are read, 3 is written, little-endian.
 //! The layout and our limits are described in `docs/formats.md`; what the keys mean is for their users.
 
+mod file;
 mod list;
 mod metadata;
+mod parser;
 mod problem;
-mod reader;
 mod tensor;
 mod value;
 mod writer;
 
+pub use file::{Gguf, Header};
 pub use list::{Iter, List};
 pub use metadata::Metadata;
 pub use problem::Problem;
-pub use reader::{Gguf, Header};
 pub use tensor::{DIMS_MAX, Dims, Tensor, TensorInfo};
 pub use value::{Array, Strings, Value};
 pub use writer::GgufWriter;

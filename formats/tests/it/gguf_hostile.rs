@@ -130,10 +130,10 @@ fn llama_cpp_tensor_kinds() {
 
 #[test]
 fn llama_cpp_data_kinds() {
-    let short = sound().with(|r| drop(r.data.pop()));
+    let short = sound().with(|r| _ = r.data.pop());
     assert_refused(&short, "tensor `my_tensor_2` takes 480 bytes at 128, but the file has 607");
     // Padding belongs to the file, as in llama.cpp: without it the copy is incomplete too.
-    let unpadded = Raw::new().f32s("t", &[5]).with(|r| drop(r.data.pop()));
+    let unpadded = Raw::new().f32s("t", &[5]).with(|r| _ = r.data.pop());
     assert_refused(&unpadded, "takes 20 bytes at 0, but the file has 31");
     let overflow = Raw::new()
         .f32s("a", &[8])
@@ -282,9 +282,14 @@ fn exercise(bytes: Vec<u8>) -> bool {
         }
     }
     for (key, value) in gguf.metadata().iter() {
-        assert_eq!(gguf.metadata().get(key), Some(value));
+        assert!(std::ptr::eq(gguf.metadata().get(key).unwrap(), value));
     }
     true
+}
+
+/// How many random files: a few, unless the environment wants a long look.
+fn runs(default: usize) -> usize {
+    std::env::var("FORMATS_FUZZ_RUNS").ok().and_then(|n| n.parse().ok()).unwrap_or(default)
 }
 
 #[test]
@@ -294,7 +299,8 @@ fn random_damage_never_panics() {
     assert!(exercise(good.clone()));
     let mut rng = Rng(1);
     let mut survived = 0;
-    for _ in 0..60_000 {
+    let runs = runs(60_000);
+    for _ in 0..runs {
         let mut bad = good.clone();
         for _ in 0..1 + rng.below(4) {
             // Mostly in the header, where it matters.
@@ -317,13 +323,13 @@ fn random_damage_never_panics() {
         survived += usize::from(exercise(bad));
     }
     // Both ways out must have been taken, or the test has tested nothing.
-    assert!((100..59_000).contains(&survived), "{survived} of 60000 files were accepted");
+    assert!((runs / 100..runs * 9 / 10).contains(&survived), "{survived} of {runs} files were accepted");
 }
 
 #[test]
 fn random_bytes_after_a_good_start_never_panic() {
     let mut rng = Rng(2);
-    for _ in 0..20_000 {
+    for _ in 0..runs(20_000) {
         let mut bytes = b"GGUF\x03\0\0\0".to_vec();
         for small in [rng.below(4), rng.below(4)] {
             bytes.extend((small as u64).to_le_bytes());

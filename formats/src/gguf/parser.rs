@@ -1,6 +1,6 @@
-//! Reading GGUF. Every number in the file is hostile until it has been compared with the bytes that are there:
-//! nothing is allocated, multiplied or indexed before. The header alone decides whether the file is sound, so that
-//! a large file is refused, or listed, without reading its tensors.
+//! From the bytes of a GGUF file to its header. Every number in the file is hostile until it has been compared with
+//! the bytes that are there: nothing is allocated, multiplied or indexed before. The header alone decides whether the
+//! file is sound, tensors' places included, so that a large file is refused, or listed, without reading its tensors.
 #![cfg_attr(
     not(test),
     deny(
@@ -13,206 +13,26 @@
     )
 )]
 
-use std::fs::File;
-use std::io::Read;
-use std::path::Path;
-
+use super::file::Header;
 use super::list::List;
 use super::metadata::{Entry, Metadata};
-use super::tensor::{DIMS_MAX, Dims, Tensor, TensorInfo};
+use super::tensor::{DIMS_MAX, Dims, TensorInfo};
 use super::value::{Array, Strings, Value, id};
 use super::{
     ALIGNMENT, ALIGNMENT_KEY, ALIGNMENT_MAX, KEY_BYTES_MAX, KEYS_MAX, MAGIC, NAME_BYTES_MAX, Problem,
     STR_BYTES_MAX, TENSORS_MAX,
 };
+use crate::Error;
 use crate::blocks::TypeId;
-use crate::{Error, Result};
 
-/// Bytes of a file that [`Header::open`] looks at first; nearly every header without a vocabulary fits.
-const FIRST_READ: u64 = 1 << 20;
 /// Smallest key in a file: length, no text, type, one byte of value.
 const KEY_BYTES_MIN: u64 = 8 + 4 + 1;
 /// Smallest tensor in a header: length, no text, count of dimensions, type, offset.
 const TENSOR_BYTES_MIN: u64 = 8 + 4 + 4 + 8;
 
-/// What a GGUF file says before its tensor data: metadata, and each tensor's name, type, shape and place.
-#[derive(Clone, Debug)]
-pub struct Header {
-    version: u32,
-    metadata: Metadata,
-    tensors: List<TensorInfo>,
-    /// Positions in `tensors`, ordered by name.
-    sorted: Vec<u32>,
-    /// Where tensor data starts in the file, and where the last tensor ends (without padding).
-    data: std::ops::Range<u64>,
-    alignment: u32,
-}
-
-/// A whole GGUF file in memory.
-#[derive(Clone, Debug)]
-pub struct Gguf {
-    header: Header,
-    /// The file up to the end of its last tensor.
-    bytes: Vec<u8>,
-    name: String,
-}
-
-impl Header {
-    /// Reads the header of a file and checks that the tensors it promises are there, without reading them.
-    pub fn open(path: &Path) -> Result<Header> {
-        let (file, file_len) = open_file(path)?;
-        read_header(file, file_len, path).map(|(header, _, _)| header)
-    }
-
-    /// 2 or 3.
-    pub fn version(&self) -> u32 {
-        self.version
-    }
-
-    /// The keys and values.
-    pub fn metadata(&self) -> &Metadata {
-        &self.metadata
-    }
-
-    /// The tensors in the order of the header.
-    pub fn tensors(&self) -> &List<TensorInfo> {
-        &self.tensors
-    }
-
-    /// The tensor of that name.
-    pub fn find(&self, name: &str) -> Option<&TensorInfo> {
-        let at = |i: &u32| self.tensors.get(usize::try_from(*i).ok()?);
-        let found = self.sorted.binary_search_by(|i| at(i).map(|t| t.name.as_str()).cmp(&Some(name))).ok()?;
-        at(self.sorted.get(found)?)
-    }
-
-    /// Tensors start at multiples of this many bytes.
-    pub fn alignment(&self) -> u32 {
-        self.alignment
-    }
-}
-
-impl Gguf {
-    /// Reads a whole file into memory: an ordinary file, so that no pipe or device can keep us waiting.
-    pub fn open(path: &Path) -> Result<Gguf> {
-        let (file, file_len) = open_file(path)?;
-        let (header, mut bytes, mut file) = read_header(file, file_len, path)?;
-        read_up_to(&mut file, &mut bytes, header.data.end, path)?;
-        bytes.truncate(usize::try_from(header.data.end).unwrap_or(usize::MAX));
-        Ok(Gguf { header, bytes, name: path.to_string_lossy().into_owned() })
-    }
-
-    /// Takes a file that is in memory already; `name` stands for it in errors.
-    pub fn parse(bytes: Vec<u8>, name: &str) -> Result<Gguf> {
-        let file_len = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-        match parse_header(&bytes, file_len, name) {
-            Ok(header) => Ok(Gguf { header, bytes, name: name.to_owned() }),
-            Err(Stop::Bad(problem)) => Err(Error::Gguf { problem, file: name.to_owned() }),
-            // `bytes` is the whole file, so running out of bytes is running out of file.
-            Err(Stop::More { at }) => {
-                let problem = Problem::Truncated { what: "the header", at, needed: 1, file_len };
-                Err(Error::Gguf { problem, file: name.to_owned() })
-            }
-        }
-    }
-
-    /// What the file says before its tensor data.
-    pub fn header(&self) -> &Header {
-        &self.header
-    }
-
-    /// The keys and values.
-    pub fn metadata(&self) -> &Metadata {
-        &self.header.metadata
-    }
-
-    /// The tensors in the order of the header.
-    pub fn tensors(&self) -> &List<TensorInfo> {
-        &self.header.tensors
-    }
-
-    /// Whether there is a tensor of that name.
-    pub fn contains(&self, name: &str) -> bool {
-        self.header.find(name).is_some()
-    }
-
-    /// The tensor of that name, or an error naming it.
-    pub fn tensor(&self, name: &str) -> Result<Tensor<'_>> {
-        match self.header.find(name).and_then(|info| self.bytes_of(info)) {
-            Some(tensor) => Ok(tensor),
-            None => Err(self.error(Problem::MissingTensor { name: name.to_owned() })),
-        }
-    }
-
-    /// The name by which errors call this file.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// An error about this file: for users who find a tensor of the wrong shape.
-    pub fn error(&self, problem: Problem) -> Error {
-        Error::Gguf { problem, file: self.name.clone() }
-    }
-
-    fn bytes_of<'a>(&'a self, info: &'a TensorInfo) -> Option<Tensor<'a>> {
-        let len = usize::try_from(info.bytes).ok()?;
-        let start = usize::try_from(self.header.data.start.checked_add(info.offset)?).ok()?;
-        // A tensor of no weights may lie anywhere, even where there is no data.
-        let bytes = if len == 0 { &[] } else { self.bytes.get(start..start.checked_add(len)?)? };
-        Some(Tensor { info, bytes, file: &self.name })
-    }
-}
-
-/// Opens an ordinary file, and only that: opening a pipe would wait for its writer, reading a device might never end.
-fn open_file(path: &Path) -> Result<(File, u64)> {
-    let io = |what| move |source| Error::Io { what, path: path.to_owned(), source };
-    let mut options = File::options();
-    options.read(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NONBLOCK | libc::O_CLOEXEC);
-    let file = options.open(path).map_err(io("open"))?;
-    let meta = file.metadata().map_err(io("open"))?;
-    if !meta.is_file() {
-        let found = if meta.is_dir() { "folder" } else { "pipe or device" };
-        return Err(Error::NotAFile { found, path: path.to_owned() });
-    }
-    Ok((file, meta.len()))
-}
-
-/// Reads until `bytes` holds the first `len` bytes of the file.
-fn read_up_to(file: &mut File, bytes: &mut Vec<u8>, len: u64, path: &Path) -> Result<()> {
-    let have = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-    let missing = len.saturating_sub(have);
-    let too_big =
-        || Error::Gguf { problem: Problem::Memory { bytes: len }, file: path.to_string_lossy().into_owned() };
-    bytes.try_reserve_exact(usize::try_from(missing).map_err(|_| too_big())?).map_err(|_| too_big())?;
-    let io = |source| Error::Io { what: "read", path: path.to_owned(), source };
-    let read = file.take(missing).read_to_end(bytes).map_err(io)?;
-    if u64::try_from(read).is_ok_and(|read| read == missing) {
-        return Ok(());
-    }
-    Err(io(std::io::Error::new(std::io::ErrorKind::UnexpectedEof, "it became shorter while being read")))
-}
-
-/// Reads as much of the file as the header takes; gives back what was read and the file, to read on.
-fn read_header(mut file: File, file_len: u64, path: &Path) -> Result<(Header, Vec<u8>, File)> {
-    let mut bytes = Vec::new();
-    let mut want = FIRST_READ;
-    loop {
-        read_up_to(&mut file, &mut bytes, want.min(file_len), path)?;
-        match parse_header(&bytes, file_len, &path.to_string_lossy()) {
-            Ok(header) => return Ok((header, bytes, file)),
-            Err(Stop::More { .. }) => want = want.saturating_mul(4),
-            Err(Stop::Bad(problem)) => {
-                return Err(Error::Gguf { problem, file: path.to_string_lossy().into_owned() });
-            }
-        }
-    }
-}
-
 /// Why parsing stopped.
 #[derive(Debug)]
-enum Stop {
+pub(super) enum Stop {
     /// The file is not sound.
     Bad(Problem),
     /// The header goes on after byte `at`, where the part in memory ends; the file does too.
@@ -225,7 +45,49 @@ impl From<Problem> for Stop {
     }
 }
 
-type Parse<T> = std::result::Result<T, Stop>;
+pub(super) type Parse<T> = std::result::Result<T, Stop>;
+
+/// `bytes` are the first of `file_len`; `file` is for the metadata's later errors.
+pub(super) fn parse_header(bytes: &[u8], file_len: u64, file: &str) -> Parse<Header> {
+    let mut cursor = Cursor { rest: bytes, at: 0, file_len };
+    let version = parse_version(&mut cursor)?;
+    let tensor_count = cursor.count(TENSORS_MAX, TENSOR_BYTES_MIN, "tensors")?;
+    let key_count = cursor.count(KEYS_MAX, KEY_BYTES_MIN, "keys")?;
+
+    let mut entries = List::default();
+    for _ in 0..key_count {
+        let key = cursor.name(KEY_BYTES_MAX, "a key")?;
+        let value = parse_value(&mut cursor, key)?;
+        entries.push(Entry { key: key.into(), value });
+    }
+    let metadata = Metadata::from_entries(file.to_owned(), entries)?;
+    let alignment = match metadata.get(ALIGNMENT_KEY) {
+        None => ALIGNMENT,
+        Some(Value::U32(found)) if found.is_power_of_two() && *found <= ALIGNMENT_MAX => *found,
+        Some(Value::U32(found)) => {
+            return Err(Problem::Alignment { found: *found, limit: ALIGNMENT_MAX }.into());
+        }
+        Some(other) => {
+            let (key, found) = (ALIGNMENT_KEY.to_owned(), other.described());
+            return Err(Problem::WrongType { key, expected: "a u32", found }.into());
+        }
+    };
+
+    let mut tensors = List::default();
+    for _ in 0..tensor_count {
+        tensors.push(parse_tensor(&mut cursor, alignment.into())?);
+    }
+    let sorted = tensors.sorted_by_name(|t: &TensorInfo| &t.name).map_err(|at| {
+        let name = tensors.get(at).map(|t| t.name.clone()).unwrap_or_default();
+        Stop::Bad(Problem::DuplicateTensor { name })
+    })?;
+
+    let start = cursor.at.checked_next_multiple_of(alignment.into()).unwrap_or(u64::MAX);
+    let end = place_tensors(&mut tensors, file_len.saturating_sub(start), alignment.into())?;
+    // No data: no padding either, so the header may end the file.
+    let data = if end == 0 { cursor.at..cursor.at } else { start..start.saturating_add(end) };
+    Ok(Header { version, metadata, tensors, sorted, data, alignment })
+}
 
 /// A place in the part of the header that is in memory.
 struct Cursor<'a> {
@@ -289,48 +151,6 @@ impl<'a> Cursor<'a> {
         }
         Ok(found)
     }
-}
-
-/// `bytes` are the first of `file_len`; `file` is for the metadata's later errors.
-fn parse_header(bytes: &[u8], file_len: u64, file: &str) -> Parse<Header> {
-    let mut cursor = Cursor { rest: bytes, at: 0, file_len };
-    let version = parse_version(&mut cursor)?;
-    let tensor_count = cursor.count(TENSORS_MAX, TENSOR_BYTES_MIN, "tensors")?;
-    let key_count = cursor.count(KEYS_MAX, KEY_BYTES_MIN, "keys")?;
-
-    let mut entries = List::default();
-    for _ in 0..key_count {
-        let key = cursor.name(KEY_BYTES_MAX, "a key")?;
-        let value = parse_value(&mut cursor, key)?;
-        entries.push(Entry { key: key.into(), value });
-    }
-    let metadata = Metadata::from_entries(file.to_owned(), entries)?;
-    let alignment = match metadata.get(ALIGNMENT_KEY) {
-        None => ALIGNMENT,
-        Some(Value::U32(found)) if found.is_power_of_two() && *found <= ALIGNMENT_MAX => *found,
-        Some(Value::U32(found)) => {
-            return Err(Problem::Alignment { found: *found, limit: ALIGNMENT_MAX }.into());
-        }
-        Some(other) => {
-            let (key, found) = (ALIGNMENT_KEY.to_owned(), other.described());
-            return Err(Problem::WrongType { key, expected: "a u32", found }.into());
-        }
-    };
-
-    let mut tensors = List::default();
-    for _ in 0..tensor_count {
-        tensors.push(parse_tensor(&mut cursor, alignment.into())?);
-    }
-    let sorted = tensors.sorted_by_name(|t: &TensorInfo| &t.name).map_err(|at| {
-        let name = tensors.get(at).map(|t| t.name.clone()).unwrap_or_default();
-        Stop::Bad(Problem::DuplicateTensor { name })
-    })?;
-
-    let start = cursor.at.checked_next_multiple_of(alignment.into()).unwrap_or(u64::MAX);
-    let end = place_tensors(&mut tensors, file_len.saturating_sub(start), alignment.into())?;
-    // No data: no padding either, so the header may end the file.
-    let data = if end == 0 { cursor.at..cursor.at } else { start..start.saturating_add(end) };
-    Ok(Header { version, metadata, tensors, sorted, data, alignment })
 }
 
 fn parse_version(cursor: &mut Cursor<'_>) -> Parse<u32> {
