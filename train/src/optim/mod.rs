@@ -34,7 +34,42 @@ pub fn fresh_moments(spec: &ParamSpec) -> Moments {
     Moments { first: vec![0.0; spec.len()], second: vec![0.0; second] }
 }
 
-/// L2 norm over all gradients; each in lanes, their squares summed in f64.
+/// Elements that [`global_norm`] sums in f32 lanes before f64 takes over.
+const NORM_CHUNK: usize = 1 << 14;
+
+/// L2 norm over all gradients, in an order that depends on their lengths alone.
 pub fn global_norm(kernels: &Kernels, gradients: &[Vec<f32>]) -> f64 {
-    gradients.iter().map(|g| f64::from(kernels.dot_f32(g, g))).sum::<f64>().sqrt()
+    let squares =
+        gradients.iter().flat_map(|g| g.chunks(NORM_CHUNK)).map(|g| f64::from(kernels.dot_f32(g, g)));
+    squares.sum::<f64>().sqrt()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cpu::kernels::testing::Lcg;
+
+    #[test]
+    fn optim_global_norm_matches_f64_and_does_not_depend_on_the_instruction_set() {
+        let mut rng = Lcg::new(2);
+        let gradients: Vec<Vec<f32>> = [0, 1, 7, 1000, 100_000].iter().map(|&n| rng.vec(n)).collect();
+        let want = gradients.iter().flatten().map(|&g| f64::from(g) * f64::from(g)).sum::<f64>().sqrt();
+        for kernels in Kernels::available() {
+            let got = global_norm(kernels, &gradients);
+            assert!((got / want - 1.0).abs() < 1e-6, "{got} {want}");
+            assert_eq!(got.to_bits(), global_norm(Kernels::best(), &gradients).to_bits());
+        }
+    }
+
+    #[test]
+    fn optim_clip_shortens_long_gradients_only() {
+        let s = |clip_norm| Settings {
+            muon: muon::Settings { momentum: 0.95, ns_steps: 5, weight_decay: 0.0 },
+            adam: adamw::Settings { beta1: 0.9, beta2: 0.95, eps: 1e-8, weight_decay: 0.0 },
+            clip_norm,
+        };
+        assert_eq!(s(1.0).clip(4.0), 0.25);
+        assert_eq!(s(1.0).clip(0.5), 1.0);
+        assert_eq!(s(0.0).clip(100.0), 1.0);
+    }
 }

@@ -3,6 +3,7 @@
 
 pub mod dx_ternary;
 pub mod gemm;
+pub mod symmetric;
 
 #[cfg(test)]
 mod speed;

@@ -4,6 +4,7 @@
 use super::dx_ternary::{DxMatrix, dx_ternary};
 use super::gemm::gemm;
 use super::testing::Lcg;
+use crate::optim::muon;
 use formats::ternary::GROUP;
 use half::f16;
 use runtime::cpu::Kernels;
@@ -92,5 +93,28 @@ fn kernels_speed_dx_ternary() {
             print!(" {} {:6.1} GFLOP/s", kernels.name, 2e-9 * (rows * cols * tokens) as f64 / t);
         }
         println!(", repack {:.2} Gweights/s", 1e-9 * (rows * cols) as f64 / repack);
+    }
+}
+
+#[test]
+#[ignore = "a measurement: prints ms"]
+fn kernels_speed_muon() {
+    let mut rng = Lcg::new(7);
+    let settings = muon::Settings { momentum: 0.95, ns_steps: 5, weight_decay: 0.0 };
+    for (rows, cols) in [(256, 256), (128, 256), (768, 256), (256, 768), (384, 384), (1152, 384), (384, 1152)]
+    {
+        let (grad, mut w) = (rng.vec(rows * cols), rng.vec(rows * cols));
+        let mut momentum = vec![0.0; rows * cols];
+        let t = best_seconds(|| {
+            muon::update(Kernels::best(), &mut w, &grad, &mut momentum, rows, cols, 0.0, &settings);
+            black_box(&w);
+        });
+        let (m, n) = (rows.min(cols) as f64, rows.max(cols) as f64);
+        let dense = 5.0 * (4.0 * m * m * n + 2.0 * m * m * m);
+        println!(
+            "Muon {rows:4} x {cols:4}: {:5.2} ms, as the textbook iteration {:5.1} GFLOP/s",
+            1e3 * t,
+            1e-9 * dense / t
+        );
     }
 }
