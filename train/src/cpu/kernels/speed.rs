@@ -1,10 +1,10 @@
 //! What the kernels reach on this machine, one thread, beside the plain FMA peak:
-//! `cargo test --release -p train kernels_speed -- --ignored --nocapture`.
+//! `cargo test --release -p train kernels_speed -- --ignored --nocapture --test-threads 1`.
 
 use super::dx_ternary::{DxMatrix, dx_ternary};
 use super::gemm::gemm;
 use super::testing::Lcg;
-use crate::optim::muon;
+use crate::optim::{adamw, muon};
 use formats::ternary::GROUP;
 use half::f16;
 use runtime::cpu::Kernels;
@@ -115,6 +115,26 @@ fn kernels_speed_muon() {
             "Muon {rows:4} x {cols:4}: {:5.2} ms, as the textbook iteration {:5.1} GFLOP/s",
             1e3 * t,
             1e-9 * dense / t
+        );
+    }
+}
+
+#[test]
+#[ignore = "a measurement: prints ms"]
+fn kernels_speed_adamw() {
+    let (mut rng, len) = (Lcg::new(7), 1 << 20);
+    let (grad, mut w, mut m, mut v) = (rng.vec(len), rng.vec(len), vec![0.0; len], vec![0.0; len]);
+    let settings = adamw::Settings { beta1: 0.9, beta2: 0.95, eps: 1e-8, weight_decay: 0.1 };
+    for kernels in Kernels::available() {
+        let t = best_seconds(|| {
+            adamw::update(kernels, &mut w, &grad, &mut m, &mut v, 1, 0.0, 1.0, &settings);
+            black_box(&w);
+        });
+        println!(
+            "AdamW {len} values, {}: {:.2} ms, {:.1} GB/s",
+            kernels.name,
+            1e3 * t,
+            28e-9 * len as f64 / t
         );
     }
 }
