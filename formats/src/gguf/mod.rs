@@ -31,8 +31,8 @@ pub const ALIGNMENT_KEY: &str = "general.alignment";
 const ALIGNMENT_MAX: u32 = 1 << 20;
 /// Real files have some dozens.
 const KEYS_MAX: u64 = 1_000_000;
-/// Real files have some thousands.
-const TENSORS_MAX: u64 = 1_000_000;
+/// Real files have some thousands; this many of no size still take less than 64 MiB and twice their file to list.
+const TENSORS_MAX: u64 = 500_000;
 /// The longest the format allows.
 const KEY_BYTES_MAX: u64 = 65_535;
 /// llama.cpp's limit is 64 with a closing zero.
