@@ -1,4 +1,4 @@
-//! What the kernels reach on this machine, one thread, beside the plain FMA peak:
+//! What the kernels reach on this machine, one thread, best of 0.3 s; print it on a quiet machine:
 //! `cargo test --release -p train kernels_speed -- --ignored --nocapture --test-threads 1`.
 
 use super::dx_ternary::{DxMatrix, dx_ternary};
