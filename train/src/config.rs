@@ -144,6 +144,8 @@ pub struct Train {
     pub seed: u64,
     /// Share of sub-layer outputs dropped, 0 to below 1.
     pub dropout: f64,
+    /// Share of input ids replaced by ids drawn from the training part, targets untouched, 0 to below 1.
+    pub token_noise: f64,
 }
 
 /// Muon for the ternary matrices, AdamW for the rest.
@@ -297,6 +299,7 @@ impl Config {
         need(t.threads <= 1024, "train.threads", t.threads, "at most 1024")?;
         need(t.seed <= i64::MAX as u64, "train.seed", t.seed, "at most 2^63 - 1")?;
         need((0.0..1.0).contains(&t.dropout), "train.dropout", t.dropout, "from 0 to below 1")?;
+        need((0.0..1.0).contains(&t.token_noise), "train.token_noise", t.token_noise, "from 0 to below 1")?;
         need((1..=20).contains(&o.muon_ns_steps), "optimiser.muon_ns_steps", o.muon_ns_steps, "1 to 20")?;
         let matrices = [m.width * (2 * m.heads + 2 * kv_heads) * head_dim, 3 * m.width * m.ffn];
         let weights = matrices.map(|n| n as u64).iter().sum::<u64>() * m.blocks as u64;

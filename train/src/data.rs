@@ -11,6 +11,9 @@ use std::path::PathBuf;
 /// Keeps the draws of batches apart from everything else a seed decides.
 const BATCHES: u64 = 0x6261_7463_6865_73;
 
+/// The same for replaced inputs.
+const NOISE: u64 = 0x6e6f_6973;
+
 /// A text before it is tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Text {
@@ -166,6 +169,19 @@ impl Dataset {
             out.targets.extend_from_slice(&self.train[at + 1..at + context + 1]);
         }
         out
+    }
+
+    /// Replaces a share of a batch's inputs by ids drawn from the training part, targets untouched: the model must not trust any
+    /// single token, which on a small text keeps it from learning it by heart. A pure function of the seed and the step.
+    pub fn replace_inputs(&self, batch: &mut Batch, seed: u64, step: u64, share: f64) {
+        if share > 0.0 {
+            let mut random = SplitMix64::new(&[NOISE, seed, step]);
+            for id in &mut batch.tokens {
+                if random.uniform() < share {
+                    *id = self.train[random.below(self.train.len() as u64) as usize];
+                }
+            }
+        }
     }
 
     /// The whole validation part in windows of `context` tokens, at most `batch` of them at a time.

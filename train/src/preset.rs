@@ -62,6 +62,7 @@ pub fn shakespeare() -> Config {
             pass_tokens: 1024,
             seed: 1337,
             dropout: 0.15,
+            token_noise: 0.1,
         },
         optimiser: Optimiser {
             muon_lr: 0.02,
@@ -93,7 +94,7 @@ pub fn showcase() -> Config {
     Config {
         model: Model { ffn: 512, activation: Activation::Swiglu, ..base.model },
         tokenizer: Tokenizer { kind: "gpt2".into(), compact: false },
-        train: Train { steps: 5000, batch: 4, dropout: 0.0, ..base.train },
+        train: Train { steps: 5000, batch: 4, dropout: 0.0, token_noise: 0.0, ..base.train },
         schedule: Schedule { warmup_steps: 100, warmdown: 0.2, floor: 0.05 },
         report: Report { eval_every: 250, checkpoint_every: 500, ..base.report },
         ..base
@@ -106,7 +107,7 @@ pub fn bytes() -> Config {
     Config {
         model: Model { width: 128, ffn: 384, context: 64, ..base.model },
         tokenizer: Tokenizer { kind: "bytes".into(), compact: false },
-        train: Train { steps: 2000, batch: 12, dropout: 0.0, ..base.train },
+        train: Train { steps: 2000, batch: 12, dropout: 0.0, token_noise: 0.0, ..base.train },
         report: Report { sample_tokens: 200, ..base.report },
         ..base
     }

@@ -63,7 +63,8 @@ impl Run {
 
     fn one_step(&mut self, observer: &mut dyn Observer) -> Result<()> {
         let (c, index) = (&self.config, self.step);
-        let batch = self.dataset.batch(c.train.seed, index, c.train.batch, c.model.context);
+        let mut batch = self.dataset.batch(c.train.seed, index, c.train.batch, c.model.context);
+        self.dataset.replace_inputs(&mut batch, c.train.seed, index, c.train.token_noise);
         let factor = schedule::factor(&c.schedule, index, c.train.steps);
         let rates = Rates {
             muon: (c.optimiser.muon_lr * factor) as f32,

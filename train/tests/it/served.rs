@@ -1,0 +1,128 @@
+//! What is exported is what was trained: codes and scales bit for bit, logits to rounding, greedy text to the token.
+
+use formats::blocks::q1_58;
+use formats::gguf::Gguf;
+use half::f16;
+use runtime::config::{Activation, ModelConfig, RopeKind, StoredType};
+use runtime::cpu::Kernels;
+use runtime::{Model, Session};
+use train::export::{ExportType, Provenance, to_gguf};
+use train::tokenizers;
+use train::trainer::Trainer;
+
+use super::fixture;
+use super::oracle::random::Random;
+
+/// Logits of the trainer and of the runtime share every rounding to int8 and f16; only the f32 sums of the head differ in order.
+const TOL_HEAD: f32 = 1e-4;
+const SEQ: usize = 80;
+
+fn config(streams: usize, tied: bool, activation: Activation) -> ModelConfig {
+    ModelConfig {
+        vocab: 256,
+        context: SEQ,
+        width: 128,
+        blocks: 2,
+        heads: 4,
+        kv_heads: 2,
+        head_dim: 32,
+        ffn: 256,
+        streams,
+        activation,
+        norm_eps: 1e-6,
+        rope_base: 10_000.0,
+        rope: RopeKind::HalfSplit,
+        qk_norm: true,
+        attn_sub_norm: streams == 2,
+        ffn_sub_norm: streams == 4,
+        embedding_scale: if streams == 1 { 3.0 } else { 1.0 },
+        tied,
+        embedding: if tied { StoredType::Q8_0 } else { StoredType::F16 },
+        head: if streams == 4 { StoredType::Q1_58 } else { StoredType::F16 },
+        head_int8: streams == 4,
+    }
+}
+
+/// A briefly trained model and its file.
+fn trained(c: &ModelConfig) -> (Trainer, Gguf) {
+    let mut trainer = Trainer::on_cpu(c, SEQ, fixture::options());
+    let mut random = Random::new(3);
+    let tokens = random.tokens(3 * SEQ, c.vocab);
+    // The next token is a function of this one, so that there is something to learn.
+    let targets: Vec<u32> = tokens.iter().map(|t| (t * 7 + 3) % c.vocab as u32).collect();
+    for step in 0..12 {
+        let rates = train::backend::Rates { muon: 0.02, adam: 0.01 };
+        trainer.step(step, &tokens, &targets, rates);
+    }
+    let (file, fidelity) =
+        to_gguf(c, &trainer.params(), &tokenizers::bytes(), &Provenance::default(), ExportType::Q1_58).unwrap();
+    assert!(fidelity.exact());
+    let gguf = Gguf::parse(file.to_bytes().unwrap(), "exported").unwrap();
+    (trainer, gguf)
+}
+
+fn check(streams: usize, tied: bool, activation: Activation) {
+    let c = config(streams, tied, activation);
+    let (mut trainer, gguf) = trained(&c);
+    let mut matrices = 0;
+    for (name, codes, scales) in trainer.codes() {
+        let tensor = gguf.tensor(&name).unwrap();
+        let mut found = [0i8; 128];
+        for ((block, codes), scale) in tensor.bytes.chunks_exact(34).zip(codes.chunks_exact(128)).zip(&scales) {
+            let stored: f16 = q1_58::unpack_group(block.try_into().unwrap(), &mut found).unwrap();
+            assert_eq!((stored.to_bits(), &found[..]), (scale.to_bits(), codes), "{name}");
+        }
+        matrices += 1;
+    }
+    assert_eq!(matrices, 2 * if activation.gated() { 7 } else { 6 });
+
+    let mut prompt = Random::new(9).tokens(16, c.vocab);
+    for kernels in Kernels::available() {
+        let model = Model::with_kernels(&gguf, kernels).unwrap();
+        let mut session = Session::new(&model, SEQ).unwrap();
+        let text = Random::new(4).tokens(SEQ, c.vocab);
+        let (expected, _) = trainer.logits(&text);
+        let got = session.forward_all(&text).unwrap();
+        let size = expected.iter().fold(0.0f32, |m, v| m.max(v.abs()));
+        let worst = expected.iter().zip(got).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(worst <= TOL_HEAD * size, "{}: {worst} of {size}", kernels.name);
+    }
+
+    let model = Model::from_gguf(&gguf).unwrap();
+    let mut session = Session::new(&model, SEQ).unwrap();
+    let mut logits = session.forward(&prompt).unwrap().to_vec();
+    for _ in 0..64 {
+        // The trainer reads the whole text again each time; what follows the end cannot be seen.
+        let mut padded = prompt.clone();
+        padded.resize(SEQ, 0);
+        let (all, _) = trainer.logits(&padded);
+        let trained = argmax(&all[(prompt.len() - 1) * c.vocab..][..c.vocab]);
+        let served = argmax(&logits);
+        assert_eq!(trained, served, "after {} tokens", prompt.len());
+        prompt.push(served);
+        logits = session.forward(&[served]).unwrap().to_vec();
+    }
+}
+
+fn argmax(logits: &[f32]) -> u32 {
+    let best = logits.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1));
+    best.expect("a vocabulary").0 as u32
+}
+
+#[test]
+fn served_equals_trained_with_one_stream() {
+    check(1, true, Activation::SwiGlu);
+    check(1, false, Activation::Relu2);
+}
+
+#[test]
+fn served_equals_trained_with_two_streams() {
+    check(2, true, Activation::Relu2);
+    check(2, false, Activation::Relu2Gated);
+}
+
+#[test]
+fn served_equals_trained_with_four_streams() {
+    check(4, true, Activation::Relu2Gated);
+    check(4, false, Activation::SwiGlu);
+}
