@@ -1,4 +1,5 @@
 //! Integration tests of the runtime, one binary; each module is one topic.
 
 mod cases;
+mod reference_ops;
 mod ternary_product;
