@@ -1,5 +1,29 @@
 //! The shape of a model: everything the one transformer needs to know, read from GGUF metadata
 //! and written back to it. Weights are `weights`' business.
+//!
+//! Every number is checked against what a model can be before anything is allocated by it. The
+//! bounds are far above any published model and low enough that no product of two overflows.
+
+use formats::blocks::TensorType;
+use formats::gguf::{Gguf, Metadata};
+
+use crate::error::{Error, Result};
+
+/// `general.architecture` of our files.
+pub const ARCHITECTURE: &str = "tercet";
+
+/// Largest vocabulary; four times the largest published one.
+pub const VOCAB_MAX: usize = 1 << 20;
+/// Longest context.
+pub const CONTEXT_MAX: usize = 1 << 20;
+/// Largest residual, attention or feed-forward width.
+pub const WIDTH_MAX: usize = 1 << 18;
+/// Most blocks.
+pub const BLOCKS_MAX: usize = 4096;
+/// Most heads.
+pub const HEADS_MAX: usize = 4096;
+/// Widest head.
+pub const HEAD_DIM_MAX: usize = 1024;
 
 /// Weight matrices' precision on disk, in memory and in the training forward.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +47,32 @@ pub enum Activation {
     Relu2Gated,
 }
 
+impl StoredType {
+    /// The type of the tensor in a file.
+    pub fn tensor_type(self) -> TensorType {
+        match self {
+            StoredType::F16 => TensorType::F16,
+            StoredType::Q8_0 => TensorType::Q8_0,
+            StoredType::Q1_58 => TensorType::Q1_58,
+        }
+    }
+}
+
 impl Activation {
+    /// Its name in metadata and configuration files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Activation::SwiGlu => "swiglu",
+            Activation::Relu2 => "relu2",
+            Activation::Relu2Gated => "relu2_gated",
+        }
+    }
+
+    /// The one of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Activation::SwiGlu, Activation::Relu2, Activation::Relu2Gated].into_iter().find(|a| a.name() == name)
+    }
+
     /// Whether the network has a gate matrix.
     pub fn gated(self) -> bool {
         !matches!(self, Activation::Relu2)
@@ -84,4 +133,199 @@ pub struct ModelConfig {
     pub head: StoredType,
     /// The head reads int8-quantised activations rather than f32.
     pub head_int8: bool,
+}
+
+mod key {
+    pub const ARCHITECTURE: &str = "general.architecture";
+    pub const VOCAB: &str = "tercet.vocab_size";
+    pub const CONTEXT: &str = "tercet.context_length";
+    pub const WIDTH: &str = "tercet.embedding_length";
+    pub const BLOCKS: &str = "tercet.block_count";
+    pub const FFN: &str = "tercet.feed_forward_length";
+    pub const ACTIVATION: &str = "tercet.feed_forward.activation";
+    pub const HEADS: &str = "tercet.attention.head_count";
+    pub const KV_HEADS: &str = "tercet.attention.head_count_kv";
+    pub const HEAD_DIM: &str = "tercet.attention.key_length";
+    pub const VALUE_DIM: &str = "tercet.attention.value_length";
+    pub const NORM_EPS: &str = "tercet.attention.layer_norm_rms_epsilon";
+    pub const ROPE_BASE: &str = "tercet.rope.freq_base";
+    pub const STREAMS: &str = "tercet.hyper_connections.count";
+    pub const GROUP: &str = "tercet.ternary.group_size";
+    pub const EMBEDDING_SCALE: &str = "tercet.embedding_scale";
+    pub const HEAD_INT8: &str = "tercet.head.int8_activations";
+}
+
+impl ModelConfig {
+    /// Reads the shape of a model of ours: numbers from the metadata; tying, norms and stored types from
+    /// the tensors that are there. The result has passed [`validate`](Self::validate).
+    ///
+    /// # Errors
+    /// Another architecture, a key missing, of another type or out of range, an embedding or head of a type we do not read.
+    pub fn from_gguf(gguf: &Gguf) -> Result<Self> {
+        let meta = gguf.metadata();
+        let architecture = meta.require_str(key::ARCHITECTURE)?;
+        if architecture != ARCHITECTURE {
+            return Err(Error::Architecture { found: architecture.to_owned() });
+        }
+        let size = |key| Ok::<_, Error>(meta.require_u32(key)? as usize);
+        let has = |name: &str| gguf.contains(name);
+        let tied = !has("output.weight");
+        let embedding = stored_type(gguf, "token_embd.weight")?;
+        let head_dim = size(key::HEAD_DIM)?;
+        if let Some(v) = meta.u32(key::VALUE_DIM)?
+            && v as usize != head_dim
+        {
+            return refuse(key::VALUE_DIM, v, format!("{head_dim}, the key length"));
+        }
+        let group = meta.require_u32(key::GROUP)?;
+        if group as usize != formats::ternary::GROUP {
+            return refuse(key::GROUP, group, formats::ternary::GROUP);
+        }
+        let name = meta.require_str(key::ACTIVATION)?;
+        let Some(activation) = Activation::from_name(name) else {
+            let found = format!("\"{}\"", name.escape_debug());
+            return refuse(key::ACTIVATION, found, "\"swiglu\", \"relu2\" or \"relu2_gated\"");
+        };
+        let config = ModelConfig {
+            vocab: size(key::VOCAB)?,
+            context: size(key::CONTEXT)?,
+            width: size(key::WIDTH)?,
+            blocks: size(key::BLOCKS)?,
+            heads: size(key::HEADS)?,
+            kv_heads: size(key::KV_HEADS)?,
+            head_dim,
+            ffn: size(key::FFN)?,
+            streams: meta.u32(key::STREAMS)?.unwrap_or(1) as usize,
+            activation,
+            norm_eps: meta.require_f32(key::NORM_EPS)?,
+            rope_base: meta.require_f32(key::ROPE_BASE)?,
+            rope: RopeKind::HalfSplit,
+            qk_norm: has("blk.0.attn_q_norm.weight"),
+            attn_sub_norm: has("blk.0.attn_sub_norm.weight"),
+            ffn_sub_norm: has("blk.0.ffn_sub_norm.weight"),
+            embedding_scale: meta.f32(key::EMBEDDING_SCALE)?.unwrap_or(1.0),
+            tied,
+            embedding,
+            head: if tied { embedding } else { stored_type(gguf, "output.weight")? },
+            head_int8: meta.bool(key::HEAD_INT8)?.unwrap_or(false),
+        };
+        config.validate()?;
+        if config.blocks > gguf.tensors().len() {
+            let found = config.blocks;
+            return refuse(
+                key::BLOCKS,
+                found,
+                format!("at most {}, the tensors there are", gguf.tensors().len()),
+            );
+        }
+        Ok(config)
+    }
+
+    /// Writes the metadata that [`from_gguf`](Self::from_gguf) reads. Tensors say the rest.
+    pub fn to_gguf(&self, meta: &mut Metadata) {
+        let size = |meta: &mut Metadata, key: &str, v: usize| {
+            meta.insert(key, u32::try_from(v).expect("validated sizes are far below 2^32"));
+        };
+        meta.insert(key::ARCHITECTURE, ARCHITECTURE);
+        size(meta, key::VOCAB, self.vocab);
+        size(meta, key::CONTEXT, self.context);
+        size(meta, key::WIDTH, self.width);
+        size(meta, key::BLOCKS, self.blocks);
+        size(meta, key::FFN, self.ffn);
+        size(meta, key::HEADS, self.heads);
+        size(meta, key::KV_HEADS, self.kv_heads);
+        size(meta, key::HEAD_DIM, self.head_dim);
+        size(meta, key::VALUE_DIM, self.head_dim);
+        size(meta, key::STREAMS, self.streams);
+        size(meta, key::GROUP, formats::ternary::GROUP);
+        meta.insert(key::ACTIVATION, self.activation.name());
+        meta.insert(key::NORM_EPS, self.norm_eps);
+        meta.insert(key::ROPE_BASE, self.rope_base);
+        meta.insert(key::EMBEDDING_SCALE, self.embedding_scale);
+        meta.insert(key::HEAD_INT8, self.head_int8);
+    }
+
+    /// Refuses a shape that the ops cannot compute or that no model has.
+    ///
+    /// # Errors
+    /// [`Error::Config`] naming the first key that is wrong and what it may be.
+    pub fn validate(&self) -> Result<()> {
+        let group = formats::ternary::GROUP;
+        let within = |key, v: usize, max: usize| {
+            if (1..=max).contains(&v) { Ok(()) } else { refuse(key, v, format!("1 to {max}")) }
+        };
+        let multiple = |key, v: usize, of: usize| {
+            if v.is_multiple_of(of) { Ok(()) } else { refuse(key, v, format!("a multiple of {of}")) }
+        };
+        within(key::VOCAB, self.vocab, VOCAB_MAX)?;
+        within(key::CONTEXT, self.context, CONTEXT_MAX)?;
+        within(key::WIDTH, self.width, WIDTH_MAX)?;
+        multiple(key::WIDTH, self.width, group)?;
+        within(key::BLOCKS, self.blocks, BLOCKS_MAX)?;
+        within(key::FFN, self.ffn, WIDTH_MAX)?;
+        multiple(key::FFN, self.ffn, group)?;
+        within(key::HEADS, self.heads, HEADS_MAX)?;
+        within(key::KV_HEADS, self.kv_heads, self.heads)?;
+        if !self.heads.is_multiple_of(self.kv_heads) {
+            return refuse(key::KV_HEADS, self.kv_heads, format!("a divisor of the {} heads", self.heads));
+        }
+        within(key::HEAD_DIM, self.head_dim, HEAD_DIM_MAX)?;
+        multiple(key::HEAD_DIM, self.head_dim, 8)?;
+        let attention = self.heads * self.head_dim;
+        if !attention.is_multiple_of(group) || attention > WIDTH_MAX {
+            let expected =
+                format!("{} heads of it to be a multiple of {group}, at most {WIDTH_MAX}", self.heads);
+            return refuse(key::HEAD_DIM, self.head_dim, expected);
+        }
+        if ![1, 2, 4].contains(&self.streams) {
+            return refuse(key::STREAMS, self.streams, "1, 2 or 4");
+        }
+        if !(self.norm_eps > 0.0 && self.norm_eps <= 1.0) {
+            return refuse(key::NORM_EPS, self.norm_eps, "above 0, at most 1");
+        }
+        if !(1.0..=1e12).contains(&self.rope_base) {
+            return refuse(key::ROPE_BASE, self.rope_base, "1 to 1e12");
+        }
+        if !(self.embedding_scale.is_finite() && self.embedding_scale != 0.0) {
+            return refuse(key::EMBEDDING_SCALE, self.embedding_scale, "a finite number other than 0");
+        }
+        if self.head_int8 && self.head_type() == StoredType::F16 {
+            return refuse(key::HEAD_INT8, true, "false, as the head is stored in F16");
+        }
+        Ok(())
+    }
+
+    /// Stored precision of the matrix that the head reads.
+    pub fn head_type(&self) -> StoredType {
+        if self.tied { self.embedding } else { self.head }
+    }
+
+    /// Width of all query heads together.
+    pub fn q_width(&self) -> usize {
+        self.heads * self.head_dim
+    }
+
+    /// Width of all key (or value) heads together.
+    pub fn kv_width(&self) -> usize {
+        self.kv_heads * self.head_dim
+    }
+}
+
+fn refuse<T>(key: &'static str, found: impl ToString, expected: impl ToString) -> Result<T> {
+    Err(Error::Config { key, found: found.to_string(), expected: expected.to_string() })
+}
+
+/// The stored type that reads a tensor of an embedding or a head.
+fn stored_type(gguf: &Gguf, name: &str) -> Result<StoredType> {
+    let info = gguf.tensor(name)?.info;
+    match info.ty.known() {
+        Some(TensorType::F16) => Ok(StoredType::F16),
+        Some(TensorType::Q8_0) => Ok(StoredType::Q8_0),
+        Some(TensorType::Q1_58 | TensorType::TQ2_0) => Ok(StoredType::Q1_58),
+        _ => Err(Error::TensorType {
+            name: name.to_owned(),
+            found: info.ty.name().to_owned(),
+            expected: "F16, Q8_0, Q1_58 or TQ2_0",
+        }),
+    }
 }

@@ -2,4 +2,18 @@
 
 pub mod config;
 pub mod cpu;
+pub mod engine;
+mod error;
+pub mod generate;
+mod kv_cache;
+mod lane;
+mod model;
 pub mod reference;
+pub mod sampler;
+mod session;
+pub mod weights;
+pub mod xoshiro;
+
+pub use error::{Error, Result};
+pub use model::Model;
+pub use session::{Session, default_threads};

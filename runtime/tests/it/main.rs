@@ -1,5 +1,8 @@
 //! Integration tests of the runtime, one binary; each module is one topic.
 
 mod cases;
+mod formula;
+mod model;
 mod reference_ops;
 mod ternary_product;
+mod tiny;

@@ -1,0 +1,210 @@
+//! A thread that owns a session and serves one request after another. The terminal, the app and the server are its clients:
+//! a [`GenerateRequest`] goes in, [`Event`]s come out through a bounded channel, and dropping the channel cancels.
+
+use std::any::Any;
+use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, channel, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crate::error::{Error, Result};
+use crate::generate::{Event, Finish, GenerateRequest, generate};
+use crate::model::Model;
+use crate::session::{Session, default_threads};
+
+/// Events that may wait for a client before the engine does.
+const EVENTS: usize = 64;
+/// How long the engine sleeps before it tries a slow client again, or looks whether it was cancelled.
+const RETRY: Duration = Duration::from_millis(1);
+
+/// How an engine runs its model.
+#[derive(Clone, Copy, Debug)]
+pub struct EngineOptions {
+    /// Tokens a session holds; `None` takes the model's context.
+    pub context: Option<usize>,
+    /// Threads; `None` takes [`default_threads`].
+    pub threads: Option<usize>,
+}
+
+/// A model at work.
+#[derive(Debug)]
+pub struct Engine {
+    model: Arc<Model>,
+    context: usize,
+    threads: usize,
+    jobs: Option<Sender<Job>>,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+struct Job {
+    request: GenerateRequest,
+    events: SyncSender<Event>,
+    cancel: Arc<AtomicBool>,
+}
+
+/// A request being served. Dropping it cancels.
+#[derive(Debug)]
+pub struct Generation {
+    events: Receiver<Event>,
+    cancel: Canceller,
+}
+
+/// Cancels a generation from anywhere, a signal handler's thread say.
+#[derive(Clone, Debug)]
+pub struct Canceller(Arc<AtomicBool>);
+
+impl Canceller {
+    /// The generation ends within one token, with [`Finish::Cancelled`].
+    pub fn cancel(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Engine {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// A context that the model does not have, or no threads to be had.
+    pub fn start(model: Arc<Model>, options: EngineOptions) -> Result<Self> {
+        let context = options.context.unwrap_or(model.config().context);
+        let threads = options.threads.unwrap_or_else(default_threads).max(1);
+        let (jobs, queue) = channel::<Job>();
+        let (ready, started) = sync_channel(1);
+        let stop = Arc::new(AtomicBool::new(false));
+        let (thread_model, thread_stop) = (Arc::clone(&model), Arc::clone(&stop));
+        let thread = std::thread::Builder::new()
+            .name("tercet-engine".into())
+            .spawn(move || match Session::with_threads(&thread_model, context, threads) {
+                Ok(session) => {
+                    let _ = ready.send(Ok(()));
+                    serve(session, &queue, &thread_stop);
+                }
+                Err(error) => {
+                    let _ = ready.send(Err(error));
+                }
+            })
+            .map_err(|source| Error::Resource { what: "thread for the engine", source })?;
+        started.recv().map_err(|_| Error::EngineStopped)??;
+        Ok(Engine { model, context, threads, jobs: Some(jobs), stop, thread: Some(thread) })
+    }
+
+    /// The model it runs.
+    pub fn model(&self) -> &Arc<Model> {
+        &self.model
+    }
+
+    /// Tokens its session holds.
+    pub fn context(&self) -> usize {
+        self.context
+    }
+
+    /// Threads it runs on.
+    pub fn threads(&self) -> usize {
+        self.threads
+    }
+
+    /// Hands in a request; it is served after those before it.
+    ///
+    /// # Errors
+    /// [`Error::EngineStopped`] if the thread is gone.
+    pub fn generate(&self, request: GenerateRequest) -> Result<Generation> {
+        let (sender, events) = sync_channel(EVENTS);
+        let cancel = Arc::new(AtomicBool::new(false));
+        let job = Job { request, events: sender, cancel: Arc::clone(&cancel) };
+        let jobs = self.jobs.as_ref().ok_or(Error::EngineStopped)?;
+        jobs.send(job).map_err(|_| Error::EngineStopped)?;
+        Ok(Generation { events, cancel: Canceller(cancel) })
+    }
+}
+
+impl Drop for Engine {
+    /// Cancels what is being served and waits for the thread.
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.jobs = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Generation {
+    /// The next event, waiting for it; `None` after the last.
+    pub fn next_event(&self) -> Option<Event> {
+        self.events.recv().ok()
+    }
+
+    /// The next event if there is one now: for clients that draw pictures meanwhile.
+    pub fn try_event(&self) -> Option<Event> {
+        self.events.try_recv().ok()
+    }
+
+    /// A handle that cancels.
+    pub fn canceller(&self) -> Canceller {
+        self.cancel.clone()
+    }
+}
+
+impl Iterator for Generation {
+    type Item = Event;
+
+    fn next(&mut self) -> Option<Event> {
+        self.next_event()
+    }
+}
+
+impl Drop for Generation {
+    fn drop(&mut self) {
+        self.cancel.cancel();
+    }
+}
+
+/// The engine's thread, until no client can hand in anything more.
+fn serve(mut session: Session<'_>, queue: &Receiver<Job>, stop: &AtomicBool) {
+    while let Ok(Job { request, events, cancel }) = queue.recv() {
+        let unwanted = || stop.load(Ordering::Relaxed) || cancel.load(Ordering::Relaxed);
+        if unwanted() {
+            let _ = events.try_send(Event::Done { finish: Finish::Cancelled, stats: Default::default() });
+            continue;
+        }
+        // A bug in one request must not take the others with it.
+        let served = catch_unwind(AssertUnwindSafe(|| {
+            generate(&mut session, &request, &mut |event| send(&events, event, unwanted))
+        }));
+        let last = match served {
+            Ok(Ok((finish, stats))) => Event::Done { finish, stats },
+            Ok(Err(error)) => Event::Error(error),
+            Err(panic) => {
+                session.reset();
+                Event::Error(Error::Panic { message: message(&*panic) })
+            }
+        };
+        // The last word waits for a slow client, but not when that client, or everybody, has gone.
+        let _ = send(&events, last, || stop.load(Ordering::Relaxed));
+    }
+}
+
+/// Sends an event, waiting for room; breaks if nobody wants it.
+fn send(events: &SyncSender<Event>, event: Event, unwanted: impl Fn() -> bool) -> ControlFlow<()> {
+    let mut event = event;
+    loop {
+        if unwanted() {
+            return ControlFlow::Break(());
+        }
+        match events.try_send(event) {
+            Ok(()) => return ControlFlow::Continue(()),
+            Err(TrySendError::Disconnected(_)) => return ControlFlow::Break(()),
+            Err(TrySendError::Full(back)) => event = back,
+        }
+        std::thread::sleep(RETRY);
+    }
+}
+
+fn message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message").to_owned()
+}

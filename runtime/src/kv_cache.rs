@@ -1,0 +1,83 @@
+//! Keys and values of the tokens so far, as f16, in the layouts that attention reads. It grows as
+//! tokens come, so that a long context costs memory only once it is used.
+//!
+//! For each block and key-value head: keys transposed in blocks of [`KEY_BLOCK`] positions, `[position / 16][dimension][position % 16]`
+//! (see `cpu::ops::attention`), and values `[position][dimension]`.
+
+use half::f16;
+
+use crate::config::ModelConfig;
+use crate::cpu::ops::{KEY_BLOCK, k_transposed_len};
+
+/// The cache of one session.
+#[derive(Clone, Debug)]
+pub struct KvCache {
+    head_dim: usize,
+    kv_heads: usize,
+    /// Block-major: block * kv_heads + head.
+    heads: Vec<HeadCache>,
+}
+
+/// Keys and values of one head.
+#[derive(Clone, Debug, Default)]
+pub struct HeadCache {
+    k_transposed: Vec<f16>,
+    v: Vec<f16>,
+}
+
+impl HeadCache {
+    /// Keys of positions `0..positions`, transposed; the last block is padded with finite values.
+    pub fn k_transposed(&self, positions: usize, head_dim: usize) -> &[f16] {
+        &self.k_transposed[..k_transposed_len(positions, head_dim)]
+    }
+
+    /// Values of positions `0..positions`.
+    pub fn v(&self, positions: usize, head_dim: usize) -> &[f16] {
+        &self.v[..positions * head_dim]
+    }
+}
+
+impl KvCache {
+    /// An empty cache.
+    pub fn new(config: &ModelConfig) -> Self {
+        KvCache {
+            head_dim: config.head_dim,
+            kv_heads: config.kv_heads,
+            heads: vec![HeadCache::default(); config.blocks * config.kv_heads],
+        }
+    }
+
+    /// Stores keys and values of consecutive tokens at positions from `first` on. A token's row of `rows` ends with its
+    /// keys (kv_heads x head_dim, rotated already) and its values (likewise).
+    pub fn store(&mut self, block: usize, first: usize, rows: &[f32], row: usize) {
+        let (hd, width) = (self.head_dim, self.kv_heads * self.head_dim);
+        let end = first + rows.len() / row;
+        for h in 0..self.kv_heads {
+            let head = &mut self.heads[block * self.kv_heads + h];
+            if head.v.len() < end * hd {
+                head.v.resize(end * hd, f16::ZERO);
+                head.k_transposed.resize(k_transposed_len(end, hd), f16::ZERO);
+            }
+            for (position, row) in (first..end).zip(rows.chunks_exact(row)) {
+                let (k, v) = row[row.len() - 2 * width..].split_at(width);
+                let lanes = &mut head.k_transposed[position / KEY_BLOCK * KEY_BLOCK * hd..];
+                for (i, &k) in k[h * hd..][..hd].iter().enumerate() {
+                    lanes[i * KEY_BLOCK + position % KEY_BLOCK] = f16::from_f32(k);
+                }
+                for (o, &v) in head.v[position * hd..].iter_mut().zip(&v[h * hd..][..hd]) {
+                    *o = f16::from_f32(v);
+                }
+            }
+        }
+    }
+
+    /// One head of one block.
+    pub fn head(&self, block: usize, head: usize) -> &HeadCache {
+        &self.heads[block * self.kv_heads + head]
+    }
+
+    /// Bytes that the cache takes now.
+    pub fn bytes(&self) -> usize {
+        self.heads.iter().map(|h| (h.k_transposed.capacity() + h.v.capacity()) * size_of::<f16>()).sum()
+    }
+}

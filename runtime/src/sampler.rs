@@ -1,0 +1,422 @@
+//! Choosing the next token from logits: greedy, or drawn after penalty and truncation. It sees ids and
+//! numbers only; what the ids spell is the caller's business.
+//!
+//! The order is fixed and part of the promise that one seed gives one text:
+//! 1. repetition penalty over the last `repetition_window` tokens (prompt included), each distinct id once: a positive
+//!    logit is divided by it, a negative one multiplied (CTRL, arXiv 1909.05858);
+//! 2. `temperature` 0: the largest logit, the lowest id among equals. Otherwise:
+//! 3. top-k keeps the `k` largest (the lowest ids among equals);
+//! 4. softmax of `logit / temperature` over what is left;
+//! 5. top-p keeps the fewest, most likely first, whose probabilities reach `p` (arXiv 1904.09751);
+//! 6. min-p drops those below `min_p` times the most likely one (arXiv 2407.01082);
+//! 7. one uniform number from [`Xoshiro256`] picks by cumulative probability.
+
+use std::cmp::Ordering;
+use std::collections::VecDeque;
+
+use formats::gguf::Metadata;
+
+use crate::cpu::ops::exp;
+use crate::error::{Error, Result};
+use crate::xoshiro::Xoshiro256;
+
+/// How the next token is chosen.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Sampling {
+    /// Divides the logits; 0 is greedy. 0 to 100.
+    pub temperature: f32,
+    /// Keeps this many candidates; 0 keeps all.
+    pub top_k: usize,
+    /// Keeps this share of probability; 1 keeps all.
+    pub top_p: f32,
+    /// Drops candidates this much less likely than the best; 0 drops none.
+    pub min_p: f32,
+    /// Makes recent tokens less likely; 1 does nothing.
+    pub repetition_penalty: f32,
+    /// How many tokens are recent.
+    pub repetition_window: usize,
+    /// Seed of the random generator.
+    pub seed: u64,
+}
+
+impl Default for Sampling {
+    fn default() -> Self {
+        Sampling {
+            temperature: 0.8,
+            top_k: 0,
+            top_p: 0.95,
+            min_p: 0.0,
+            repetition_penalty: 1.0,
+            repetition_window: 64,
+            seed: 0,
+        }
+    }
+}
+
+impl Sampling {
+    /// Always the most likely token.
+    pub fn greedy() -> Self {
+        Sampling { temperature: 0.0, ..Sampling::default() }
+    }
+
+    /// The defaults that travel in a model file (`general.sampling.*`), else our own.
+    ///
+    /// # Errors
+    /// A key of another type, or a value that [`validate`](Self::validate) refuses.
+    pub fn from_gguf(meta: &Metadata) -> Result<Self> {
+        let mut s = Sampling::default();
+        if let Some(v) = meta.f32("general.sampling.temp")? {
+            s.temperature = v;
+        }
+        if let Some(v) = meta.u32("general.sampling.top_k")? {
+            s.top_k = v as usize;
+        }
+        if let Some(v) = meta.f32("general.sampling.top_p")? {
+            s.top_p = v;
+        }
+        if let Some(v) = meta.f32("general.sampling.min_p")? {
+            s.min_p = v;
+        }
+        if let Some(v) = meta.f32("general.sampling.penalty_repeat")? {
+            s.repetition_penalty = v;
+        }
+        if let Some(v) = meta.u32("general.sampling.penalty_last_n")? {
+            s.repetition_window = v as usize;
+        }
+        s.validate()?;
+        Ok(s)
+    }
+
+    /// Refuses values without a meaning.
+    ///
+    /// # Errors
+    /// [`Error::Sampling`] naming the setting and its range.
+    pub fn validate(&self) -> Result<()> {
+        let check = |name, v: f32, ok: bool, expected| {
+            if ok { Ok(()) } else { Err(Error::Sampling { name, found: f64::from(v), expected }) }
+        };
+        let t = self.temperature;
+        check("temperature", t, (0.0..=100.0).contains(&t), "0 (greedy) to 100")?;
+        let p = self.top_p;
+        check("top-p", p, p > 0.0 && p <= 1.0, "above 0, at most 1")?;
+        check("min-p", self.min_p, (0.0..=1.0).contains(&self.min_p), "0 to 1")?;
+        let r = self.repetition_penalty;
+        check("repetition penalty", r, (0.1..=10.0).contains(&r), "0.1 to 10 (1 does nothing)")
+    }
+}
+
+/// A candidate: its (penalised) logit, then its weight `exp((logit - max) / temperature)`.
+#[derive(Clone, Copy, Debug)]
+struct Candidate {
+    id: u32,
+    logit: f32,
+    weight: f32,
+}
+
+/// The most likely first; the lowest id among equals.
+fn likelier(a: &Candidate, b: &Candidate) -> Ordering {
+    b.logit.total_cmp(&a.logit).then(a.id.cmp(&b.id))
+}
+
+/// A sampler and its memory of recent tokens.
+#[derive(Clone, Debug)]
+pub struct Sampler {
+    settings: Sampling,
+    rng: Xoshiro256,
+    recent: VecDeque<u32>,
+    /// `recent`, each id once.
+    distinct: Vec<u32>,
+    /// Logits after the penalty.
+    penalised: Vec<f32>,
+    candidates: Vec<Candidate>,
+}
+
+impl Sampler {
+    /// A sampler at the start of its random sequence.
+    ///
+    /// # Errors
+    /// What [`Sampling::validate`] refuses.
+    pub fn new(settings: Sampling) -> Result<Self> {
+        settings.validate()?;
+        Ok(Sampler {
+            settings,
+            rng: Xoshiro256::from_seed(settings.seed),
+            recent: VecDeque::new(),
+            distinct: Vec::new(),
+            penalised: Vec::new(),
+            candidates: Vec::new(),
+        })
+    }
+
+    /// Remembers a token of the text so far, for the repetition penalty.
+    pub fn accept(&mut self, id: u32) {
+        if self.settings.repetition_penalty == 1.0 || self.settings.repetition_window == 0 {
+            return;
+        }
+        if self.recent.len() >= self.settings.repetition_window {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(id);
+    }
+
+    /// Chooses the next token. `logits`: one per id of the vocabulary.
+    ///
+    /// # Errors
+    /// [`Error::Logits`] if they are not all finite.
+    pub fn sample(&mut self, logits: &[f32]) -> Result<u32> {
+        if !logits.iter().all(|l| l.is_finite()) || logits.is_empty() {
+            return Err(Error::Logits);
+        }
+        self.penalised.clear();
+        self.penalised.extend_from_slice(logits);
+        self.distinct.clear();
+        self.distinct.extend(&self.recent);
+        self.distinct.sort_unstable();
+        self.distinct.dedup();
+        for &id in &self.distinct {
+            if let Some(l) = self.penalised.get_mut(id as usize) {
+                let r = self.settings.repetition_penalty;
+                *l = if *l > 0.0 { *l / r } else { *l * r };
+            }
+        }
+        if self.settings.temperature == 0.0 {
+            return Ok(argmax(&self.penalised));
+        }
+        Ok(self.draw())
+    }
+
+    fn draw(&mut self) -> u32 {
+        let s = &self.settings;
+        let max = self.penalised.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let c = &mut self.candidates;
+        c.clear();
+        c.extend(self.penalised.iter().enumerate().map(|(id, &logit)| {
+            // A tiny temperature may overflow the quotient; exp then gives its smallest value.
+            Candidate { id: id as u32, logit, weight: exp((logit - max) / s.temperature) }
+        }));
+        if s.top_k > 0 && s.top_k < c.len() {
+            c.select_nth_unstable_by(s.top_k - 1, likelier);
+            c.truncate(s.top_k);
+            c.sort_unstable_by(likelier);
+        }
+        if s.top_p < 1.0 {
+            keep_top_p(c, s.top_p);
+        }
+        if s.min_p > 0.0 {
+            c.retain(|c| c.weight >= s.min_p);
+        }
+        let total: f64 = c.iter().map(|c| f64::from(c.weight)).sum();
+        let mut left = self.rng.next_f64() * total;
+        for candidate in c.iter() {
+            left -= f64::from(candidate.weight);
+            if left < 0.0 {
+                return candidate.id;
+            }
+        }
+        // Rounding may leave a crumb at the end; the last candidate with any weight takes it.
+        c.iter().rev().find(|c| c.weight > 0.0).map_or(0, |c| c.id)
+    }
+}
+
+/// Keeps the fewest candidates, most likely first, that hold a share `p` of the weight. At least one stays.
+fn keep_top_p(c: &mut Vec<Candidate>, p: f32) {
+    let enough = c.iter().map(|c| f64::from(c.weight)).sum::<f64>() * f64::from(p);
+    // Sorting a whole vocabulary costs more than a small model's forward pass; the nucleus is
+    // nearly always in the first few dozen, so sort a prefix and grow it if it was too short.
+    let mut prefix = 64;
+    loop {
+        if prefix < c.len() {
+            c.select_nth_unstable_by(prefix - 1, likelier);
+        }
+        let end = prefix.min(c.len());
+        c[..end].sort_unstable_by(likelier);
+        let mut sum = 0.0;
+        for i in 0..end {
+            sum += f64::from(c[i].weight);
+            if sum >= enough {
+                c.truncate(i + 1);
+                return;
+            }
+        }
+        if end == c.len() {
+            return;
+        }
+        prefix *= 8;
+    }
+}
+
+/// Index of the largest value, the first among equals.
+pub fn argmax(values: &[f32]) -> u32 {
+    let mut best = 0;
+    for (i, v) in values.iter().enumerate() {
+        if *v > values[best] {
+            best = i;
+        }
+    }
+    best as u32
+}
+
+/// `ln sum exp` of a row of logits; `logits[id] - log_sum_exp(logits)` is a log-probability. The sum runs in f64, in order.
+pub fn log_sum_exp(logits: &[f32]) -> f64 {
+    let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let sum: f64 = logits.iter().map(|l| f64::from(exp(l - max))).sum();
+    f64::from(max) + sum.ln()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn logits(seed: u64, n: usize, spread: f64) -> Vec<f32> {
+        let mut rng = Xoshiro256::from_seed(seed);
+        (0..n).map(|_| ((rng.next_f64() - 0.5) * spread) as f32).collect()
+    }
+
+    fn neutral() -> Sampling {
+        Sampling { temperature: 1.0, top_p: 1.0, ..Sampling::default() }
+    }
+
+    fn draws(settings: Sampling, logits: &[f32], n: usize) -> Vec<u32> {
+        let mut sampler = Sampler::new(settings).unwrap();
+        (0..n).map(|_| sampler.sample(logits).unwrap()).collect()
+    }
+
+    fn counts(ids: &[u32], vocab: usize) -> Vec<f64> {
+        let mut c = vec![0.0; vocab];
+        ids.iter().for_each(|&id| c[id as usize] += 1.0);
+        c
+    }
+
+    #[test]
+    fn greedy_takes_the_largest_and_the_lowest_id_among_equals() {
+        let l = [0.0, 3.0, -1.0, 3.0];
+        assert_eq!(draws(Sampling::greedy(), &l, 3), [1, 1, 1]);
+        assert_eq!(draws(Sampling { top_k: 1, ..neutral() }, &l, 3), [1, 1, 1]);
+        assert_eq!(draws(Sampling { temperature: 1e-30, ..neutral() }, &[1.0, 2.0], 3), [1, 1, 1]);
+    }
+
+    #[test]
+    fn draws_follow_the_softmax() {
+        // Chi-square over 16 ids: 15 degrees of freedom, 37.7 is the 99.9th percentile. The seed is fixed.
+        let l = logits(1, 16, 4.0);
+        for temperature in [0.5f32, 1.0, 2.0] {
+            let n = 40_000;
+            let got = counts(&draws(Sampling { temperature, seed: 5, ..neutral() }, &l, n), 16);
+            let w: Vec<f64> = l.iter().map(|&l| f64::from(l / temperature).exp()).collect();
+            let total: f64 = w.iter().sum();
+            let chi: f64 = got
+                .iter()
+                .zip(&w)
+                .map(|(g, w)| (g - w / total * n as f64).powi(2) / (w / total * n as f64))
+                .sum();
+            assert!(chi < 37.7, "chi-square {chi} at temperature {temperature}");
+        }
+    }
+
+    #[test]
+    fn top_k_and_min_p_draw_only_from_what_they_keep() {
+        let l = logits(2, 50, 6.0);
+        let mut order: Vec<u32> = (0..50).collect();
+        order.sort_by(|&a, &b| l[b as usize].total_cmp(&l[a as usize]));
+        let seen = counts(&draws(Sampling { top_k: 5, ..neutral() }, &l, 5_000), 50);
+        for (rank, &id) in order.iter().enumerate() {
+            assert_eq!(seen[id as usize] > 0.0, rank < 5, "rank {rank}");
+        }
+        let best = l[order[0] as usize];
+        let seen = counts(&draws(Sampling { min_p: 0.2, ..neutral() }, &l, 5_000), 50);
+        for id in 0..50 {
+            assert_eq!(seen[id] > 0.0, (l[id] - best).exp() >= 0.2, "id {id}");
+        }
+    }
+
+    #[test]
+    fn top_p_keeps_the_smallest_nucleus_even_when_it_is_wide() {
+        // Nearly flat over 5,000 ids: the nucleus is far longer than the first sorted prefix.
+        let l = logits(3, 5_000, 0.2);
+        for p in [0.001f32, 0.1, 0.9, 0.9999] {
+            let mut c: Vec<Candidate> = l
+                .iter()
+                .enumerate()
+                .map(|(id, &logit)| Candidate { id: id as u32, logit, weight: logit.exp() })
+                .collect();
+            let mut all = c.clone();
+            all.sort_by(likelier);
+            let enough = c.iter().map(|c| f64::from(c.weight)).sum::<f64>() * f64::from(p);
+            let mut sum = 0.0;
+            let want: Vec<u32> = all
+                .iter()
+                .take_while(|c| {
+                    let before = sum;
+                    sum += f64::from(c.weight);
+                    before < enough
+                })
+                .map(|c| c.id)
+                .collect();
+            keep_top_p(&mut c, p);
+            assert_eq!(c.iter().map(|c| c.id).collect::<Vec<_>>(), want, "p = {p}");
+        }
+    }
+
+    #[test]
+    fn repetition_penalty_counts_each_recent_token_once_and_forgets() {
+        let settings = Sampling { repetition_penalty: 2.0, repetition_window: 2, ..Sampling::greedy() };
+        let mut s = Sampler::new(settings).unwrap();
+        let l = [3.0, 2.0, -1.0];
+        s.accept(0);
+        s.accept(0);
+        // Twice seen, once halved: 1.5 < 2.
+        assert_eq!(s.sample(&l).unwrap(), 1);
+        assert_eq!(s.penalised, [1.5, 2.0, -1.0]);
+        s.accept(2);
+        s.accept(1);
+        assert_eq!(s.sample(&l).unwrap(), 0);
+        assert_eq!(s.penalised, [3.0, 1.0, -2.0]);
+        s.accept(999); // not in the vocabulary: ignored
+        assert_eq!(s.sample(&l).unwrap(), 0);
+    }
+
+    #[test]
+    fn one_seed_one_sequence() {
+        let l = logits(4, 300, 3.0);
+        let settings = Sampling { top_k: 40, top_p: 0.9, min_p: 0.01, ..neutral() };
+        let a = draws(Sampling { seed: 1, ..settings }, &l, 200);
+        assert_eq!(a, draws(Sampling { seed: 1, ..settings }, &l, 200));
+        assert_ne!(a, draws(Sampling { seed: 2, ..settings }, &l, 200));
+    }
+
+    #[test]
+    fn settings_out_of_range_are_named() {
+        let d = Sampling::default();
+        for (bad, name) in [
+            (Sampling { temperature: -1.0, ..d }, "temperature"),
+            (Sampling { temperature: f32::NAN, ..d }, "temperature"),
+            (Sampling { temperature: 999_999.0, ..d }, "temperature"),
+            (Sampling { top_p: 0.0, ..d }, "top-p"),
+            (Sampling { top_p: 1.5, ..d }, "top-p"),
+            (Sampling { min_p: -0.1, ..d }, "min-p"),
+            (Sampling { repetition_penalty: 0.0, ..d }, "repetition penalty"),
+            (Sampling { repetition_penalty: f32::INFINITY, ..d }, "repetition penalty"),
+        ] {
+            let message = Sampler::new(bad).unwrap_err().to_string();
+            assert!(message.starts_with(name), "{message}");
+        }
+    }
+
+    #[test]
+    fn logits_that_are_not_finite_are_refused() {
+        for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            for settings in [Sampling::greedy(), neutral()] {
+                let mut s = Sampler::new(settings).unwrap();
+                assert!(matches!(s.sample(&[0.0, bad, 1.0]), Err(Error::Logits)));
+            }
+        }
+        assert!(matches!(Sampler::new(neutral()).unwrap().sample(&[]), Err(Error::Logits)));
+    }
+
+    #[test]
+    fn log_sum_exp_matches_the_formula() {
+        let l = logits(5, 1000, 20.0);
+        let want = l.iter().map(|&l| f64::from(l).exp()).sum::<f64>().ln();
+        assert!((log_sum_exp(&l) - want).abs() < 1e-6);
+    }
+}
