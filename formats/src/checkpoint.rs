@@ -11,6 +11,7 @@
 //! The manifest carries a hash of itself, of the tensors' header and of each tensor: a flipped
 //! bit anywhere in either file is found.
 
+use crate::error::shown;
 use crate::{Error, Result, atomic};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -176,19 +177,19 @@ pub fn load(path: &Path) -> Result<Checkpoint> {
     let bytes = read_state(path, &manifest)?;
 
     let (header_len, _) = safetensors::SafeTensors::read_metadata(&bytes)
-        .map_err(|e| damaged(format!("{STATE} is not a safetensors file: {e}")))?;
+        .map_err(|e| damaged(format!("{STATE} is not a safetensors file: {}", shown(&e.to_string()))))?;
     let header_end = header_len + 8;
     check_hash(&manifest.header_blake3, &bytes[..header_end])
         .map_err(|e| damaged(format!("the header of {STATE} {e}")))?;
     let state = safetensors::SafeTensors::deserialize(&bytes)
-        .map_err(|e| damaged(format!("{STATE} is not a safetensors file: {e}")))?;
+        .map_err(|e| damaged(format!("{STATE} is not a safetensors file: {}", shown(&e.to_string()))))?;
     if state.len() != manifest.tensors.len() {
         let (a, b) = (manifest.tensors.len(), state.len());
         return Err(damaged(format!("{MANIFEST} lists {a} tensors, {STATE} holds {b}")));
     }
     let mut tensors = Vec::with_capacity(state.len());
     for line in manifest.tensors {
-        let name = line.name.escape_debug().to_string();
+        let name = shown(&line.name);
         let tensor = state.tensor(&line.name).map_err(|_| damaged(format!("tensor {name} is missing")))?;
         if tensor.dtype() != safetensors::Dtype::F32 || tensor.shape() != line.shape {
             let found = format!("{:?} {:?}", tensor.dtype(), tensor.shape());
@@ -224,7 +225,7 @@ pub fn list(dir: &Path) -> Result<Vec<Entry>> {
     // A crash between moving the old one away and the new one in leaves only the old one.
     replaced.retain(|old| entries.iter().all(|e| e.step != old.step));
     entries.append(&mut replaced);
-    entries.sort_unstable_by(|a, b| b.step.cmp(&a.step));
+    entries.sort_unstable_by_key(|e| std::cmp::Reverse(e.step));
     Ok(entries)
 }
 
@@ -318,7 +319,7 @@ fn read_manifest(path: &Path) -> Result<Manifest> {
     let bytes = read_ordinary(&path.join(MANIFEST), None)?;
     let body = unseal(&bytes).ok_or_else(|| damaged(format!("{MANIFEST} does not match its own hash")))?;
     let manifest: Manifest = serde_json::from_slice(body)
-        .map_err(|e| damaged(format!("{MANIFEST}: {}", e.to_string().escape_debug())))?;
+        .map_err(|e| damaged(format!("{MANIFEST}: {}", shown(&e.to_string()))))?;
     if manifest.version != VERSION {
         let v = manifest.version;
         return Err(damaged(format!("{MANIFEST} is of version {v}, this program reads {VERSION}")));
@@ -358,3 +359,6 @@ fn check_hash(expected: &str, bytes: &[u8]) -> std::result::Result<(), &'static 
 fn io_error(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
     move |source| Error::Io { what, path: path.to_owned(), source }
 }
+
+#[cfg(test)]
+mod tests;

@@ -233,7 +233,7 @@ impl RunDir {
 
     /// Follows a log as it grows.
     pub fn tail(&self, log: Log) -> LogTail {
-        LogTail { path: self.log_path(log), at: 0 }
+        LogTail { path: self.log_path(log), at: 0, file: None }
     }
 
     /// Drops what the logs say about steps after `step`, before training goes on from there: no
@@ -316,12 +316,14 @@ impl LogWriter {
 pub struct LogTail {
     path: PathBuf,
     at: u64,
+    /// Which file it was, where the system can tell.
+    file: Option<u64>,
 }
 
 /// What [`LogTail::poll`] saw.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tail<T> {
-    /// The file got shorter (a run was resumed): forget the lines before these.
+    /// The file was cut or replaced (a run was resumed): forget the lines before these.
     pub restarted: bool,
     /// New whole lines.
     pub lines: Vec<T>,
@@ -337,8 +339,9 @@ impl LogTail {
             }
             Err(e) => return Err(io_error("open", &self.path)(e)),
         };
-        let len = file.metadata().map_err(io_error("read", &self.path))?.len();
-        let restarted = len < self.at;
+        let meta = file.metadata().map_err(io_error("read", &self.path))?;
+        let restarted = self.at > 0 && (meta.len() < self.at || file_number(&meta) != self.file);
+        self.file = file_number(&meta);
         if restarted {
             self.at = 0;
         }
@@ -377,10 +380,18 @@ fn lines<T: DeserializeOwned>(bytes: &[u8], path: &Path) -> Result<Vec<T>> {
         .map(|(i, line)| {
             serde_json::from_slice(line).map_err(|e| Error::Run {
                 path: path.to_owned(),
-                problem: format!("line {} is not a record: {}", i + 1, e.to_string().escape_debug()),
+                problem: format!("line {} is not a record: {}", i + 1, crate::error::shown(&e.to_string())),
             })
         })
         .collect()
+}
+
+/// A number that changes when a file is replaced by another of its name.
+fn file_number(meta: &std::fs::Metadata) -> Option<u64> {
+    #[cfg(unix)]
+    return Some(std::os::unix::fs::MetadataExt::ino(meta));
+    #[cfg(not(unix))]
+    return meta.created().ok()?.duration_since(std::time::UNIX_EPOCH).ok().map(|d| d.as_nanos() as u64);
 }
 
 fn read_bytes(path: &Path) -> Result<Vec<u8>> {
@@ -394,4 +405,137 @@ fn read_text(path: &Path) -> Result<String> {
 
 fn io_error(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
     move |source| Error::Io { what, path: path.to_owned(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tempfile::TempDir;
+
+    fn run() -> (TempDir, RunDir) {
+        let dir = TempDir::new().unwrap();
+        let run = RunDir::create(&dir.path().join("a/run")).unwrap();
+        (dir, run)
+    }
+
+    fn line(step: u64) -> MetricLine {
+        MetricLine { step, loss: 1.0 / step as f64, zeros: vec![0.25, 0.5], ..MetricLine::default() }
+    }
+
+    fn steps(run: &RunDir) -> Vec<u64> {
+        run.read::<MetricLine>(Log::Metrics).unwrap().iter().map(|l| l.step).collect()
+    }
+
+    #[test]
+    fn run_log_lines_come_back_as_written() {
+        let (_dir, run) = run();
+        assert!(steps(&run).is_empty());
+        let mut w = run.writer(Log::Metrics).unwrap();
+        let full = MetricLine { val_loss: Some(0.1 + 0.2), grad_norm: Some(1e-300), ..line(3) };
+        w.append(&full).unwrap();
+        w.append(&MetricLine { step: 4, loss: f64::NAN, ..MetricLine::default() }).unwrap();
+        w.sync().unwrap();
+        let back: Vec<MetricLine> = run.read(Log::Metrics).unwrap();
+        assert_eq!(back[0], full);
+        assert!(back[1].step == 4 && back[1].loss.is_nan());
+        // What was not measured takes no room, and fields that a reader does not know do no harm.
+        let text = std::fs::read_to_string(run.log_path(Log::Metrics)).unwrap();
+        assert!(!text.contains("flips") && !text.lines().nth(1).unwrap().contains("val_loss"), "{text}");
+        let events: Vec<EventLine> = lines(text.as_bytes(), Path::new("x")).unwrap();
+        assert_eq!(events[1].step, 4);
+    }
+
+    #[test]
+    fn run_log_torn_anywhere_loses_at_most_the_last_line() {
+        let (_dir, run) = run();
+        let path = run.log_path(Log::Metrics);
+        let mut w = run.writer(Log::Metrics).unwrap();
+        (1..=4).for_each(|s| w.append(&line(s)).unwrap());
+        let whole = std::fs::read(&path).unwrap();
+        let third = whole.split_inclusive(|&b| b == b'\n').take(3).map(<[u8]>::len).sum::<usize>();
+        for cut in third..whole.len() {
+            for tail in [&b""[..], b"\0\0\0", b"\0\0\n\0"] {
+                std::fs::write(&path, [&whole[..cut], tail].concat()).unwrap();
+                assert_eq!(steps(&run), [1, 2, 3], "cut at {cut}");
+                run.writer(Log::Metrics).unwrap().append(&line(9)).unwrap();
+                assert_eq!(steps(&run), [1, 2, 3, 9], "cut at {cut}");
+            }
+        }
+    }
+
+    #[test]
+    fn run_log_damage_in_the_middle_is_named() {
+        let (_dir, run) = run();
+        std::fs::write(run.log_path(Log::Metrics), "{\"step\":1}\n{\"step\":\u{1b}}\n{\"step\":3}\n")
+            .unwrap();
+        let error = run.read::<MetricLine>(Log::Metrics).unwrap_err().to_string();
+        assert!(error.contains("line 2 is not a record") && error.contains("metrics.jsonl"), "{error}");
+        assert!(!error.contains('\u{1b}'));
+    }
+
+    #[test]
+    fn run_log_truncates_so_that_no_step_is_logged_twice() {
+        let (_dir, run) = run();
+        let mut w = run.writer(Log::Metrics).unwrap();
+        (1..=9).for_each(|s| w.append(&line(s)).unwrap());
+        let mut events = run.writer(Log::Events).unwrap();
+        events.append(&EventLine { step: 9, event: "stopped".into(), ..EventLine::default() }).unwrap();
+        drop(w);
+        run.truncate_after_step(6).unwrap();
+        let mut w = run.writer(Log::Metrics).unwrap();
+        (7..=8).for_each(|s| w.append(&line(s)).unwrap());
+        assert_eq!(steps(&run), (1..=8).collect::<Vec<_>>());
+        assert_eq!(run.read::<EventLine>(Log::Events).unwrap().len(), 1);
+        run.truncate_after_step(100).unwrap();
+        assert_eq!(steps(&run).len(), 8);
+    }
+
+    #[test]
+    fn run_log_tail_follows_growth_and_notices_a_cut() {
+        let (_dir, run) = run();
+        let mut tail = run.tail(Log::Metrics);
+        let mut poll = || {
+            let t = tail.poll::<MetricLine>().unwrap();
+            (t.restarted, t.lines.iter().map(|l| l.step).collect::<Vec<_>>())
+        };
+        assert_eq!(poll(), (false, vec![]));
+        let mut w = run.writer(Log::Metrics).unwrap();
+        (1..=3).for_each(|s| w.append(&line(s)).unwrap());
+        assert_eq!(poll(), (false, vec![1, 2, 3]));
+        // Half a line is not there yet.
+        w.file.write_all(b"{\"step\":").unwrap();
+        assert_eq!(poll(), (false, vec![]));
+        w.file.write_all(b"4}\n").unwrap();
+        assert_eq!(poll(), (false, vec![4]));
+        drop(w);
+        // Cut and grown again beyond where it was, between two looks.
+        run.truncate_after_step(2).unwrap();
+        let mut w = run.writer(Log::Metrics).unwrap();
+        (3..=8).for_each(|s| w.append(&line(s)).unwrap());
+        assert_eq!(poll(), (true, (1..=8).collect()));
+        assert_eq!(poll(), (false, vec![]));
+    }
+
+    #[test]
+    fn run_folder_is_not_shared_nor_overwritten() {
+        let (_dir, run) = run();
+        assert!(RunDir::open(run.path()).unwrap_err().to_string().contains("no run.toml"));
+        #[derive(Debug, PartialEq, Serialize, Deserialize)]
+        struct Config {
+            seed: u64,
+            name: String,
+        }
+        let config = Config { seed: 7, name: "a\"b".into() };
+        run.write_config(&config).unwrap();
+        let open = RunDir::open(run.path()).unwrap();
+        assert_eq!(open.read_config::<Config>().unwrap(), config);
+        assert!(RunDir::create(run.path()).unwrap_err().to_string().contains("a run is here already"));
+        let lock = run.lock().unwrap();
+        assert!(open.lock().unwrap_err().to_string().contains("another process"));
+        drop(lock);
+        open.lock().unwrap();
+        std::fs::write(run.config_path(), "seed = 7\nname = 8\n").unwrap();
+        let error = run.read_config::<Config>().unwrap_err().to_string();
+        assert!(error.contains("line 2") && error.contains("run.toml"), "{error}");
+    }
 }

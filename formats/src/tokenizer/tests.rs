@@ -55,7 +55,7 @@ fn small(split: Split) -> Tokenizer {
         tokens.push(format!("{left}{right}").as_bytes(), TokenKind::Normal);
     }
     // Characters of two and three bytes.
-    for bytes in [&"é".as_bytes()[..], &"€".as_bytes()[..2], "€".as_bytes()] {
+    for bytes in ["é".as_bytes(), &"€".as_bytes()[..2], "€".as_bytes()] {
         let (left, right) = bytes.split_at(bytes.len() - 1);
         let find = |part: &[u8]| tokens.iter().find(|(_, b, _)| *b == part).unwrap().0;
         merges.push((find(left), find(right)));
