@@ -134,7 +134,7 @@ pub struct Train {
     pub steps: u64,
     /// Sequences of `model.context` tokens a step.
     pub batch: usize,
-    /// Parts a batch is cut into, summed in a fixed order: results depend on this and not on `threads`. 0: one per sequence, at most 4.
+    /// Parts a batch is cut into, summed in a fixed order: results depend on this and not on `threads`. 0: 4. Never more than sequences.
     pub shards: usize,
     /// Threads; 0: as many as the machine has.
     pub threads: usize,
@@ -290,12 +290,7 @@ impl Config {
         )?;
         need([1, 2, 4].contains(&m.streams), "model.streams", m.streams, "1, 2 or 4")?;
         need(m.context >= 2, "model.context", m.context, "at least 2 tokens")?;
-        need(
-            t.shards <= t.batch,
-            "train.shards",
-            t.shards,
-            format_args!("at most train.batch ({})", t.batch),
-        )?;
+        need(t.shards <= BATCH_MAX, "train.shards", t.shards, format_args!("at most {BATCH_MAX}"))?;
         need(t.threads <= 1024, "train.threads", t.threads, "at most 1024")?;
         need(t.seed <= i64::MAX as u64, "train.seed", t.seed, "at most 2^63 - 1")?;
         need((0.0..1.0).contains(&t.dropout), "train.dropout", t.dropout, "from 0 to below 1")?;
@@ -424,7 +419,7 @@ impl Model {
 impl Train {
     /// Parts of a batch, the default resolved.
     pub fn shards(&self) -> usize {
-        if self.shards == 0 { self.batch.min(4) } else { self.shards }
+        self.batch.min(if self.shards == 0 { 4 } else { self.shards })
     }
 
     /// Threads, the default resolved.

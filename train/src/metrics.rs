@@ -188,7 +188,7 @@ mod tests {
             param("blk.1.ffn_up.weight", &shape, &b),
         ]);
         for w in &mut a[..128] {
-            *w = -2.0 * *w; // every non-zero code of one of the two groups flips, its scale doubles
+            *w *= -2.0; // every non-zero code of one of the two groups flips, its scale doubles
         }
         let report = watch.look(&[
             param("blk.0.attn_q.weight", &shape, &a),

@@ -1,8 +1,14 @@
 //! What the model writes at this moment of its training: the weights are exported in memory and run by the same code that
 //! serves them, so a sample is what a user of the file would read.
 
+use std::ops::ControlFlow;
+
+use formats::gguf::Gguf;
 use formats::tokenizer::Tokenizer;
 use runtime::config::ModelConfig;
+use runtime::generate::{Event, GenerateRequest, WhenFull, generate};
+use runtime::sampler::Sampling;
+use runtime::{Model, Session};
 
 use crate::error::Result;
 use crate::export::{ExportType, Provenance, to_gguf};
@@ -22,7 +28,8 @@ pub struct Settings<'a> {
     pub seed: u64,
 }
 
-/// Continues a prompt with the model that `params` would make.
+/// Continues a prompt with the model that `params` would make. An empty prompt begins after a line break; one longer than
+/// half the context loses its beginning.
 ///
 /// # Errors
 /// A parameter that is not finite; whatever the runtime refuses.
@@ -32,8 +39,27 @@ pub fn write(
     tokenizer: &Tokenizer,
     settings: &Settings<'_>,
 ) -> Result<String> {
-    let provenance = Provenance::default();
-    let (file, _) = to_gguf(config, params, tokenizer, &provenance, ExportType::Q1_58)?;
-    let bytes = file.to_bytes()?;
-    Ok(format!("{} {} {}", bytes.len(), settings.prompt, settings.seed))
+    let (file, _) = to_gguf(config, params, tokenizer, &Provenance::default(), ExportType::Q1_58)?;
+    let model = Model::from_gguf(&Gguf::parse(file.to_bytes()?, "the model in training")?)?;
+    let text = if settings.prompt.is_empty() { "\n" } else { settings.prompt };
+    let mut prompt = tokenizer.encode(text);
+    prompt.drain(..prompt.len().saturating_sub(config.context.div_ceil(2)));
+    let request = GenerateRequest {
+        prompt,
+        max_tokens: settings.tokens,
+        sampling: Sampling { temperature: TEMPERATURE, seed: settings.seed, ..Sampling::default() },
+        stop: tokenizer.eos().into_iter().collect(),
+        when_full: WhenFull::Slide,
+        log_probs: false,
+    };
+    // One thread is enough for a hundred tokens, and the trainer's are idle meanwhile.
+    let mut session = Session::with_threads(&model, config.context, 1)?;
+    let mut ids = Vec::new();
+    generate(&mut session, &request, &mut |event| {
+        if let Event::Token { id, .. } = event {
+            ids.push(id);
+        }
+        ControlFlow::Continue(())
+    })?;
+    Ok(tokenizer.decode(&ids))
 }

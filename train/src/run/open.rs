@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use formats::atomic::TEMP_SUFFIX;
 use formats::checkpoint;
 use formats::run_log::{Log, LogWriter, RunDir, RunLock};
 use runtime::config::ModelConfig;
@@ -233,6 +234,7 @@ impl Run {
         if !exists {
             source::write_tokenizer(&dir, &dataset.tokenizer)?;
         }
+        remove_leftovers(&dir);
         dir.truncate_after_step(step)?;
         let toml = RunToml {
             commit,
@@ -291,12 +293,27 @@ fn refuse_foreign_folder(out: &Path) -> Result<()> {
         let name = entry.file_name();
         let name = name.to_string_lossy();
         // What a run that was killed in its first moments leaves.
-        let ours = matches!(&*name, "checkpoints" | "lock" | source::TOKENIZER) || name.starts_with(".tmp-");
+        let ours = matches!(&*name, "checkpoints" | "lock" | source::TOKENIZER) || is_leftover(&name);
         if !ours {
             return Err(Error::ForeignFolder { path: out.to_owned(), found: name.into_owned() });
         }
     }
     Ok(())
+}
+
+/// A file that a kill left half-written.
+fn is_leftover(name: &str) -> bool {
+    name.starts_with('.') && name.ends_with(TEMP_SUFFIX)
+}
+
+/// Tidies up after kills. Only the holder of the lock may: nobody else is writing then.
+fn remove_leftovers(dir: &RunDir) {
+    for entry in std::fs::read_dir(dir.path()).into_iter().flatten().flatten() {
+        if is_leftover(&entry.file_name().to_string_lossy()) {
+            // One that stays does no harm.
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
 }
 
 /// More steps, other threads and other reports are the same computation, going on.

@@ -1,0 +1,138 @@
+//! A run as it goes: a bar with the time left on a terminal, a line now and then anywhere else.
+//! All on stderr, so that stdout holds results alone.
+
+use std::time::{Duration, Instant};
+
+use ::train::run::{Event, Observer, Opened};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::terminal::{note, printable, stderr_is_terminal};
+
+/// Seconds between two plain lines when nothing else happened.
+const QUIET_SECONDS: u64 = 15;
+
+/// Shows a training run.
+pub struct Progress {
+    bar: Option<ProgressBar>,
+    opened: Option<Opened>,
+    started: Instant,
+    last_line: Instant,
+    validation: Option<f64>, // bits per byte
+}
+
+impl Progress {
+    /// Decides how to show things: a bar if a person reads stderr.
+    pub fn new() -> Progress {
+        let bar = stderr_is_terminal().then(|| {
+            let style =
+                ProgressStyle::with_template("{bar:24} {pos}/{len}  {msg}").expect("the template is valid");
+            let bar = ProgressBar::no_length().with_style(style);
+            bar.enable_steady_tick(Duration::from_millis(500));
+            bar
+        });
+        let now = Instant::now();
+        Progress { bar, opened: None, started: now, last_line: now, validation: None }
+    }
+
+    /// Takes the bar away.
+    pub fn finish(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+
+    fn line(&self, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.println(text),
+            None => note(format_args!("{text}")),
+        }
+    }
+
+    /// Seconds until the last step, from this session's pace.
+    fn left(&self, step: u64) -> Option<f64> {
+        let opened = self.opened.as_ref()?;
+        let done = step.checked_sub(opened.step).filter(|&n| n > 0)?;
+        let pace = self.started.elapsed().as_secs_f64() / done as f64;
+        Some(pace * opened.steps.saturating_sub(step) as f64)
+    }
+}
+
+impl Observer for Progress {
+    fn event(&mut self, event: Event<'_>) {
+        match event {
+            Event::Opened(opened) => {
+                self.line(&format!(
+                    "{} parameters, vocabulary {}, {} training and {} validation tokens, {} tokens a step, {} threads",
+                    opened.parameters,
+                    opened.vocab,
+                    opened.train_tokens,
+                    opened.validation_tokens,
+                    opened.step_tokens,
+                    opened.threads,
+                ));
+                if opened.step > 0 {
+                    self.line(&format!("continuing after step {} of {}", opened.step, opened.steps));
+                }
+                if let Some(bar) = &self.bar {
+                    bar.set_length(opened.steps);
+                    bar.set_position(opened.step);
+                }
+                self.started = Instant::now();
+                self.opened = Some(opened.clone());
+            }
+            Event::Note(text) => self.line(text),
+            Event::Step(line) => {
+                self.validation = line.val_bits_per_byte.or(self.validation);
+                let mut text = format!("loss {:.4}", line.loss);
+                if let Some(bits) = self.validation {
+                    text.push_str(&format!("  validation {bits:.4} bits/byte"));
+                }
+                if let Some(speed) = line.tokens_per_sec {
+                    text.push_str(&format!("  {speed:.0} tokens/s"));
+                }
+                if let Some(left) = self.left(line.step) {
+                    text.push_str(&format!("  {} left", duration(left)));
+                }
+                if let Some(bar) = &self.bar {
+                    bar.set_position(line.step);
+                    bar.set_message(text);
+                    return;
+                }
+                let opened = self.opened.as_ref();
+                let first = opened.is_some_and(|o| line.step == o.step + 1);
+                let quiet = self.last_line.elapsed() >= Duration::from_secs(QUIET_SECONDS);
+                if first || quiet || line.val_bits_per_byte.is_some() {
+                    let steps = opened.map_or(0, |o| o.steps);
+                    note(format_args!("step {}/{steps}  {text}", line.step));
+                    self.last_line = Instant::now();
+                }
+            }
+            Event::Sample(sample) => {
+                self.line(&format!("-- sample after step {}\n{}\n--", sample.step, printable(&sample.text)));
+            }
+            Event::Saved { .. } => {}
+        }
+    }
+}
+
+/// `1:02:03`, `2:03` or `3.1 s`.
+pub fn duration(seconds: f64) -> String {
+    let whole = seconds.max(0.0).round() as u64;
+    match whole {
+        0..60 => format!("{seconds:.1} s"),
+        60..3600 => format!("{}:{:02}", whole / 60, whole % 60),
+        _ => format!("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::duration;
+
+    #[test]
+    fn duration_reads_like_a_clock() {
+        assert_eq!(duration(4.56), "4.6 s");
+        assert_eq!(duration(123.4), "2:03");
+        assert_eq!(duration(3723.0), "1:02:03");
+    }
+}

@@ -1,0 +1,201 @@
+//! `tercet train`: reads the command line into a configuration, watches the run, and says how it went.
+//! The run itself is the `train` crate's.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use ::train::config::Config;
+use ::train::preset::PRESETS;
+use ::train::run::{Opening, Options, Outcome, Resume, Run, Summary, on_cpu, stored_config};
+use anyhow::Context;
+
+#[cfg(unix)]
+use signal_hook::consts::SIGXFSZ;
+
+use crate::exit;
+use crate::progress::Progress;
+use crate::terminal::note;
+
+/// What `tercet train` was asked.
+#[derive(Debug, clap::Args)]
+#[command(after_help = after_help())]
+pub struct Args {
+    /// A named configuration to start from [default: shakespeare]
+    #[arg(long, value_name = "NAME")]
+    preset: Option<String>,
+    /// Text to learn from; several are joined in order
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    text: Vec<PathBuf>,
+    /// A TOML file whose keys replace the preset's
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Replace one key, such as model.width=128; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    settings: Vec<String>,
+    /// Folder of the run: configuration, logs, checkpoints
+    #[arg(long, value_name = "RUN_DIR", required_unless_present = "show_config")]
+    out: Option<PathBuf>,
+    /// Steps of the whole run; the learning rate falls towards the last
+    #[arg(long, value_name = "N")]
+    steps: Option<u64>,
+    /// Save and stop after this many steps; the same command without it goes on as if never stopped
+    #[arg(long, value_name = "N")]
+    pause_after: Option<u64>,
+    /// Decides first weights, order of the data and dropout
+    #[arg(long, value_name = "S")]
+    seed: Option<u64>,
+    /// Threads; results do not depend on it [default: all]
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+    /// auto: continue the run in RUN_DIR if there is one. never: refuse if there is one. PATH: start from this checkpoint or run
+    #[arg(long, value_name = "auto|never|PATH", default_value = "auto")]
+    resume: Resume,
+    /// Print the configuration as TOML and stop
+    #[arg(long)]
+    show_config: bool,
+}
+
+fn after_help() -> String {
+    let mut text = String::from("Presets:\n");
+    for (name, what) in PRESETS {
+        text.push_str(&format!("  {name:<12} {what}\n"));
+    }
+    text.push_str("\nCtrl-C saves a checkpoint and exits 130; the same command continues.");
+    text
+}
+
+/// Runs `tercet train`.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let config = config(args)?;
+    if args.show_config {
+        print!("{}", toml::to_string(&config).context("cannot print the configuration")?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let out = args.out.clone().expect("clap requires it");
+    let cancel = interrupt_flag();
+    let options = Options {
+        config,
+        out: out.clone(),
+        resume: args.resume.clone(),
+        pause_after: args.pause_after,
+        commit: option_env!("TERCET_COMMIT").unwrap_or("unknown").to_string(),
+    };
+    survive_file_size_limit();
+    let mut progress = Progress::new();
+    let summary = match Run::open(options, &mut progress, &on_cpu) {
+        Ok(Opening::Ready(mut run)) => run.train(&mut progress, &cancel),
+        Ok(Opening::Complete(summary)) => Ok(summary),
+        Err(error) => Err(error),
+    };
+    progress.finish();
+    let summary = summary?;
+    report(&summary, &out);
+    Ok(match summary.outcome {
+        Outcome::Interrupted => ExitCode::from(exit::INTERRUPTED),
+        _ => ExitCode::SUCCESS,
+    })
+}
+
+/// Preset, file, settings, flags, in this order. Without any of the first three, a run that exists keeps its own.
+fn config(args: &Args) -> anyhow::Result<Config> {
+    let plain = args.preset.is_none() && args.config.is_none() && args.settings.is_empty();
+    let stored = match &args.out {
+        Some(out) if plain && args.resume != Resume::Never => stored_config(out)?,
+        _ => None,
+    };
+    let mut config = match stored {
+        Some(config) => config,
+        None => {
+            let preset = args.preset.as_deref().unwrap_or(PRESETS[0].0);
+            Config::layered(preset, args.config.as_deref(), &args.settings)?
+        }
+    };
+    if !args.text.is_empty() {
+        config.data.text = args.text.iter().map(absolute).collect::<anyhow::Result<_>>()?;
+    }
+    if let Some(steps) = args.steps {
+        config.train.steps = steps;
+    }
+    if let Some(seed) = args.seed {
+        config.train.seed = seed;
+    }
+    if let Some(threads) = args.threads {
+        config.train.threads = threads;
+    }
+    config.validate()?;
+    if config.data.text.is_empty() && !args.show_config {
+        return Err(exit::usage(
+            "no text to learn from; give one with --text FILE (tercet data shakespeare --out FILE fetches one)",
+        ));
+    }
+    Ok(config)
+}
+
+/// A run may be continued from another folder, so its text is written down in full.
+fn absolute(path: &PathBuf) -> anyhow::Result<String> {
+    let path =
+        std::path::absolute(path).with_context(|| format!("cannot use the path {}", path.display()))?;
+    path.into_os_string()
+        .into_string()
+        .map_err(|p| exit::usage(format!("{} is not UTF-8, which a run's configuration needs", p.display())))
+}
+
+/// Set by the first Ctrl-C (or SIGTERM); the second one leaves at once.
+fn interrupt_flag() -> Arc<AtomicBool> {
+    let flag = Arc::new(AtomicBool::new(false));
+    let seen = flag.clone();
+    let handler = move || {
+        if seen.swap(true, Ordering::SeqCst) {
+            std::process::exit(i32::from(exit::INTERRUPTED));
+        }
+        note(format_args!("saving and stopping; once more to stop at once"));
+    };
+    // Without a handler Ctrl-C still ends the program, and the newest checkpoint is still good.
+    if let Err(error) = ctrlc::set_handler(handler) {
+        note(format_args!("Ctrl-C will not save: {error}"));
+    }
+    flag
+}
+
+/// Past `ulimit -f` the system kills a program that does not handle SIGXFSZ; handled, the write fails and is reported
+/// like any full disk.
+fn survive_file_size_limit() {
+    #[cfg(unix)]
+    if let Err(error) = signal_hook::flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false))) {
+        note(format_args!("a file size limit will end this without a word: {error}"));
+    }
+}
+
+fn report(summary: &Summary, out: &std::path::Path) {
+    let Summary { outcome, step, steps, .. } = summary;
+    match outcome {
+        Outcome::AlreadyComplete => println!("{} is complete: {step} steps", out.display()),
+        Outcome::Complete => println!("done: {step} steps in {}", out.display()),
+        Outcome::Interrupted => {
+            println!("interrupted after step {step} of {steps}; saved, the same command continues")
+        }
+        Outcome::Paused => println!(
+            "paused after step {step} of {steps}; saved, the same command without --pause-after continues"
+        ),
+    }
+    if summary.tokens > 0 {
+        println!(
+            "speed: {:.0} tokens/s over {} tokens; time {}, of which training steps {}",
+            summary.tokens as f64 / summary.step_seconds.max(1e-9),
+            summary.tokens,
+            crate::progress::duration(summary.seconds),
+            crate::progress::duration(summary.step_seconds),
+        );
+    }
+    match summary.best {
+        Some(best) => {
+            println!("best validation: {:.4} bits per byte, after step {}", best.bits_per_byte, best.step)
+        }
+        None => println!("best validation: none yet"),
+    }
+    if matches!(outcome, Outcome::Complete | Outcome::AlreadyComplete) {
+        println!("next: tercet export {} --out model.gguf", out.display());
+    }
+}
