@@ -15,5 +15,5 @@ pub mod weights;
 pub mod xoshiro;
 
 pub use error::{Error, Result};
-pub use model::Model;
+pub use model::{Model, in_file};
 pub use session::{Session, default_threads};

@@ -67,6 +67,11 @@ impl Model {
         self.kernels
     }
 
+    /// The farthest that a row or column of any hyper-connection's mixing matrix is from summing to 1; `None` with one stream.
+    pub fn mixing_error(&self) -> Option<f32> {
+        self.weights.mixing_error(&self.config, self.kernels)
+    }
+
     /// How long reading, checking and laying out took.
     pub fn load_time(&self) -> Duration {
         self.load_time

@@ -135,6 +135,13 @@ impl Weights {
         })
     }
 
+    /// The farthest that a row or column of any mixing matrix is from summing to 1; `None` with one stream.
+    pub fn mixing_error(&self, c: &ModelConfig, kernels: &Kernels) -> Option<f32> {
+        let hypers = self.blocks.iter().flat_map(|b| [&b.hc_attn, &b.hc_ffn]).flatten();
+        let sums = hypers.flat_map(|h| mixing_sums(&h.weights(c), kernels));
+        sums.map(|(_, _, sum)| (sum - 1.0).abs()).reduce(f32::max)
+    }
+
     /// The table that the head reads.
     pub fn head_table(&self) -> &Table {
         self.head.as_ref().unwrap_or(&self.embedding)
@@ -302,23 +309,26 @@ impl<'a> Loader<'a> {
     }
 }
 
-/// Runs the very op on a token of zeros, which leaves the biases alone, and adds up what it mixes.
+/// Refuses a connection that does not conserve its streams.
 fn check_mixing(name: &str, w: &HyperWeights<'_>, kernels: &Kernels) -> Result<()> {
-    let n = w.streams;
-    let mut c = HyperCoefficients::default();
-    kernels.hyper_coefficients(w, &vec![0.0; w.weight[0].len() / n], &mut c);
-    for index in 0..n {
-        let row: f32 = (0..n).map(|j| c.mix[index * n + j]).sum();
-        let column: f32 = (0..n).map(|i| c.mix[i * n + index]).sum();
-        for (line, sum) in [("row", row), ("column", column)] {
-            // A NaN conserves nothing either.
-            let conserves = (sum - 1.0).abs() <= MIXING_TOLERANCE;
-            if !conserves {
-                return Err(Error::Mixing { name: name.to_owned(), line, index, sum });
-            }
+    for (line, index, sum) in mixing_sums(w, kernels) {
+        // A NaN conserves nothing either.
+        let conserves = (sum - 1.0).abs() <= MIXING_TOLERANCE;
+        if !conserves {
+            return Err(Error::Mixing { name: name.to_owned(), line, index, sum });
         }
     }
     Ok(())
+}
+
+/// Sums of the rows and columns of the mixing matrix that the biases alone make: the very op, run on a token of zeros.
+fn mixing_sums(w: &HyperWeights<'_>, kernels: &Kernels) -> Vec<(&'static str, usize, f32)> {
+    let n = w.streams;
+    let mut c = HyperCoefficients::default();
+    kernels.hyper_coefficients(w, &vec![0.0; w.weight[0].len() / n], &mut c);
+    let row = |i: usize| ("row", i, (0..n).map(|j| c.mix[i * n + j]).sum());
+    let column = |j: usize| ("column", j, (0..n).map(|i| c.mix[i * n + j]).sum());
+    (0..n).map(row).chain((0..n).map(column)).collect()
 }
 
 /// The scale and codes of a group of floats that is ternary already.

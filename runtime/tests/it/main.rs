@@ -2,6 +2,8 @@
 
 mod cases;
 mod formula;
+mod generation;
+mod loading;
 mod model;
 mod reference_ops;
 mod ternary_product;

@@ -1,0 +1,210 @@
+//! Files that must load, and files that must be refused with the name of what is wrong.
+
+use formats::blocks::{TensorType, unpack};
+use formats::gguf::{Gguf, Metadata};
+use runtime::config::{ModelConfig, StoredType};
+use runtime::{Error, Model, Session};
+
+use crate::tiny::{self, Dense};
+
+fn logits(gguf: &Gguf) -> Vec<f32> {
+    let model = Model::from_gguf(gguf).unwrap();
+    let tokens = tiny::tokens(model.config(), 1, 9);
+    Session::with_threads(&model, 16, 1).unwrap().forward_all(&tokens).unwrap().to_vec()
+}
+
+/// What loading says of a two-stream model after `change`.
+fn refusal(change: impl FnOnce(&mut Metadata, &mut Vec<Dense>)) -> String {
+    let c = ModelConfig { streams: 2, ..tiny::config() };
+    let (mut meta, mut tensors) = tiny::parts(&c, 1);
+    change(&mut meta, &mut tensors);
+    Model::from_gguf(&tiny::assemble(meta, &tensors)).unwrap_err().to_string()
+}
+
+fn tensor<'a>(tensors: &'a mut [Dense], name: &str) -> &'a mut Dense {
+    tensors.iter_mut().find(|t| t.name == name).unwrap()
+}
+
+#[test]
+fn config_survives_the_file() {
+    for (name, c) in tiny::variants() {
+        assert_eq!(ModelConfig::from_gguf(&tiny::gguf(&c, 1)).unwrap(), c, "{name}");
+    }
+}
+
+#[test]
+fn weights_that_are_ternary_already_load_from_any_type() {
+    let c = ModelConfig { embedding: StoredType::Q8_0, head: StoredType::Q8_0, ..tiny::config() };
+    let (meta, tensors) = tiny::parts(&c, 2);
+    // The same scale in neighbouring groups, as TQ2_0 needs: quantise, then set every scale to one of the tensor's.
+    let ternary = |values: &[f32]| -> Vec<f32> {
+        let mut bytes = Vec::new();
+        formats::blocks::pack(TensorType::Q1_58, values, &mut bytes).unwrap();
+        let mut out = vec![0.0; values.len()];
+        unpack(TensorType::Q1_58, &bytes, &mut out).unwrap();
+        out.iter().map(|v| if *v == 0.0 { 0.0 } else { 0.0625 * v.signum() }).collect()
+    };
+    let stored_as = |ty| {
+        let tensors: Vec<Dense> = tensors
+            .iter()
+            .map(|t| match t.ty {
+                // A TQ2_0 row needs 256 weights: 128-wide rows stay floats there.
+                TensorType::Q1_58 if ty == TensorType::TQ2_0 && t.dims[0] % 256 != 0 => {
+                    Dense { ty: TensorType::F16, values: ternary(&t.values), ..t.clone() }
+                }
+                TensorType::Q1_58 => Dense { ty, values: ternary(&t.values), ..t.clone() },
+                _ => t.clone(),
+            })
+            .collect();
+        tiny::assemble(meta.clone(), &tensors)
+    };
+    let want = logits(&stored_as(TensorType::F32));
+    for ty in [TensorType::F16, TensorType::BF16] {
+        assert_eq!(logits(&stored_as(ty)), want, "{}", ty.name());
+    }
+    // Packing re-derives the scale from the mean of |w|, so scales differ but all weights keep their signs.
+    for ty in [TensorType::Q1_58, TensorType::TQ2_0] {
+        assert!(Model::from_gguf(&stored_as(ty)).is_ok(), "{}", ty.name());
+    }
+}
+
+#[test]
+fn floats_that_are_not_ternary_are_refused() {
+    let message = refusal(|_, tensors| tensor(tensors, "blk.1.attn_q.weight").ty = TensorType::F16);
+    assert_eq!(
+        message,
+        "tensor blk.1.attn_q.weight is stored as F16; expected weights that are ternary in groups of 128"
+    );
+}
+
+#[test]
+fn tensors_that_are_missing_misshapen_or_mistyped_are_named() {
+    let message = refusal(|_, t| t.retain(|t| t.name != "blk.1.ffn_down.weight"));
+    assert!(message.contains("blk.1.ffn_down.weight"), "{message}");
+    let message = refusal(|_, t| {
+        let up = tensor(t, "blk.0.ffn_up.weight");
+        up.dims[1] = 128;
+        up.values.truncate(128 * 128);
+    });
+    assert_eq!(
+        message,
+        "tensor blk.0.ffn_up.weight has dimensions [128, 128]; the metadata call for [128, 256]"
+    );
+    let message = refusal(|_, t| tensor(t, "token_embd.weight").ty = TensorType::F32);
+    assert_eq!(message, "tensor token_embd.weight is stored as F32; expected F16, Q8_0, Q1_58 or TQ2_0");
+    let message = refusal(|_, t| tensor(t, "output_norm.weight").ty = TensorType::Q8_0);
+    assert!(message.contains("output_norm.weight is stored as Q8_0; expected F32"), "{message}");
+    let message = refusal(|_, t| tensor(t, "blk.0.attn_k.weight").ty = TensorType::Q8_0);
+    assert!(message.contains("blk.0.attn_k.weight is stored as Q8_0"), "{message}");
+}
+
+#[test]
+fn weights_that_are_not_finite_are_named() {
+    for (name, bad) in [
+        ("output_norm.weight", f32::NAN),
+        ("blk.1.attn_norm.weight", f32::INFINITY),
+        ("blk.0.attn_q_norm.weight", f32::NEG_INFINITY),
+        ("blk.1.hc_ffn_res.weight", f32::NAN),
+        ("blk.1.hc_attn_pre.alpha", f32::INFINITY),
+        ("blk.0.hc_attn_res.bias", f32::NAN),
+    ] {
+        let message = refusal(|_, t| *tensor(t, name).values.last_mut().unwrap() = bad);
+        assert!(message.starts_with(&format!("tensor {name} holds")), "{message}");
+    }
+}
+
+#[test]
+fn scales_and_halves_that_are_not_finite_are_named() {
+    // Packing refuses such weights, so the bytes are damaged afterwards: each tensor starts with an f16.
+    let c = ModelConfig { tied: false, head: StoredType::Q8_0, ..tiny::config() };
+    let good = tiny::gguf(&c, 3);
+    for name in ["token_embd.weight", "output.weight", "blk.0.attn_v.weight"] {
+        let mut writer = formats::gguf::GgufWriter::new(good.metadata().clone());
+        for t in good.tensors() {
+            let mut bytes = good.tensor(&t.name).unwrap().bytes.to_vec();
+            if t.name == name {
+                bytes[..2].copy_from_slice(&0x7c00u16.to_le_bytes());
+            }
+            writer.add_tensor(&t.name, t.ty.known().unwrap(), &t.dims, bytes).unwrap();
+        }
+        let damaged = Gguf::parse(writer.to_bytes().unwrap(), "damaged.gguf").unwrap();
+        let message = Model::from_gguf(&damaged).unwrap_err().to_string();
+        assert!(message.contains(name), "{message}");
+    }
+}
+
+#[test]
+fn metadata_out_of_range_is_named() {
+    for (key, value, expected) in [
+        ("tercet.attention.head_count_kv", 3u32, "a divisor of the 4 heads"),
+        ("tercet.attention.head_count_kv", 0, "1 to 4"),
+        ("tercet.attention.head_count", 0, "1 to 4096"),
+        ("tercet.attention.key_length", 12, "12, the key length"),
+        ("tercet.embedding_length", 100, "a multiple of 128"),
+        ("tercet.embedding_length", 0, "1 to"),
+        ("tercet.feed_forward_length", 200, "a multiple of 128"),
+        ("tercet.vocab_size", u32::MAX, "1 to 1048576"),
+        ("tercet.context_length", 0, "1 to 1048576"),
+        ("tercet.block_count", 4000, "the tensors there are"),
+        ("tercet.hyper_connections.count", 3, "1, 2 or 4"),
+        ("tercet.ternary.group_size", 64, "128"),
+    ] {
+        let message = refusal(|meta, _| meta.insert(key, value));
+        assert!(message.contains(key) || message.contains("value_length"), "{message}");
+        assert!(message.contains(expected), "{message}: {expected}");
+    }
+    for (key, value) in [
+        ("tercet.attention.layer_norm_rms_epsilon", 0.0f32),
+        ("tercet.attention.layer_norm_rms_epsilon", f32::NAN),
+        ("tercet.rope.freq_base", f32::INFINITY),
+        ("tercet.embedding_scale", 0.0),
+    ] {
+        let message = refusal(|meta, _| meta.insert(key, value));
+        assert!(message.contains(key), "{message}");
+    }
+    let message = refusal(|meta, _| meta.insert("tercet.feed_forward.activation", "gelu\u{1b}"));
+    assert!(message.contains("\"gelu\\u{1b}\"; expected \"swiglu\""), "{message}");
+    let message = refusal(|meta, _| meta.insert("tercet.head.int8_activations", true));
+    assert!(message.contains("as the head is stored in F16"), "{message}");
+    let message = refusal(|meta, _| meta.insert("tercet.block_count", "two"));
+    assert!(message.contains("tercet.block_count"), "{message}");
+}
+
+#[test]
+fn other_architectures_are_refused_by_name() {
+    let message = refusal(|meta, _| meta.insert("general.architecture", "mamba"));
+    assert_eq!(message, "the model's architecture is \"mamba\"; this program runs \"tercet\"");
+}
+
+#[test]
+fn errors_name_the_file_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bad.gguf");
+    let (mut meta, tensors) = tiny::parts(&tiny::config(), 4);
+    meta.insert("tercet.hyper_connections.count", 3u32);
+    std::fs::write(&path, {
+        let mut writer = formats::gguf::GgufWriter::new(meta);
+        for t in &tensors {
+            let mut bytes = Vec::new();
+            formats::blocks::pack(t.ty, &t.values, &mut bytes).unwrap();
+            writer.add_tensor(&t.name, t.ty, &t.dims, bytes).unwrap();
+        }
+        writer.to_bytes().unwrap()
+    })
+    .unwrap();
+    let error = Model::load(&path).unwrap_err();
+    assert!(matches!(error, Error::InFile { .. }));
+    assert_eq!(error.to_string().matches("bad.gguf").count(), 1, "{error}");
+    let missing = Model::load(&folder.path().join("none.gguf")).unwrap_err();
+    assert!(missing.to_string().contains("none.gguf"), "{missing}");
+}
+
+#[test]
+fn mixing_is_measured() {
+    for streams in [1, 2, 4] {
+        let c = ModelConfig { streams, ..tiny::config() };
+        let error = Model::from_gguf(&tiny::gguf(&c, 5)).unwrap().mixing_error();
+        assert_eq!(error.is_none(), streams == 1);
+        assert!(error.unwrap_or(0.0) < 1e-6);
+    }
+}
