@@ -12,7 +12,7 @@
 //! bit anywhere in either file is found.
 
 use crate::error::shown;
-use crate::{Error, Result, atomic};
+use crate::{Error, Result, atomic, ordinary};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::fs::File;
@@ -316,7 +316,7 @@ fn unseal(bytes: &[u8]) -> Option<&[u8]> {
 
 fn read_manifest(path: &Path) -> Result<Manifest> {
     let damaged = |problem: String| Error::Checkpoint { path: path.to_owned(), problem };
-    let bytes = read_ordinary(&path.join(MANIFEST), None)?;
+    let bytes = ordinary::read(&path.join(MANIFEST), MANIFEST_MAX)?;
     let body = unseal(&bytes).ok_or_else(|| damaged(format!("{MANIFEST} does not match its own hash")))?;
     let manifest: Manifest = serde_json::from_slice(body)
         .map_err(|e| damaged(format!("{MANIFEST}: {}", shown(&e.to_string()))))?;
@@ -328,28 +328,14 @@ fn read_manifest(path: &Path) -> Result<Manifest> {
 }
 
 fn read_state(path: &Path, manifest: &Manifest) -> Result<Vec<u8>> {
-    read_ordinary(&path.join(STATE), Some(manifest.state_bytes))
-}
-
-/// Reads a file whose length is known, or bounded; never waits on a pipe.
-fn read_ordinary(file: &Path, expected: Option<u64>) -> Result<Vec<u8>> {
-    let damaged =
-        |problem: String| Error::Checkpoint { path: file.parent().unwrap_or(file).to_owned(), problem };
-    let name = file.file_name().unwrap_or_default().to_string_lossy();
-    let meta = std::fs::metadata(file).map_err(io_error("read", file))?;
-    if !meta.is_file() {
-        return Err(damaged(format!("{name} is not an ordinary file")));
+    let expected = manifest.state_bytes;
+    let file = path.join(STATE);
+    let (_, len) = ordinary::open(&file)?;
+    if len == expected {
+        return ordinary::read(&file, expected);
     }
-    match expected {
-        Some(n) if n != meta.len() => {
-            return Err(damaged(format!("{name} has {} bytes, expected {n}", meta.len())));
-        }
-        None if meta.len() > MANIFEST_MAX => {
-            return Err(damaged(format!("{name} has {} bytes, the limit is {MANIFEST_MAX}", meta.len())));
-        }
-        _ => {}
-    }
-    std::fs::read(file).map_err(io_error("read", file))
+    let problem = format!("{STATE} has {len} bytes, expected {expected}");
+    Err(Error::Checkpoint { path: path.to_owned(), problem })
 }
 
 fn check_hash(expected: &str, bytes: &[u8]) -> std::result::Result<(), &'static str> {

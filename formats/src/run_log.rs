@@ -12,7 +12,7 @@
 //! A line is appended with one write, so a crash tears at most the last one; readers skip a torn
 //! tail and writers cut it off before they append.
 
-use crate::{Error, Result, atomic};
+use crate::{Error, Result, atomic, ordinary};
 use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -332,12 +332,12 @@ pub struct Tail<T> {
 impl LogTail {
     /// New lines since the last call. A file that is not there yet has none.
     pub fn poll<T: DeserializeOwned>(&mut self) -> Result<Tail<T>> {
-        let mut file = match File::open(&self.path) {
-            Ok(file) => file,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+        let mut file = match ordinary::open(&self.path) {
+            Ok((file, _)) => file,
+            Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
                 return Ok(Tail { restarted: std::mem::take(&mut self.at) > 0, lines: Vec::new() });
             }
-            Err(e) => return Err(io_error("open", &self.path)(e)),
+            Err(e) => return Err(e),
         };
         let meta = file.metadata().map_err(io_error("read", &self.path))?;
         let restarted = self.at > 0 && (meta.len() < self.at || file_number(&meta) != self.file);
@@ -395,7 +395,7 @@ fn file_number(meta: &std::fs::Metadata) -> Option<u64> {
 }
 
 fn read_bytes(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).map_err(io_error("read", path))
+    ordinary::read(path, u64::MAX)
 }
 
 fn read_text(path: &Path) -> Result<String> {

@@ -5,11 +5,12 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::rng::SplitMix64;
 use crate::tokenizers::Kind;
+use formats::ordinary;
 use formats::tokenizer::Tokenizer;
 use std::path::PathBuf;
 
 /// Keeps the draws of batches apart from everything else a seed decides.
-const BATCHES: u64 = 0x6261_7463_6865_73;
+const BATCHES: u64 = 0x0062_6174_6368_6573;
 
 /// The same for replaced inputs.
 const NOISE: u64 = 0x6e6f_6973;
@@ -34,7 +35,7 @@ impl Text {
     pub fn load(files: &[PathBuf]) -> Result<Text> {
         let mut whole = String::new();
         for path in files {
-            let bytes = std::fs::read(path).map_err(|source| Error::Read { path: path.clone(), source })?;
+            let bytes = ordinary::read(path, u64::MAX)?;
             let text = std::str::from_utf8(&bytes).map_err(|e| Error::Text {
                 place: path.display().to_string(),
                 problem: format!("byte {} is not UTF-8 text; convert the file", e.valid_up_to()),

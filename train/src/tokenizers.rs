@@ -3,7 +3,8 @@
 
 use crate::bpe;
 use crate::error::{Error, Result};
-use formats::tokenizer::{GPT2_ORDER, Parts, Split, TokenKind, Tokenizer, Tokens, VOCAB_MAX};
+use formats::ordinary;
+use formats::tokenizer::{GPT2_ORDER, JSON_BYTES_MAX, Parts, Split, TokenKind, Tokenizer, Tokens, VOCAB_MAX};
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -65,8 +66,7 @@ impl Kind {
             Kind::Bytes => Ok(bytes()),
             Kind::Bpe(vocab) => trained(train_text, *vocab),
             Kind::File(path) => {
-                let json =
-                    std::fs::read(path).map_err(|source| Error::Read { path: path.clone(), source })?;
+                let json = ordinary::read(path, JSON_BYTES_MAX as u64)?;
                 Ok(Tokenizer::from_json(&json, &path.display().to_string())?)
             }
         }

@@ -159,7 +159,7 @@ fn checkpoint_hostile_manifests_are_refused() {
     // Never waits for a pipe or reads a device.
     std::fs::remove_file(path.join(MANIFEST)).unwrap();
     std::fs::create_dir(path.join(MANIFEST)).unwrap();
-    assert!(load(&path).unwrap_err().to_string().contains("not an ordinary file"));
+    assert!(load(&path).unwrap_err().to_string().contains("not an ordinary file, but a folder"));
 }
 
 /// What the two tests below run in a process of its own; nothing unless they ask.

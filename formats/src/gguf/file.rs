@@ -21,7 +21,7 @@ use super::list::List;
 use super::metadata::Metadata;
 use super::parser::{Stop, parse_header};
 use super::tensor::{Tensor, TensorInfo};
-use crate::{Error, Result};
+use crate::{Error, Result, ordinary};
 
 /// Bytes of a file that [`Header::open`] looks at first; nearly every header without a vocabulary fits.
 const FIRST_READ: u64 = 1 << 20;
@@ -50,7 +50,7 @@ pub struct Gguf {
 impl Header {
     /// Reads the header of a file and checks that the tensors it promises are there, without reading them.
     pub fn open(path: &Path) -> Result<Header> {
-        let (file, file_len) = open_file(path)?;
+        let (file, file_len) = ordinary::open(path)?;
         read_header(file, file_len, path).map(|(header, _, _)| header)
     }
 
@@ -85,7 +85,7 @@ impl Header {
 impl Gguf {
     /// Reads a whole file into memory: an ordinary file, so that no pipe or device can keep us waiting.
     pub fn open(path: &Path) -> Result<Gguf> {
-        let (file, file_len) = open_file(path)?;
+        let (file, file_len) = ordinary::open(path)?;
         let (header, mut bytes, mut file) = read_header(file, file_len, path)?;
         read_up_to(&mut file, &mut bytes, header.data.end, path)?;
         bytes.truncate(usize::try_from(header.data.end).unwrap_or(usize::MAX));
@@ -151,22 +151,6 @@ impl Gguf {
         let bytes = if len == 0 { &[] } else { self.bytes.get(start..start.checked_add(len)?)? };
         Some(Tensor { info, bytes, file: &self.name })
     }
-}
-
-/// Opens an ordinary file, and only that: opening a pipe would wait for its writer, reading a device might never end.
-fn open_file(path: &Path) -> Result<(File, u64)> {
-    let io = |what| move |source| Error::Io { what, path: path.to_owned(), source };
-    let mut options = File::options();
-    options.read(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NONBLOCK | libc::O_CLOEXEC);
-    let file = options.open(path).map_err(io("open"))?;
-    let meta = file.metadata().map_err(io("open"))?;
-    if !meta.is_file() {
-        let found = if meta.is_dir() { "folder" } else { "pipe or device" };
-        return Err(Error::NotAFile { found, path: path.to_owned() });
-    }
-    Ok((file, meta.len()))
 }
 
 /// Reads until `bytes` holds the first `len` bytes of the file.

@@ -147,8 +147,8 @@ impl File<'_> {
         }
         let count = texts.len();
         let tokens =
-            with_holes_filled(texts).map_err(|what| format!("its vocabulary of {count} tokens {what}"))?;
-        let mut merges = Merges::new(&tokens);
+            with_holes_filled(&texts).map_err(|what| format!("its vocabulary of {count} tokens {what}"))?;
+        let mut merges = Merges::new(texts.iter().map(|(&id, (text, _))| (id, &**text)), &tokens);
         for merge in &self.model.merges {
             let pushed = match merge {
                 Merge::Line(line) => merges.push_line(line),
@@ -180,18 +180,18 @@ impl File<'_> {
 }
 
 /// Ids in order; a missing one gets a name that cannot occur, as converters to GGUF do.
-fn with_holes_filled(texts: BTreeMap<u32, (Cow<str>, TokenKind)>) -> std::result::Result<Tokens, String> {
+fn with_holes_filled(texts: &BTreeMap<u32, (Cow<str>, TokenKind)>) -> std::result::Result<Tokens, String> {
     let last = texts.keys().next_back().copied().unwrap_or(0);
     if last as usize >= VOCAB_MAX.min(2 * texts.len() + 1024) {
         return Err(format!("has the id {last}, far beyond their number"));
     }
     let mut tokens = Tokens::new();
-    for (id, (text, kind)) in texts {
+    for (&id, (text, kind)) in texts {
         while tokens.len() < id as usize {
             let hole = format!("[PAD{}]", tokens.len());
             tokens.push(hole.as_bytes(), TokenKind::Unused);
         }
-        spelled::push(&mut tokens, &text, kind)?;
+        spelled::push(&mut tokens, text, *kind)?;
     }
     Ok(tokens)
 }

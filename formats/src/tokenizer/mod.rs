@@ -17,6 +17,7 @@ mod tests;
 mod tokens;
 
 pub use alphabet::GPT2_ORDER;
+pub use json::JSON_BYTES_MAX;
 pub use split::{Pieces, Split};
 pub use stream::DecodeStream;
 pub use tokens::{TokenKind, Tokens};

@@ -27,40 +27,36 @@ pub fn push(tokens: &mut Tokens, text: &str, kind: TokenKind) -> Result<(), Stri
 }
 
 /// Reads merges as pairs of ids of normal tokens.
-pub struct Merges {
-    by_bytes: HashMap<Vec<u8>, u32>,
+pub struct Merges<'a> {
+    by_text: HashMap<&'a str, u32>,
     merges: Vec<(u32, u32)>,
 }
 
-impl Merges {
-    /// No merges of these tokens yet.
-    pub fn new(tokens: &Tokens) -> Merges {
-        let normal = tokens.iter().filter(|&(_, _, kind)| kind == TokenKind::Normal);
-        Merges { by_bytes: normal.map(|(id, bytes, _)| (bytes.to_vec(), id)).collect(), merges: Vec::new() }
+impl<'a> Merges<'a> {
+    /// No merges yet of the tokens that files spell so; the texts of all but the normal ones are ignored.
+    pub fn new(texts: impl Iterator<Item = (u32, &'a str)>, tokens: &Tokens) -> Merges<'a> {
+        let normal = texts.filter(|&(id, _)| tokens.kind(id) == TokenKind::Normal);
+        Merges { by_text: normal.map(|(id, text)| (text, id)).collect(), merges: Vec::new() }
     }
 
     /// Adds `"left right"`.
     pub fn push_line(&mut self, line: &str) -> Result<(), String> {
         match line.split_once(' ') {
             Some((left, right)) => self.push(left, right),
-            None => Err(format!(
-                "has \"{}\" as merge {}; expected two texts and a space",
-                shown(line),
-                self.merges.len()
-            )),
+            None => {
+                let n = self.merges.len();
+                Err(format!("has \"{}\" as merge {n}; expected two texts and a space", shown(line)))
+            }
         }
     }
 
     /// Adds a pair.
     pub fn push(&mut self, left: &str, right: &str) -> Result<(), String> {
         let id = |text: &str| {
-            let id = alphabet::unspelled(text).ok().and_then(|bytes| self.by_bytes.get(&bytes).copied());
+            let id = self.by_text.get(text).copied();
             id.ok_or_else(|| {
-                format!(
-                    "joins \"{}\" in merge {}, which is not a normal token",
-                    shown(text),
-                    self.merges.len()
-                )
+                let n = self.merges.len();
+                format!("joins \"{}\" in merge {n}, which is not a normal token", shown(text))
             })
         };
         let pair = (id(left)?, id(right)?);
