@@ -32,14 +32,14 @@ fn seconds_best(mut f: impl FnMut()) -> f64 {
 }
 
 fn main() -> Result<(), String> {
+    let table = match std::env::var_os("TERCET_KERNELS") {
+        Some(_) => vec![Kernels::chosen()?],
+        None => Kernels::available().split_off(1),
+    };
     println!("kernels,op,rows,cols,tokens,us,gops");
     let report = |kernels: &Kernels, op: &str, rows: usize, cols: usize, n: usize, s: f64| {
         let gops = 2.0 * (rows * cols * n) as f64 / s / 1e9;
         println!("{},{op},{rows},{cols},{n},{:.2},{gops:.1}", kernels.name, s * 1e6);
-    };
-    let table = match std::env::var_os("TERCET_KERNELS") {
-        Some(_) => vec![Kernels::chosen()?],
-        None => Kernels::available().split_off(1),
     };
     for (rows, cols) in SHAPES {
         let codes: Vec<i8> =

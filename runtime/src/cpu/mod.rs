@@ -6,7 +6,6 @@ mod kernels;
 mod memory;
 pub mod ops;
 mod pool;
-mod product;
 mod scalar;
 mod ternary;
 mod veclut;

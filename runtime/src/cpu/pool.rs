@@ -1,5 +1,8 @@
 //! Worker threads for the ops of one model: work is handed out and joined within a microsecond, because a decode
 //! step does so a hundred times. What is computed where is the callers' choice; no result depends on it.
+//!
+//! Handing out and joining costs 0.8 us on two cores of Zen 3: a product of 65,536 weights is faster on one thread, one of
+//! three times as many on two. Cache lines of their own for what each side watches made no difference.
 #![expect(unsafe_code, reason = "lends closures and disjoint parts of slices to threads that outlive them")]
 
 use std::any::Any;
@@ -8,7 +11,8 @@ use std::hint::spin_loop;
 use std::io;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::*};
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 

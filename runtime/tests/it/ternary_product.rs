@@ -101,16 +101,20 @@ fn scalar_kernels_read_every_layout() {
 }
 
 #[test]
-fn product_has_the_same_bits_for_any_number_of_threads() {
+fn gemv_ternary_has_the_same_bits_for_any_number_of_threads() {
     let pools: Vec<Pool> = (1..=5).map(|n| Pool::new(n).unwrap()).collect();
-    for case in cases::all().iter().filter(|case| case.rows * case.cols > 8000) {
+    for case in cases::all().iter().filter(|case| case.tokens == 1) {
         let expected = case.expected();
-        let kernels = Kernels::best();
-        let m = TernaryMatrix::from_codes(kernels, case.rows, case.cols, &case.codes, &case.scales);
-        for pool in &pools {
-            let mut y = vec![f32::NAN; expected.len()];
-            kernels.product(pool, &m, &case.q, &case.a, &mut y);
-            assert_same_bits(&y, &expected, &format!("{}, {} threads", case.name, pool.threads()));
+        for kernels in Kernels::available() {
+            let m = TernaryMatrix::from_codes(kernels, case.rows, case.cols, &case.codes, &case.scales);
+            for pool in &pools {
+                let mut y = vec![f32::NAN; case.rows];
+                pool.split_mut(&mut y, ROW_BLOCK, |first, y| {
+                    kernels.gemv_ternary(&m, first..first + y.len(), &case.q, case.a[0], y);
+                });
+                let what = format!("{}, {}, {} threads", kernels.name, case.name, pool.threads());
+                assert_same_bits(&y, &expected, &what);
+            }
         }
     }
 }
