@@ -199,9 +199,13 @@ fn token_backward(
         d_logit[1][i] = g.post[i] * c.post[i] * (1.0 - 0.5 * c.post[i]);
         axpy(c.pre[i], d_y, &mut d_x[i * width..(i + 1) * width]);
     }
+    // Measured from the identity's: training starts with nearly all the share there, and `share * (d - mean)` of
+    // values near the mean would lose all its digits.
+    let along = |perm: &[u8; 4]| -> f32 { (0..n).map(|i| g.mix[i * n + usize::from(perm[i])]).sum() };
+    let identity = along(&order[0]);
     let mut mean = 0.0;
     for (k, perm) in order.iter().enumerate() {
-        d_logit[2][k] = (0..n).map(|i| g.mix[i * n + usize::from(perm[i])]).sum();
+        d_logit[2][k] = along(perm) - identity;
         mean += c.share[k] * d_logit[2][k];
     }
     for k in 0..order.len() {

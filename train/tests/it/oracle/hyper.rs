@@ -1,7 +1,7 @@
-//! Hyper-connections (mHC-lite) of one token in f64: the coefficients out of the streams, and the mix of the
-//! streams with a sub-layer's output. The sub-layer itself is `model`'s business.
+//! Hyper-connections (mHC-lite) in f64: the coefficients out of the streams, and the mix of one
+//! token's streams with a sub-layer's output. The sub-layer itself is `model`'s business.
 
-use super::ops::{rms_norm, sigmoid, softmax};
+use super::ops::{linear, rms_norm, sigmoid, softmax};
 
 /// One of `pre`, `post`, `res`: `weight: (outputs, n*d)`, `bias: (outputs)`, one `alpha`.
 #[derive(Clone, Copy)]
@@ -15,11 +15,14 @@ pub struct Projection<'a> {
 }
 
 impl Projection<'_> {
-    fn apply(&self, u: &[f64]) -> Vec<f64> {
-        assert_eq!(self.weight.len(), self.bias.len() * u.len());
-        let rows = self.weight.chunks_exact(u.len());
-        let product = |row: &[f64]| row.iter().zip(u).map(|(w, x)| w * x).sum::<f64>();
-        rows.zip(self.bias).map(|(row, b)| self.alpha * product(row) + b).collect()
+    /// `alpha u W + b` of every token, `(tokens, outputs)`.
+    fn apply(&self, u: &[f64], width: usize) -> Vec<f64> {
+        assert_eq!(self.weight.len(), self.bias.len() * width);
+        let mut z = linear(self.weight, u, width);
+        for (i, z) in z.iter_mut().enumerate() {
+            *z = self.alpha * *z + self.bias[i % self.bias.len()];
+        }
+        z
     }
 }
 
@@ -49,11 +52,11 @@ pub fn permutations(n: usize) -> Vec<Vec<usize>> {
 }
 
 /// `sum_k weights[k] P_k`, where row `i` of `P_k` has its one in column `permutation_k[i]`.
-pub fn blend_of_permutations(weights: &[f64], n: usize) -> Vec<f64> {
-    let permutations = permutations(n);
+pub fn blend(permutations: &[Vec<usize>], weights: &[f64]) -> Vec<f64> {
     assert_eq!(weights.len(), permutations.len());
+    let n = permutations[0].len();
     let mut mix = vec![0.0; n * n];
-    for (weight, permutation) in weights.iter().zip(&permutations) {
+    for (weight, permutation) in weights.iter().zip(permutations) {
         for i in 0..n {
             mix[i * n + permutation[i]] += weight;
         }
@@ -61,14 +64,25 @@ pub fn blend_of_permutations(weights: &[f64], n: usize) -> Vec<f64> {
     mix
 }
 
-/// The coefficients of one token's `streams: (n, d)`.
-pub fn coefficients(streams: &[f64], n: usize, [pre, post, res]: [Projection; 3], eps: f64) -> Coefficients {
-    let u = rms_norm(streams, streams.len(), None, eps);
-    Coefficients {
-        pre: pre.apply(&u).into_iter().map(sigmoid).collect(),
-        post: post.apply(&u).into_iter().map(|z| 2.0 * sigmoid(z)).collect(),
-        mix: blend_of_permutations(&softmax(&res.apply(&u)), n),
-    }
+/// The coefficients of each token of `streams: (tokens, n, d)`.
+pub fn coefficients(
+    streams: &[f64],
+    n: usize,
+    d: usize,
+    [pre, post, res]: [Projection; 3],
+    eps: f64,
+) -> Vec<Coefficients> {
+    let permutations = permutations(n);
+    let u = rms_norm(streams, n * d, None, eps);
+    let [pre, post, res] = [pre, post, res].map(|projection| projection.apply(&u, n * d));
+    let tokens = pre.chunks_exact(n).zip(post.chunks_exact(n)).zip(res.chunks_exact(permutations.len()));
+    tokens
+        .map(|((pre, post), res)| Coefficients {
+            pre: pre.iter().map(|z| sigmoid(*z)).collect(),
+            post: post.iter().map(|z| 2.0 * sigmoid(*z)).collect(),
+            mix: blend(&permutations, &softmax(res)),
+        })
+        .collect()
 }
 
 /// `pre . X`: the sub-layer's input, `(d)`.
@@ -108,10 +122,10 @@ mod tests {
     }
 
     #[test]
-    fn blend_of_permutations_is_doubly_stochastic() {
+    fn blend_is_doubly_stochastic() {
         for n in [1, 2, 4] {
-            let outputs = permutations(n).len();
-            let mix = blend_of_permutations(&softmax(&Random::new(n as u64).values(outputs, 4.0)), n);
+            let all = permutations(n);
+            let mix = blend(&all, &softmax(&Random::new(n as u64).values(all.len(), 4.0)));
             for i in 0..n {
                 let row: f64 = mix[i * n..][..n].iter().sum();
                 let column: f64 = (0..n).map(|j| mix[j * n + i]).sum();
@@ -126,7 +140,7 @@ mod tests {
         // Index 3 of 24 is (0, 2, 3, 1): not its own inverse, so the convention shows.
         let mut weights = [0.0; 24];
         weights[3] = 1.0;
-        let c = Coefficients { pre: vec![], post: vec![0.0; 4], mix: blend_of_permutations(&weights, 4) };
+        let c = Coefficients { pre: vec![], post: vec![0.0; 4], mix: blend(&permutations(4), &weights) };
         assert_eq!(scatter(&[10.0, 11.0, 12.0, 13.0], &c, &[5.0]), [10.0, 12.0, 13.0, 11.0]);
     }
 
@@ -136,7 +150,8 @@ mod tests {
         let weight = vec![0.0; n * n * d];
         let bias = [[1.0, -1.0], [0.0, 3.0f64.ln()], [0.0, -8.0]];
         let project = |i: usize| Projection { weight: &weight, bias: &bias[i], alpha: 0.01 };
-        let c = coefficients(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], n, [project(0), project(1), project(2)], 1e-5);
+        let streams = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
+        let c = &coefficients(&streams, n, d, [project(0), project(1), project(2)], 1e-5)[0];
         let swap = 1.0 / (1.0 + 8.0f64.exp());
         let expected = [sigmoid(1.0), sigmoid(-1.0), 1.0, 1.5, 1.0 - swap, swap, swap, 1.0 - swap];
         for (got, want) in c.pre.iter().chain(&c.post).chain(&c.mix).zip(expected) {
@@ -149,7 +164,7 @@ mod tests {
         // mean square of (3, 0, 0, 4) is 25/4: u = (1.2, 0, 0, 1.6).
         let (weight, bias) = ([1.0, 9.0, 9.0, 1.0, 0.0, 9.0, 9.0, -2.0], [0.5, 0.0]);
         let p = Projection { weight: &weight, bias: &bias, alpha: 0.25 };
-        let c = coefficients(&[3.0, 0.0, 0.0, 4.0], 2, [p, p, p], 0.0);
+        let c = &coefficients(&[3.0, 0.0, 0.0, 4.0], 2, 2, [p, p, p], 0.0)[0];
         assert!((c.pre[0] - sigmoid(0.25 * 2.8 + 0.5)).abs() < TOL);
         assert!((c.post[1] - 2.0 * sigmoid(0.25 * -3.2)).abs() < TOL);
     }

@@ -47,8 +47,15 @@ pub struct Batch {
 impl Oracle {
     /// Runs the forward once at `params` with the true quantisers and keeps every residual.
     pub fn new(config: &ModelConfig, batch: &Batch, params: &Params) -> Oracle {
-        let stored = rounding::stored(config, params);
-        let mut rounding = Rounding::record();
+        Oracle::at(config, batch, rounding::stored(config, params), Rounding::record())
+    }
+
+    /// The same network in real numbers: nothing is rounded.
+    pub fn exact(config: &ModelConfig, batch: &Batch, params: &Params) -> Oracle {
+        Oracle::at(config, batch, params.clone(), Rounding::Off)
+    }
+
+    fn at(config: &ModelConfig, batch: &Batch, stored: Params, mut rounding: Rounding) -> Oracle {
         let base = model::forward(config, &stored, batch, &mut rounding);
         Oracle {
             config: config.clone(),
@@ -62,6 +69,11 @@ impl Oracle {
     /// Mean cross-entropy at the base point, nats.
     pub fn loss(&self) -> f64 {
         self.base.loss
+    }
+
+    /// Logits at the base point, `(tokens, vocab)`.
+    pub fn logits(&self) -> &[f64] {
+        &self.base.logits
     }
 
     /// Streams after the last block at the base point, `(tokens, n, d)`.

@@ -129,7 +129,7 @@ impl Block<'_> {
         let projections = ["pre", "post", "res"].map(projection);
         let eps = f64::from(self.config.norm_eps);
         let tokens = streams.chunks_exact(n * d);
-        let c: Vec<_> = tokens.clone().map(|token| hyper::coefficients(token, n, projections, eps)).collect();
+        let c = hyper::coefficients(streams, n, d, projections, eps);
         let input: Vec<f64> =
             tokens.clone().zip(&c).flat_map(|(token, c)| hyper::gather(token, &c.pre)).collect();
         let output = f(&input);

@@ -106,16 +106,23 @@ pub fn activate(kind: Activation, gate: &[f64], up: &[f64]) -> Vec<f64> {
     }
 }
 
-/// Mean of `-ln softmax(logits)[target]`, nats; `logits: (tokens, vocab)`.
+/// A target that is not scored.
+pub const UNSCORED: u32 = u32::MAX;
+
+/// Mean over the scored tokens of `-ln softmax(logits)[target]`, nats; `logits: (tokens, vocab)`.
 pub fn cross_entropy(logits: &[f64], targets: &[u32]) -> f64 {
     let vocab = logits.len() / targets.len();
-    let mut sum = 0.0;
+    let (mut sum, mut scored) = (0.0, 0);
     for (row, target) in logits.chunks_exact(vocab).zip(targets) {
+        if *target == UNSCORED {
+            continue;
+        }
         let max = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let log_sum = max + row.iter().map(|v| (v - max).exp()).sum::<f64>().ln();
         sum += log_sum - row[*target as usize];
+        scored += 1;
     }
-    sum / targets.len() as f64
+    sum / f64::from(scored)
 }
 
 #[cfg(test)]
@@ -226,5 +233,6 @@ mod tests {
         // p = 1/4 and p = 3/4.
         let logits = [0.0, 3.0f64.ln(), 1000.0, 1000.0 + 3.0f64.ln()];
         assert_close(&[cross_entropy(&logits, &[0, 1])], &[(4.0f64.ln() + (4.0f64 / 3.0).ln()) / 2.0]);
+        assert_close(&[cross_entropy(&logits, &[0, UNSCORED])], &[4.0f64.ln()]);
     }
 }
