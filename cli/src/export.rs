@@ -54,6 +54,12 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             fidelity.worst * 100.0
         ));
     }
+    if fidelity.dense > 0 {
+        note(format_args!(
+            "{} of {} matrices are stored as f16, exactly: their rows are no multiple of this type's 256 weights",
+            fidelity.dense, fidelity.matrices
+        ));
+    }
     let bytes = std::fs::metadata(&args.out)?.len();
     println!("{}: step {} of {}, {bytes} bytes", args.out.display(), source.step, source.path.display());
     if let Some(bits) = provenance.bits_per_byte {

@@ -95,6 +95,9 @@ impl Observer for Progress {
                 }
                 if let Some(bar) = &self.bar {
                     bar.set_position(line.step);
+                    if let Some(bits) = line.val_bits_per_byte {
+                        bar.println(format!("after step {}: validation {bits:.4} bits/byte", line.step));
+                    }
                     bar.set_message(text);
                     return;
                 }

@@ -80,7 +80,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         out: out.clone(),
         resume: args.resume.clone(),
         pause_after: args.pause_after,
-        commit: option_env!("TERCET_COMMIT").unwrap_or("unknown").to_string(),
+        commit: env!("TERCET_COMMIT").to_string(),
     };
     survive_file_size_limit();
     let mut progress = Progress::new();

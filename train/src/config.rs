@@ -21,6 +21,8 @@ const WEIGHTS_MAX: u64 = 1 << 30;
 const BATCH_MAX: usize = 1 << 16;
 
 /// Everything that decides what a run computes. Each section is a table of the TOML file.
+///
+/// Runs are kept for long: a key added here later gets a `serde` default that means what runs without it did.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
@@ -145,6 +147,7 @@ pub struct Train {
     /// Share of sub-layer outputs dropped, 0 to below 1.
     pub dropout: f64,
     /// Share of input ids replaced by ids drawn from the training part, targets untouched, 0 to below 1.
+    #[serde(default)]
     pub token_noise: f64,
 }
 

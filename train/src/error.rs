@@ -146,8 +146,8 @@ pub enum Error {
         "the {what} became {value} at step {step}, so training stopped; {last_good}; a lower optimiser.muon_lr or optimiser.adam_lr may help"
     )]
     Diverged {
-        /// Loss or gradient norm.
-        what: &'static str,
+        /// Loss, gradient norm or a parameter.
+        what: String,
         /// NaN or infinite.
         value: f64,
         /// The step that showed it, counted from 1.

@@ -81,6 +81,8 @@ impl Provenance {
 pub struct Fidelity {
     /// Ternary matrices.
     pub matrices: usize,
+    /// Those written as f16, exactly, because their rows do not fit the type's blocks.
+    pub dense: usize,
     /// Those whose neighbouring scales had to be merged: no longer what was trained.
     pub rescaled: usize,
     /// The largest change of a scale, relative.
@@ -168,7 +170,8 @@ fn matrix(param: &Named, ty: ExportType, fidelity: &mut Fidelity, out: &mut Vec<
             tq2_0::pack_lossless(&scales, &codes, out)?;
             return Ok(TensorType::TQ2_0);
         }
-        _ => {}
+        ExportType::Tq2_0 => fidelity.dense += 1,
+        ExportType::F16 | ExportType::F32 => {}
     }
     let dense = if ty == ExportType::F32 { TensorType::F32 } else { TensorType::F16 };
     let weights: Vec<f32> =
@@ -199,8 +202,8 @@ fn merge_scales(scales: &mut [f16], codes: &[i8]) -> f32 {
 }
 
 fn describe(meta: &mut Metadata, config: &ModelConfig, tokenizer: &Tokenizer, provenance: &Provenance) {
-    meta.insert("general.name", "Tercet");
     config.to_gguf(meta);
+    meta.insert("general.name", "Tercet");
     tokenizer.to_gguf(meta);
     meta.insert("tercet.training.data_hash", provenance.data_hash.as_str());
     meta.insert("tercet.training.steps", provenance.steps);

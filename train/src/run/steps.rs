@@ -75,7 +75,7 @@ impl Run {
         let seconds = began.elapsed().as_secs_f64();
         for (what, value) in [("loss", stats.loss), ("gradient norm", stats.grad_norm)] {
             if !value.is_finite() {
-                return Err(Error::Diverged { what, value, step: index + 1, last_good: self.last_good() });
+                return Err(self.diverged(what, value, index + 1));
             }
         }
 
@@ -168,7 +168,11 @@ impl Run {
         if self.saved == Some(self.step) {
             return Ok(());
         }
-        let path = self.try_save().map_err(|e| self.halted(e))?;
+        let path = self.try_save().map_err(|e| match e {
+            // An update can break weights whose loss was still a number.
+            Error::NotFinite { tensor, value, .. } => self.diverged(&tensor, value.into(), self.step),
+            e => self.halted(e),
+        })?;
         self.saved = Some(self.step);
         observer.event(Event::Saved { step: self.step, path: &path });
         Ok(())
@@ -194,6 +198,10 @@ impl Run {
 
     fn halted(&self, cause: Error) -> Error {
         Error::Halted { cause: Box::new(cause), step: self.step, last_good: self.last_good() }
+    }
+
+    fn diverged(&self, what: &str, value: f64, step: u64) -> Error {
+        Error::Diverged { what: what.to_string(), value, step, last_good: self.last_good() }
     }
 
     fn last_good(&self) -> String {
