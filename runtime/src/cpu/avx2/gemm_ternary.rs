@@ -16,8 +16,9 @@ const VECLUT_TOKENS_MIN: usize = 12;
 /// The same against table lookup a token at a time.
 const VECLUT_TOKENS_MIN_BYTES: usize = 8;
 
-/// Index words of one tile of rows stay within about this much, half of a small L2.
-const TILE_BYTES: usize = 256 << 10;
+/// Rows that are re-laid at once, as many as share a building of the tables. Their words may leave L2, which does
+/// not matter: they are read in order, 8 bytes per 512 multiply-adds.
+const TILE_ROWS: usize = gemm_veclut::TILE_ROWS;
 
 struct Tile {
     indices: Vec<u64>,
@@ -76,10 +77,9 @@ pub fn gemm_without_table(
 fn gemm_by_table(m: &TernaryMatrix, rows: Range<usize>, q: &[i8], a: &[f32], y: &mut [f32], y_stride: usize) {
     let block = m.layout().block();
     assert!(rows.start.is_multiple_of(block) && rows.end <= m.rows());
-    let tile_rows = (TILE_BYTES / (m.cols() / 4).max(1)).clamp(256, 1024);
     TILE.with_borrow_mut(|tile| {
-        for first in rows.clone().step_by(tile_rows) {
-            let n = tile_rows.min(rows.end - first);
+        for first in rows.clone().step_by(TILE_ROWS) {
+            let n = TILE_ROWS.min(rows.end - first);
             let stride = n.next_multiple_of(block);
             tile.indices.resize(m.cols() / CHUNK * stride, 0);
             tile.scales.resize(m.cols() / GROUP * stride, 0.0);

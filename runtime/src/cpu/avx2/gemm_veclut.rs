@@ -27,7 +27,7 @@ use crate::cpu::veclut::{CHUNK, ROW_PAD, VecLutView};
 pub const TOKENS: usize = 16;
 
 /// Rows whose sums are kept at once: 96 KiB, a fifth of the smallest L2 among AVX2 processors of this decade.
-const TILE_ROWS: usize = 1024;
+pub const TILE_ROWS: usize = 1024;
 
 /// Bytes of a table of 81 entries.
 const TABLE: usize = 81 * 32;
