@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use ::train::run::check;
 use anyhow::bail;
 
-use crate::terminal::note;
+use crate::terminal::{note, say};
 
 /// What `tercet check` was asked.
 #[derive(Debug, clap::Args)]
@@ -21,16 +21,16 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let report = check(&args.run)?;
     for (path, result) in &report.checkpoints {
         match result {
-            Ok(tensors) => println!("{}: {tensors} tensors, hashes hold", path.display()),
+            Ok(tensors) => say(format_args!("{}: {tensors} tensors, hashes hold", path.display())),
             Err(problem) => note(format_args!("{problem}")),
         }
     }
-    println!("log: up to step {}, each step once", report.logged);
+    say(format_args!("log: up to step {}, each step once", report.logged));
     let damaged = report.checkpoints.iter().filter(|c| c.1.is_err()).count();
     match report.resumable {
         None => bail!("{} has no checkpoint that loads", args.run.display()),
         Some(step) if damaged > 0 => bail!("{damaged} damaged; training would continue after step {step}"),
-        Some(step) => println!("ok: training can continue after step {step} of {}", report.steps),
+        Some(step) => say(format_args!("ok: training can continue after step {step} of {}", report.steps)),
     }
     Ok(ExitCode::SUCCESS)
 }

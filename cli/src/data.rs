@@ -7,6 +7,8 @@ use std::time::Duration;
 use anyhow::{Context, bail, ensure};
 use sha2::{Digest, Sha256};
 
+use crate::terminal::say;
+
 /// Where Karpathy's char-rnn keeps the text.
 const URL: &str = "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt";
 const SHA256: &str = "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed";
@@ -37,7 +39,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             "{} exists and is another file; it was left alone, choose another --out",
             args.out.display()
         );
-        println!("{} is already there and is the right text", args.out.display());
+        say(format_args!("{} is already there and is the right text", args.out.display()));
         return Ok(ExitCode::SUCCESS);
     }
     let (text, source) = match &args.from {
@@ -51,8 +53,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         );
     }
     formats::atomic::write_atomic(&args.out, |file| file.write_all(&text))?;
-    println!("{}: {} bytes, SHA-256 as expected", args.out.display(), text.len());
-    println!("next: tercet train --text {} --out RUN_DIR", args.out.display());
+    say(format_args!("{}: {} bytes, SHA-256 as expected", args.out.display(), text.len()));
+    say(format_args!("next: tercet train --text {} --out RUN_DIR", args.out.display()));
     Ok(ExitCode::SUCCESS)
 }
 

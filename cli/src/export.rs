@@ -7,7 +7,7 @@ use ::train::export::{ExportType, Provenance, to_gguf};
 use ::train::run::{Source, Which};
 use anyhow::ensure;
 
-use crate::terminal::note;
+use crate::terminal::{note, say};
 
 /// What `tercet export` was asked.
 #[derive(Debug, clap::Args)]
@@ -61,14 +61,19 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         ));
     }
     let bytes = std::fs::metadata(&args.out)?.len();
-    println!("{}: step {} of {}, {bytes} bytes", args.out.display(), source.step, source.path.display());
+    say(format_args!(
+        "{}: step {} of {}, {bytes} bytes",
+        args.out.display(),
+        source.step,
+        source.path.display()
+    ));
     if let Some(bits) = provenance.bits_per_byte {
-        println!("validation when it was saved: {bits:.4} bits per byte");
+        say(format_args!("validation when it was saved: {bits:.4} bits per byte"));
     }
-    println!(
+    say(format_args!(
         "next: tercet generate {} --prompt \"{}\" --tokens 200",
         args.out.display(),
         source.meta.config.report.sample_prompt.escape_debug()
-    );
+    ));
     Ok(ExitCode::SUCCESS)
 }

@@ -9,6 +9,11 @@ pub fn note(line: fmt::Arguments<'_>) {
     let _ = writeln!(io::stderr().lock(), "{line}");
 }
 
+/// One line about work that is done, on stdout. It stays done when nobody reads the line.
+pub fn say(line: fmt::Arguments<'_>) {
+    let _ = writeln!(io::stdout().lock(), "{line}");
+}
+
 /// Whether a person is reading stdout.
 pub fn stdout_is_terminal() -> bool {
     io::stdout().is_terminal()

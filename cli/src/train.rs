@@ -16,7 +16,7 @@ use signal_hook::consts::SIGXFSZ;
 
 use crate::exit;
 use crate::progress::Progress;
-use crate::terminal::note;
+use crate::terminal::{note, say};
 
 /// What `tercet train` was asked.
 #[derive(Debug, clap::Args)]
@@ -70,7 +70,7 @@ fn after_help() -> String {
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let config = config(args)?;
     if args.show_config {
-        print!("{}", toml::to_string(&config).context("cannot print the configuration")?);
+        crate::terminal::write_now(&toml::to_string(&config).context("cannot print the configuration")?)?;
         return Ok(ExitCode::SUCCESS);
     }
     let out = args.out.clone().expect("clap requires it");
@@ -171,31 +171,32 @@ fn survive_file_size_limit() {
 fn report(summary: &Summary, out: &std::path::Path) {
     let Summary { outcome, step, steps, .. } = summary;
     match outcome {
-        Outcome::AlreadyComplete => println!("{} is complete: {step} steps", out.display()),
-        Outcome::Complete => println!("done: {step} steps in {}", out.display()),
+        Outcome::AlreadyComplete => say(format_args!("{} is complete: {step} steps", out.display())),
+        Outcome::Complete => say(format_args!("done: {step} steps in {}", out.display())),
         Outcome::Interrupted => {
-            println!("interrupted after step {step} of {steps}; saved, the same command continues")
+            say(format_args!("interrupted after step {step} of {steps}; saved, the same command continues"))
         }
-        Outcome::Paused => println!(
+        Outcome::Paused => say(format_args!(
             "paused after step {step} of {steps}; saved, the same command without --pause-after continues"
-        ),
+        )),
     }
     if summary.tokens > 0 {
-        println!(
+        say(format_args!(
             "speed: {:.0} tokens/s over {} tokens; time {}, of which training steps {}",
             summary.tokens as f64 / summary.step_seconds.max(1e-9),
             summary.tokens,
             crate::progress::duration(summary.seconds),
             crate::progress::duration(summary.step_seconds),
-        );
+        ));
     }
     match summary.best {
-        Some(best) => {
-            println!("best validation: {:.4} bits per byte, after step {}", best.bits_per_byte, best.step)
-        }
-        None => println!("best validation: none yet"),
+        Some(best) => say(format_args!(
+            "best validation: {:.4} bits per byte, after step {}",
+            best.bits_per_byte, best.step
+        )),
+        None => say(format_args!("best validation: none yet")),
     }
     if matches!(outcome, Outcome::Complete | Outcome::AlreadyComplete) {
-        println!("next: tercet export {} --out model.gguf", out.display());
+        say(format_args!("next: tercet export {} --out model.gguf", out.display()));
     }
 }

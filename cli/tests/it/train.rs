@@ -269,3 +269,17 @@ fn train_without_arguments_of_its_own_continues_a_run_as_it_was() {
     let stdout = done(tercet(&["train", "--out"]).arg(&out));
     assert!(stdout.contains("is complete"), "{stdout}");
 }
+
+/// `tercet check RUN | head -0`: nobody reads the answer, and that is no reason to fail.
+#[test]
+fn results_that_nobody_reads_are_no_error() {
+    let dir = tempfile::tempdir().unwrap();
+    let (text, out) = (text_file(dir.path()), dir.path().join("run"));
+    for mut command in [train(&text, &out, "2"), tercet(&["train", "--show-config"])] {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop(child.stdout.take());
+        let Output { status, stderr, .. } = child.wait_with_output().unwrap();
+        let stderr = String::from_utf8(stderr).unwrap();
+        assert!(status.success() && !stderr.contains("error"), "{stderr}");
+    }
+}
