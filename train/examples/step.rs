@@ -1,4 +1,6 @@
 //! Times training steps of a random model on random tokens: `cargo run --release -p train --example step`.
+//! Shape and settings come from the environment: D width, L blocks, F feed-forward, V vocabulary, N streams, RELU2, B sequences of T
+//! tokens, PASS, SHARDS, THREADS, DROP percent, FLOAT, NS Newton-Schulz steps, STEPS.
 
 use std::time::Instant;
 

@@ -92,7 +92,14 @@ pub fn shakespeare() -> Config {
 pub fn showcase() -> Config {
     let base = shakespeare();
     Config {
-        model: Model { width: 256, heads: 4, ffn: 512, activation: Activation::Swiglu, context: 256, ..base.model },
+        model: Model {
+            width: 256,
+            heads: 4,
+            ffn: 512,
+            activation: Activation::Swiglu,
+            context: 256,
+            ..base.model
+        },
         tokenizer: Tokenizer { kind: "gpt2".into(), compact: false },
         train: Train { steps: 5000, batch: 4, shards: 0, dropout: 0.0, token_noise: 0.0, ..base.train },
         schedule: Schedule { warmup_steps: 100, warmdown: 0.2, floor: 0.05 },

@@ -25,12 +25,13 @@ fn dependencies_point_one_way() {
     let allowed: BTreeMap<&str, &[&str]> = ALLOWED.into_iter().collect();
     let members: Vec<&str> = metadata.packages.iter().map(|p| p.name.as_str()).collect();
     for package in &metadata.packages {
-        let may = allowed.get(package.name.as_str()).unwrap_or_else(|| {
-            panic!("crate {} is not in the drawing; add it there and here", package.name)
-        });
+        let may = allowed
+            .get(package.name.as_str())
+            .unwrap_or_else(|| panic!("crate {} is not in the drawing; add it there and here", package.name));
         for dependency in &package.dependencies {
             let ours = members.contains(&dependency.name.as_str());
-            let inward = dependency.kind != DependencyKind::Development || dependency.name != package.name.as_str();
+            let inward =
+                dependency.kind != DependencyKind::Development || dependency.name != package.name.as_str();
             assert!(
                 !ours || !inward || may.contains(&dependency.name.as_str()),
                 "{} may not depend on {}",
@@ -44,8 +45,7 @@ fn dependencies_point_one_way() {
 
 #[test]
 fn unsafe_lives_where_the_architecture_says() {
-    const HOMES: [&str; 3] =
-        ["runtime/src/cpu/", "train/src/cpu/kernels/", "formats/tests/it/memory.rs"];
+    const HOMES: [&str; 3] = ["runtime/src/cpu/", "train/src/cpu/kernels/", "formats/tests/it/memory.rs"];
     let root = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
     let mut folders: Vec<_> = ["formats", "shaders", "runtime", "train", "cli"].map(|c| root.join(c)).into();
     let mut files = 0;
@@ -57,10 +57,13 @@ fn unsafe_lives_where_the_architecture_says() {
             } else if path.extension().is_some_and(|e| e == "rs") {
                 files += 1;
                 let text = std::fs::read_to_string(&path).expect("UTF-8 source");
-                let name = path.strip_prefix(root).expect("inside the workspace").to_string_lossy().into_owned();
+                let name =
+                    path.strip_prefix(root).expect("inside the workspace").to_string_lossy().into_owned();
                 let opens = text.lines().any(|l| {
                     let l = l.trim_start();
-                    !l.starts_with("//") && !l.contains("\"") && (l.contains("unsafe {") || l.contains("unsafe fn"))
+                    !l.starts_with("//")
+                        && !l.contains("\"")
+                        && (l.contains("unsafe {") || l.contains("unsafe fn"))
                 });
                 assert!(!opens || HOMES.iter().any(|h| name.starts_with(h)), "{name} has unsafe code");
             }

@@ -28,7 +28,8 @@ pub struct CpuOptions {
     pub shards: usize,
     /// Threads that work on the parts: results do not depend on it.
     pub threads: usize,
-    /// Tokens a shard takes through the model at a time, rounded up to whole sequences. Gradients are summed over passes in order.
+    /// Tokens a shard takes through the model at a time, rounded up to whole sequences; gradients are summed over passes in order:
+    /// results depend on it, in the last bits.
     pub pass_tokens: usize,
     /// Decides initial values and dropout masks.
     pub seed: u64,
@@ -64,7 +65,7 @@ impl CpuBackend {
     pub fn new(config: &ModelConfig, program: Program, seq: usize, options: CpuOptions) -> CpuBackend {
         let params: Vec<_> =
             program.params.iter().map(|s| Parameter::new(s, options.seed, options.float)).collect();
-        let moments = program.params.iter().map(|s| optim::fresh_moments(s)).collect();
+        let moments = program.params.iter().map(optim::fresh_moments).collect();
         let tokens_max = options.pass_tokens.max(seq).next_multiple_of(seq);
         let shards = (0..options.shards.max(1))
             .map(|_| Shard::new(&program.buffers, tokens_max, options.float))
@@ -95,7 +96,8 @@ impl CpuBackend {
         }
     }
 
-    /// Phase 2: every shard over its sequences; `visit` sees each shard after each pass, with the pass's first token.
+    /// Phase 2: every shard over its sequences. After each pass `visit` reads the shard (and the head's values) into that pass's
+    /// tokens of the result, `out_width` floats each.
     fn run_shards(
         &mut self,
         step: u64,

@@ -55,7 +55,8 @@ fn trained(c: &ModelConfig) -> (Trainer, Gguf) {
         trainer.step(step, &tokens, &targets, rates);
     }
     let (file, fidelity) =
-        to_gguf(c, &trainer.params(), &tokenizers::bytes(), &Provenance::default(), ExportType::Q1_58).unwrap();
+        to_gguf(c, &trainer.params(), &tokenizers::bytes(), &Provenance::default(), ExportType::Q1_58)
+            .unwrap();
     assert!(fidelity.exact());
     let gguf = Gguf::parse(file.to_bytes().unwrap(), "exported").unwrap();
     (trainer, gguf)
@@ -68,7 +69,8 @@ fn check(streams: usize, tied: bool, activation: Activation) {
     for (name, codes, scales) in trainer.codes() {
         let tensor = gguf.tensor(&name).unwrap();
         let mut found = [0i8; 128];
-        for ((block, codes), scale) in tensor.bytes.chunks_exact(34).zip(codes.chunks_exact(128)).zip(&scales) {
+        for ((block, codes), scale) in tensor.bytes.chunks_exact(34).zip(codes.chunks_exact(128)).zip(&scales)
+        {
             let stored: f16 = q1_58::unpack_group(block.try_into().unwrap(), &mut found).unwrap();
             assert_eq!((stored.to_bits(), &found[..]), (scale.to_bits(), codes), "{name}");
         }
