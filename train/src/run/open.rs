@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use formats::atomic::TEMP_SUFFIX;
-use formats::checkpoint;
+use formats::checkpoint::{self, Checkpoint};
 use formats::run_log::{Log, LogWriter, RunDir, RunLock};
 use runtime::config::ModelConfig;
 use serde::{Deserialize, Serialize};
@@ -122,6 +122,13 @@ pub fn on_cpu(config: &Config, model: &ModelConfig) -> Result<Trainer> {
     Ok(Trainer::on_cpu(model, config.model.context, config.cpu_options()))
 }
 
+/// A checkpoint to go on from.
+struct Start {
+    path: PathBuf,
+    checkpoint: Checkpoint,
+    meta: Meta,
+}
+
 impl Run {
     /// Opens, continues or begins a run. Nothing is written before everything that can be refused was looked at.
     ///
@@ -129,90 +136,49 @@ impl Run {
     /// A run that may not be continued (see [`Resume`]) or differs in its configuration or text; a text or tokenizer
     /// that cannot be used; checkpoints that are all damaged; a disk that cannot hold the first checkpoint.
     pub fn open(options: Options, observer: &mut dyn Observer, make: MakeTrainer<'_>) -> Result<Opening> {
-        let Options { config, out, resume, pause_after, commit } = options;
+        let config = &options.config;
         config.validate()?;
-        let exists = out.join("run.toml").exists();
-        if exists && resume == Resume::Never {
-            return Err(Error::RunExists { path: out });
-        }
-        if !exists {
-            refuse_foreign_folder(&out)?;
-        }
-        let mut held = match exists {
-            true => {
-                let dir = RunDir::open(&out)?;
-                let lock = dir.lock()?;
-                Some((dir, lock))
-            }
-            false => None,
-        };
-
-        // Where to start from, and whether it is the same computation.
+        let held = hold(&options.out, &options.resume)?;
         let mut skipped = Vec::new();
-        let start = match (&resume, &held) {
-            (Resume::From(path), _) => Some(source::checkpoint_at(path, &mut skipped)?),
-            (_, Some((dir, _))) => source::newest(&dir.checkpoints(), &mut skipped)?,
-            _ => None,
-        };
+        let start = find_start(&options, held.as_ref().map(|(dir, _)| dir), &mut skipped)?;
         for problem in &skipped {
             observer.event(Event::Note(problem));
         }
-        if let Some((dir, _)) = &held {
-            same_computation(
-                &dir.path().display().to_string(),
-                &dir.read_config::<RunToml>()?.config,
-                &config,
-            )?;
+        if let Some(Start { checkpoint, meta, .. }) = &start
+            && checkpoint.step >= config.train.steps
+        {
+            return Ok(Opening::Complete(Summary::nothing_left(checkpoint.step, meta.best)));
         }
-        let start = match start {
-            Some((path, checkpoint)) => {
-                let meta = Meta::of(&checkpoint)?;
-                same_computation(&path.display().to_string(), &meta.config, &config)?;
-                if let (Resume::From(_), Some((dir, _))) = (&resume, &held) {
-                    refuse_newer(dir, &path, checkpoint.step)?;
-                }
-                if checkpoint.step >= config.train.steps {
-                    return Ok(Opening::Complete(Summary::nothing_left(checkpoint.step, meta.best)));
-                }
-                Some((path, checkpoint, meta))
-            }
-            None => None,
-        };
 
         // The text, in the vocabulary the checkpoint was trained in.
-        let tokenizer = match &start {
-            Some((path, ..)) => Some(source::tokenizer_of(path)?),
-            None => None,
-        };
-        let dataset = Dataset::load(&config, tokenizer)?;
-        if let Some((path, _, meta)) = &start
+        let tokenizer = start.as_ref().map(|start| source::tokenizer_of(&start.path)).transpose()?;
+        let dataset = Dataset::load(config, tokenizer)?;
+        if let Some(Start { path, meta, .. }) = &start
             && meta.data_hash != dataset.hash
         {
-            return Err(Error::OtherText {
-                path: path.clone(),
-                expected: meta.data_hash.clone(),
-                found: dataset.hash,
-            });
+            let (path, expected) = (path.clone(), meta.data_hash.clone());
+            return Err(Error::OtherText { path, expected, found: dataset.hash });
         }
+        let mut run = Run::begin(options, held, start, dataset, make)?;
+        for problem in &skipped {
+            run.record("skipped", problem)?;
+        }
+        observer.event(Event::Opened(&run.opened()));
+        Ok(Opening::Ready(Box::new(run)))
+    }
+
+    /// Nothing can be refused any more: makes the folder, or tidies up the one that is held.
+    fn begin(
+        options: Options,
+        held: Option<(RunDir, RunLock)>,
+        start: Option<Start>,
+        dataset: Dataset,
+        make: MakeTrainer<'_>,
+    ) -> Result<Run> {
+        let Options { config, out, commit, pause_after, .. } = options;
         let vocab = dataset.tokenizer.vocab_size();
         let mut trainer = make(&config, &config.model_config(vocab))?;
-        let mut watch = CodesWatch::new(&trainer.params());
-
-        // From here on the folder is ours.
-        let (dir, lock) = match held.take() {
-            Some(held) => held,
-            None => {
-                let dir = RunDir::create(&out)?;
-                let lock = dir.lock()?;
-                (dir, lock)
-            }
-        };
-        let event = match (&start, exists) {
-            (Some((path, ..)), false) => ("branched", format!("from {}", path.display())),
-            (Some((path, ..)), true) => ("resumed", format!("from {}", path.display())),
-            (None, _) => ("started", String::new()),
-        };
-        let mut meta = Meta {
+        let fresh = Meta {
             config: config.clone(),
             vocab,
             data_hash: dataset.hash.clone(),
@@ -222,34 +188,53 @@ impl Run {
             validation: None,
             commit: commit.clone(),
         };
-        let mut step = 0;
-        let begun = start.is_some();
-        if let Some((_, checkpoint, old)) = start {
-            step = checkpoint.step;
-            watch = state::restore(checkpoint, &mut trainer)?;
-            meta = Meta { config: config.clone(), commit: commit.clone(), ..old };
-        }
-        let stored = exists.then(|| dir.read_config::<RunToml>()).transpose()?;
-        let (commit, first_step) = stored.map_or((commit, step), |old| (old.commit, old.first_step));
-        if !exists {
-            source::write_tokenizer(&dir, &dataset.tokenizer)?;
-        }
+        let continues = held.is_some() && start.is_some();
+        let (event, message) = match &start {
+            Some(Start { path, .. }) if continues => ("resumed", format!("from {}", path.display())),
+            Some(Start { path, .. }) => ("branched", format!("from {}", path.display())),
+            None => ("started", String::new()),
+        };
+        let (step, meta, watch) = match start {
+            Some(Start { checkpoint, meta, .. }) => {
+                let step = checkpoint.step;
+                let watch = state::restore(checkpoint, &mut trainer)?;
+                (step, Meta { config: config.clone(), commit: commit.clone(), ..meta }, watch)
+            }
+            None => (0, fresh, CodesWatch::new(&trainer.params())),
+        };
+
+        let exists = held.is_some();
+        let (dir, lock) = match held {
+            Some(held) => held,
+            None => {
+                let dir = RunDir::create(&out)?;
+                let lock = dir.lock()?;
+                source::write_tokenizer(&dir, &dataset.tokenizer)?;
+                // Of a run that was killed before it was one.
+                checkpoint::prune(&dir.checkpoints(), 0, None)?;
+                (dir, lock)
+            }
+        };
         remove_leftovers(&dir);
         dir.truncate_after_step(step)?;
-        let toml = RunToml {
+        let mut toml = RunToml {
             commit,
             data_hash: meta.data_hash.clone(),
             vocab,
             seed: config.train.seed,
-            first_step,
+            first_step: step,
             config: config.clone(),
         };
-        dir.write_config(&toml)?;
+        if exists {
+            let old: RunToml = dir.read_config()?;
+            toml.commit = old.commit;
+            toml.first_step = old.first_step.min(step);
+        }
         let mut run = Run {
             metrics: dir.writer(Log::Metrics)?,
             samples: dir.writer(Log::Samples)?,
             events: dir.writer(Log::Events)?,
-            saved: begun.then_some(step),
+            saved: continues.then_some(step),
             dir,
             dataset,
             trainer,
@@ -260,16 +245,12 @@ impl Run {
             pause_after,
             _lock: lock,
         };
-        run.record(event.0, &event.1)?;
-        for problem in &skipped {
-            run.record("skipped", problem)?;
-        }
-        if !exists || !begun {
-            // Also finds out at once whether the disk can hold a checkpoint.
-            run.save(observer)?;
-        }
-        observer.event(Event::Opened(&run.opened()));
-        Ok(Opening::Ready(Box::new(run)))
+        // The first checkpoint shows at once whether the disk can hold one, and `run.toml`, which makes the folder a
+        // run, comes after it: a run always has something to go on from.
+        run.save(&mut ())?;
+        run.dir.write_config(&toml)?;
+        run.record(event, &message)?;
+        Ok(run)
     }
 
     fn opened(&self) -> Opened {
@@ -286,6 +267,41 @@ impl Run {
     }
 }
 
+/// Takes hold of the run in `out`; `None` if there is none and one may begin there.
+fn hold(out: &Path, resume: &Resume) -> Result<Option<(RunDir, RunLock)>> {
+    if !out.join("run.toml").exists() {
+        refuse_foreign_folder(out)?;
+        return Ok(None);
+    }
+    if *resume == Resume::Never {
+        return Err(Error::RunExists { path: out.to_owned() });
+    }
+    let dir = RunDir::open(out)?;
+    let lock = dir.lock()?;
+    Ok(Some((dir, lock)))
+}
+
+/// Where to go on from, if it is the same computation.
+fn find_start(options: &Options, dir: Option<&RunDir>, skipped: &mut Vec<String>) -> Result<Option<Start>> {
+    let config = &options.config;
+    if let Some(dir) = dir {
+        let stored: RunToml = dir.read_config()?;
+        same_computation(&dir.path().display().to_string(), &stored.config, config)?;
+    }
+    let found = match (&options.resume, dir) {
+        (Resume::From(path), _) => Some(source::checkpoint_at(path, skipped)?),
+        (_, Some(dir)) => source::newest(&dir.checkpoints(), skipped)?,
+        _ => None,
+    };
+    let Some((path, checkpoint)) = found else { return Ok(None) };
+    let meta = Meta::of(&checkpoint)?;
+    same_computation(&path.display().to_string(), &meta.config, config)?;
+    if let (Resume::From(_), Some(dir)) = (&options.resume, dir) {
+        refuse_newer(dir, &path, checkpoint.step)?;
+    }
+    Ok(Some(Start { path, checkpoint, meta }))
+}
+
 /// A folder that holds somebody's other files is not made into a run.
 fn refuse_foreign_folder(out: &Path) -> Result<()> {
     let Ok(entries) = std::fs::read_dir(out) else { return Ok(()) };
@@ -293,7 +309,9 @@ fn refuse_foreign_folder(out: &Path) -> Result<()> {
         let name = entry.file_name();
         let name = name.to_string_lossy();
         // What a run that was killed in its first moments leaves.
-        let ours = matches!(&*name, "checkpoints" | "lock" | source::TOKENIZER) || is_leftover(&name);
+        let ours = matches!(&*name, "checkpoints" | "lock" | source::TOKENIZER)
+            || Log::ALL.iter().any(|log| log.file_name() == name)
+            || is_leftover(&name);
         if !ours {
             return Err(Error::ForeignFolder { path: out.to_owned(), found: name.into_owned() });
         }

@@ -218,6 +218,13 @@ fn run_refuses_what_it_cannot_continue() {
     let summary = train(Options { resume: from, ..options(&more(&[]), &branch) }).unwrap();
     assert_eq!(summary.step, 6);
     assert_eq!(check(&branch).unwrap().logged, 6);
+    // It has a checkpoint of its own from its first moment on.
+    let paused = dir.path().join("paused");
+    let from = Resume::From(out.join("checkpoints/step-00000002"));
+    train(Options { resume: from, pause_after: Some(2), ..options(&more(&[]), &paused) }).unwrap();
+    assert_eq!(check(&paused).unwrap().resumable, Some(2));
+    assert_eq!(train(options(&more(&[]), &paused)).unwrap().step, 6);
+    assert!(essence(&paused) == essence(&branch));
 }
 
 #[test]
