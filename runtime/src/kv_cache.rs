@@ -62,10 +62,10 @@ impl KvCache {
                 let (k, v) = row[row.len() - 2 * width..].split_at(width);
                 let lanes = &mut head.k_transposed[position / KEY_BLOCK * KEY_BLOCK * hd..];
                 for (i, &k) in k[h * hd..][..hd].iter().enumerate() {
-                    lanes[i * KEY_BLOCK + position % KEY_BLOCK] = f16::from_f32(k);
+                    lanes[i * KEY_BLOCK + position % KEY_BLOCK] = half(k);
                 }
                 for (o, &v) in head.v[position * hd..].iter_mut().zip(&v[h * hd..][..hd]) {
-                    *o = f16::from_f32(v);
+                    *o = half(v);
                 }
             }
         }
@@ -80,4 +80,10 @@ impl KvCache {
     pub fn bytes(&self) -> usize {
         self.heads.iter().map(|h| (h.k_transposed.capacity() + h.v.capacity()) * size_of::<f16>()).sum()
     }
+}
+
+/// Rounds to f16. What would overflow is kept finite, so that every kernel reads the same number from it.
+fn half(v: f32) -> f16 {
+    let max = f16::MAX.to_f32();
+    f16::from_f32(v.clamp(-max, max))
 }

@@ -19,21 +19,13 @@ pub const LANE_TOKENS: usize = 64;
 /// Products of fewer weights are not worth waking a thread for.
 const SPREAD_MIN_WEIGHTS: usize = 1 << 16;
 
-/// What one thread needs for itself.
-#[derive(Debug, Default)]
-pub struct Scratch {
-    k: Vec<f32>,
-    v: Vec<f32>,
-    scores: Vec<f32>,
-}
-
 /// The threads that a single token may use.
 #[derive(Clone, Copy)]
 pub struct Spread<'a> {
     /// The workers.
     pub pool: &'a Pool,
-    /// One for each key-value head.
-    pub scratch: &'a [Mutex<Scratch>],
+    /// Room for attention scores, one for each key-value head.
+    pub scratch: &'a [Mutex<Vec<f32>>],
 }
 
 /// Tokens in flight.
@@ -62,7 +54,7 @@ pub struct Lane {
     gate_up: Vec<f32>,
     /// What down reads, (n, F).
     hidden: Vec<f32>,
-    scratch: Scratch,
+    scores: Vec<f32>,
 }
 
 impl Lane {
@@ -82,7 +74,7 @@ impl Lane {
             mixed: Vec::new(),
             gate_up: Vec::new(),
             hidden: Vec::new(),
-            scratch: Scratch::default(),
+            scores: Vec::new(),
         }
     }
 
@@ -178,21 +170,15 @@ impl Lane {
         let (group, n) = (c.heads / c.kv_heads, self.n);
         let (qkv, first, q_stride) = (&self.qkv, self.first, qkv_width(c));
         // The query heads that share key-value head `kv`, into `out` whose rows are `stride` long.
-        let attend = |kv: usize, out: &mut [f32], stride: usize, s: &mut Scratch| {
-            let Scratch { k, v, scores } = s;
+        let attend = |kv: usize, out: &mut [f32], stride: usize, scores: &mut Vec<f32>| {
             let head = cache.head(b, kv);
-            for (halves, floats) in [
-                (head.k_transposed(first + n, c.head_dim), &mut *k),
-                (head.v(first + n, c.head_dim), &mut *v),
-            ] {
-                floats.resize(halves.len(), 0.0);
-                kn.widen_f16(halves, floats);
-            }
+            let k = head.k_transposed(first + n, c.head_dim);
+            let v = head.v(first + n, c.head_dim);
+            let scale = 1.0 / (c.head_dim as f32).sqrt();
             for i in 0..group {
                 let q = &qkv[(kv * group + i) * c.head_dim..];
                 let out = &mut out[i * c.head_dim..];
-                let scale = 1.0 / (c.head_dim as f32).sqrt();
-                kn.attention(q, q_stride, first, n, k, v, c.head_dim, scale, out, stride, None, scores);
+                kn.attention_f16(q, q_stride, first, n, k, v, c.head_dim, scale, out, stride, scores);
             }
         };
         let width = group * c.head_dim;
@@ -204,7 +190,7 @@ impl Lane {
             }
             _ => {
                 for kv in 0..c.kv_heads {
-                    attend(kv, &mut self.mixed[kv * width..], c.q_width(), &mut self.scratch);
+                    attend(kv, &mut self.mixed[kv * width..], c.q_width(), &mut self.scores);
                 }
             }
         }

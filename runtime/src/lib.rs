@@ -11,6 +11,7 @@ mod model;
 pub mod reference;
 pub mod sampler;
 mod session;
+mod tuner;
 pub mod weights;
 pub mod xoshiro;
 

@@ -2,13 +2,15 @@
 //! comes next is the sampler's business, and who asks is the engine's.
 
 use std::sync::Mutex;
+use std::time::Instant;
 
 use crate::cpu::Pool;
 use crate::cpu::ops::RopeTable;
 use crate::error::{Error, Result};
 use crate::kv_cache::KvCache;
-use crate::lane::{LANE_TOKENS, Lane, Scratch, Spread};
+use crate::lane::{LANE_TOKENS, Lane, Spread};
 use crate::model::Model;
+use crate::tuner::Tuner;
 
 /// Angles are computed for this many positions at first, and for twice as many whenever they run out.
 const ROPE_FIRST: usize = 256;
@@ -32,9 +34,11 @@ pub struct Session<'m> {
     rope: RopeTable,
     /// One for each thread.
     lanes: Vec<Lane>,
-    /// One for each key-value head.
-    scratch: Vec<Mutex<Scratch>>,
+    /// Attention scores, one for each key-value head.
+    scratch: Vec<Mutex<Vec<f32>>>,
     logits: Vec<f32>,
+    /// Decides for single tokens whether other threads are worth it.
+    tuner: Tuner,
 }
 
 impl<'m> Session<'m> {
@@ -67,6 +71,7 @@ impl<'m> Session<'m> {
             lanes: (0..threads).map(|_| Lane::new()).collect(),
             scratch: (0..c.kv_heads).map(|_| Mutex::default()).collect(),
             logits: Vec::new(),
+            tuner: Tuner::new(),
             pool,
         })
     }
@@ -171,14 +176,15 @@ impl<'m> Session<'m> {
 
     fn run_tile(&mut self, tile: &[u32], want: Want) {
         let (model, first) = (self.model, self.tokens.len());
+        let start = Instant::now();
         self.tokens.extend_from_slice(tile);
         // Each thread takes a run of tokens, in the sixteens that the product kernels like; a lone token takes all threads.
         let per_lane = tile.len().div_ceil(self.lanes.len());
         let per_lane = if tile.len() >= 32 { per_lane.next_multiple_of(16) } else { per_lane };
         let runs: Vec<&[u32]> = tile.chunks(per_lane).collect();
         let (pool, rope) = (&self.pool, &self.rope);
-        let spread =
-            (tile.len() == 1 && pool.threads() > 1).then_some(Spread { pool, scratch: &self.scratch });
+        let single = tile.len() == 1 && pool.threads() > 1;
+        let spread = (single && self.tuner.together()).then_some(Spread { pool, scratch: &self.scratch });
         let lanes = &mut self.lanes[..runs.len()];
         pool.chunks_mut(lanes, 1, |i, lane| {
             lane[0].start(model, runs[i], first + i * per_lane);
@@ -216,6 +222,9 @@ impl<'m> Session<'m> {
                     lane.head(model, lane.len(), logits, spread);
                 });
             }
+        }
+        if single && want == Want::Last {
+            self.tuner.took(start.elapsed());
         }
     }
 }

@@ -5,9 +5,11 @@
 //! [`KEY_BLOCK`]: `k_transposed[block][dimension][key]`, the last block padded with zeros; values `v[key][dimension]`; outputs like queries.
 //! `log_sum_exp[i]`, where asked for, is `max + ln(sum)` of the scaled scores, as the backward pass wants it.
 
+use ::half::f16;
 use formats::ternary::fold_lanes;
 
 use super::exp::exp;
+use super::half::widen_one;
 
 /// Keys that stand side by side in the transposed layout.
 pub const KEY_BLOCK: usize = 16;
@@ -29,14 +31,67 @@ pub fn transpose_key(position: usize, key: &[f32], k_transposed: &mut [f32]) {
     }
 }
 
+/// How keys and values lie in memory, and how a few of them become f32.
+pub(super) trait Stored {
+    /// One element.
+    type Element: Copy;
+    /// Exact, whichever way it is done.
+    fn load<const W: usize>(x: &[Self::Element; W]) -> [f32; W];
+}
+
+/// f32, as training has them.
+pub(super) struct Floats;
+
+impl Stored for Floats {
+    type Element = f32;
+    #[inline(always)]
+    fn load<const W: usize>(x: &[f32; W]) -> [f32; W] {
+        *x
+    }
+}
+
+/// f16, widened by plain arithmetic.
+pub(super) struct Halves;
+
+impl Stored for Halves {
+    type Element = f16;
+    #[inline(always)]
+    fn load<const W: usize>(x: &[f16; W]) -> [f32; W] {
+        x.map(widen_one)
+    }
+}
+
+/// f16, widened by the processor: one instruction for eight where plain arithmetic takes five. Infinities stay what they are.
+/// Only for code that runs where F16C was detected.
+#[cfg(target_arch = "x86_64")]
+pub(super) struct HalvesF16c;
+
+#[cfg(target_arch = "x86_64")]
+impl Stored for HalvesF16c {
+    type Element = f16;
+    #[inline(always)]
+    fn load<const W: usize>(x: &[f16; W]) -> [f32; W] {
+        use std::arch::x86_64::{_mm_loadu_si128, _mm256_cvtph_ps, _mm256_storeu_ps};
+        let mut out = [0.0; W];
+        for (x, out) in x.as_chunks::<8>().0.iter().zip(out.as_chunks_mut::<8>().0) {
+            // SAFETY: `x` is 16 readable bytes and `out` 32 writable ones; the one caller, `Kernels::attention_f16`, is
+            // compiled for and called only on processors with F16C.
+            unsafe {
+                _mm256_storeu_ps(out.as_mut_ptr(), _mm256_cvtph_ps(_mm_loadu_si128(x.as_ptr().cast())))
+            };
+        }
+        out
+    }
+}
+
 #[inline(always)]
-pub(super) fn body(
+pub(super) fn body<S: Stored>(
     q: &[f32],
     q_stride: usize,
     first: usize,
     count: usize,
-    k_transposed: &[f32],
-    v: &[f32],
+    k_transposed: &[S::Element],
+    v: &[S::Element],
     head_dim: usize,
     scale: f32,
     out: &mut [f32],
@@ -57,9 +112,9 @@ pub(super) fn body(
         let width = if count - start >= QUERIES { QUERIES } else { 1 };
         let lse = log_sum_exp.as_deref_mut().map(|l| &mut l[start..start + width]);
         if width == QUERIES {
-            tile.run::<QUERIES>(q, q_stride, k_transposed, v, out, out_stride, lse, scratch);
+            tile.run::<S, QUERIES>(q, q_stride, k_transposed, v, out, out_stride, lse, scratch);
         } else {
-            tile.run::<1>(q, q_stride, k_transposed, v, out, out_stride, lse, scratch);
+            tile.run::<S, 1>(q, q_stride, k_transposed, v, out, out_stride, lse, scratch);
         }
         start += width;
     }
@@ -79,12 +134,12 @@ struct Tile {
 
 impl Tile {
     #[inline(always)]
-    fn run<const N: usize>(
+    fn run<S: Stored, const N: usize>(
         &self,
         q: &[f32],
         q_stride: usize,
-        k_transposed: &[f32],
-        v: &[f32],
+        k_transposed: &[S::Element],
+        v: &[S::Element],
         out: &mut [f32],
         out_stride: usize,
         log_sum_exp: Option<&mut [f32]>,
@@ -93,15 +148,17 @@ impl Tile {
         let keys = self.first + N;
         let queries: [&[f32]; N] =
             std::array::from_fn(|i| &q[(self.start + i) * q_stride..][..self.head_dim]);
-        for (b, block) in
-            k_transposed.chunks_exact(KEY_BLOCK * self.head_dim).take(keys.div_ceil(KEY_BLOCK)).enumerate()
-        {
-            let s = score_block(queries, block);
-            for i in 0..N {
-                for j in 0..KEY_BLOCK {
-                    scores[i * self.row + b * KEY_BLOCK + j] = s[i][j] * self.scale;
-                }
-            }
+        // A lone query has few sums in flight, so it takes several key blocks side by side. No sum changes.
+        let size = KEY_BLOCK * self.head_dim;
+        let blocks = &k_transposed[..keys.div_ceil(KEY_BLOCK) * size];
+        let side_by_side = if N == 1 { blocks.len() / size / 4 * 4 } else { 0 };
+        for b in (0..side_by_side).step_by(4) {
+            let four = std::array::from_fn(|j| &blocks[(b + j) * size..][..size]);
+            self.store_scores(score_blocks::<S, N, 4>(queries, four), b, scores);
+        }
+        for b in side_by_side..blocks.len() / size {
+            let one = [&blocks[b * size..][..size]];
+            self.store_scores(score_blocks::<S, N, 1>(queries, one), b, scores);
         }
         let mut sums = [0.0f32; N];
         let mut lse = [0.0f32; N];
@@ -116,14 +173,36 @@ impl Tile {
         let mut d = 0;
         while d < self.head_dim {
             let rows: [&[f32]; N] = std::array::from_fn(|i| &scores[i * self.row..][..keys]);
-            if self.head_dim - d >= 16 {
-                let acc = weigh_values::<N, 16>(rows, v, self.head_dim, d);
+            if N == 1 && self.head_dim - d >= 64 {
+                let acc = weigh_values::<S, N, 64>(rows, v, self.head_dim, d);
+                self.store(acc, sums, d, out, out_stride);
+                d += 64;
+            } else if self.head_dim - d >= 16 {
+                let acc = weigh_values::<S, N, 16>(rows, v, self.head_dim, d);
                 self.store(acc, sums, d, out, out_stride);
                 d += 16;
             } else {
-                let acc = weigh_values::<N, 8>(rows, v, self.head_dim, d);
+                let acc = weigh_values::<S, N, 8>(rows, v, self.head_dim, d);
                 self.store(acc, sums, d, out, out_stride);
                 d += 8;
+            }
+        }
+    }
+
+    /// Scaled scores of `B` key blocks from block `b` on.
+    #[inline(always)]
+    fn store_scores<const N: usize, const B: usize>(
+        &self,
+        s: [[[f32; KEY_BLOCK]; B]; N],
+        b: usize,
+        scores: &mut [f32],
+    ) {
+        for i in 0..N {
+            for j in 0..B {
+                let row = &mut scores[i * self.row + (b + j) * KEY_BLOCK..][..KEY_BLOCK];
+                for k in 0..KEY_BLOCK {
+                    row[k] = s[i][j][k] * self.scale;
+                }
             }
         }
     }
@@ -146,16 +225,22 @@ impl Tile {
     }
 }
 
-/// Dot products of `N` queries with one block of keys, each a chain of fused multiply-adds over the dimensions.
+/// Dot products of `N` queries with `B` blocks of keys, each a chain of fused multiply-adds over the dimensions.
 #[inline(always)]
-fn score_block<const N: usize>(q: [&[f32]; N], block: &[f32]) -> [[f32; KEY_BLOCK]; N] {
-    let mut acc = [[0.0f32; KEY_BLOCK]; N];
-    let (keys, _) = block.as_chunks::<KEY_BLOCK>();
-    for (d, k) in keys.iter().enumerate() {
-        for i in 0..N {
-            let qd = q[i][d];
-            for j in 0..KEY_BLOCK {
-                acc[i][j] = qd.mul_add(k[j], acc[i][j]);
+fn score_blocks<S: Stored, const N: usize, const B: usize>(
+    q: [&[f32]; N],
+    blocks: [&[S::Element]; B],
+) -> [[[f32; KEY_BLOCK]; B]; N] {
+    let mut acc = [[[0.0f32; KEY_BLOCK]; B]; N];
+    let keys: [&[[S::Element; KEY_BLOCK]]; B] = blocks.map(|b| &b.as_chunks().0[..q[0].len()]);
+    for d in 0..q[0].len() {
+        for b in 0..B {
+            let k = S::load(&keys[b][d]);
+            for i in 0..N {
+                let qd = q[i][d];
+                for j in 0..KEY_BLOCK {
+                    acc[i][b][j] = qd.mul_add(k[j], acc[i][b][j]);
+                }
             }
         }
     }
@@ -192,15 +277,15 @@ fn softmax_numerators(row: &mut [f32], visible: usize, keys: usize) -> (f32, f32
 
 /// `sum_t p[t] v[t][d..d + W]` over the keys in order.
 #[inline(always)]
-fn weigh_values<const N: usize, const W: usize>(
+fn weigh_values<S: Stored, const N: usize, const W: usize>(
     p: [&[f32]; N],
-    v: &[f32],
+    v: &[S::Element],
     head_dim: usize,
     d: usize,
 ) -> [[f32; W]; N] {
     let mut acc = [[0.0f32; W]; N];
     for (t, row) in v.chunks_exact(head_dim).take(p[0].len()).enumerate() {
-        let v: &[f32; W] = row[d..d + W].try_into().expect("W values");
+        let v = S::load::<W>(row[d..d + W].try_into().expect("W values"));
         for i in 0..N {
             let pt = p[i][t];
             for j in 0..W {

@@ -2,8 +2,8 @@
 
 use half::f16;
 
-/// The f32 of every finite f16, subnormals included. Infinities and NaN give large finite numbers: the
-/// loader refuses them in weights, and a key or value that overflowed shows in the logits.
+/// The f32 of every finite f16, subnormals included. Infinities and NaN give large finite numbers; the
+/// loader refuses them in weights.
 #[inline(always)]
 pub(super) fn widen_one(h: f16) -> f32 {
     // Sign-extending puts the sign where f32 has it, and the mask clears its copies below. The

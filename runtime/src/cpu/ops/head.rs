@@ -6,7 +6,7 @@
 use formats::ternary::fold_lanes;
 use half::f16;
 
-use super::half::widen;
+use super::half::{widen, widen_one};
 
 /// Rows that are unpacked together: as many independent sums as the adders can keep in flight.
 const ROWS: usize = 4;
@@ -65,6 +65,10 @@ pub(super) fn products(
 ) {
     let rows = w.len() / cols;
     assert!(cols.is_multiple_of(8) && rows * cols == w.len() && rows <= stride);
+    if x.len() == cols {
+        one_token(w, cols, x, &mut y[..rows]);
+        return;
+    }
     scratch.resize(ROWS * cols, 0.0);
     let mut first = 0;
     while first < rows {
@@ -84,6 +88,57 @@ pub(super) fn products(
         }
         first = tile + count;
     }
+}
+
+/// [`products`] for one token: rows are read once, so they are widened on the way and never stored.
+#[inline(always)]
+fn one_token(w: HeadRows<'_>, cols: usize, x: &[f32], y: &mut [f32]) {
+    let rows = y.len();
+    let mut first = 0;
+    while first < rows {
+        let tile = if rows >= ROWS { first.min(rows - ROWS) } else { first };
+        if rows - tile >= ROWS {
+            y[tile..tile + ROWS].copy_from_slice(&widen_and_dot::<ROWS>(w, tile, cols, x));
+            first = tile + ROWS;
+        } else {
+            y[tile] = widen_and_dot::<1>(w, tile, cols, x)[0];
+            first = tile + 1;
+        }
+    }
+}
+
+/// Dot products of `N` adjacent rows, as stored, with one vector.
+#[inline(always)]
+fn widen_and_dot<const N: usize>(w: HeadRows<'_>, row: usize, cols: usize, x: &[f32]) -> [f32; N] {
+    let mut lanes = [[0.0f32; 8]; N];
+    match w {
+        HeadRows::F16(w) => {
+            let rows: [&[f16]; N] = std::array::from_fn(|r| &w[(row + r) * cols..][..cols]);
+            for (i, x) in x.as_chunks::<8>().0.iter().enumerate() {
+                for r in 0..N {
+                    let w = &rows[r][i * 8..][..8];
+                    for j in 0..8 {
+                        lanes[r][j] += widen_one(w[j]) * x[j];
+                    }
+                }
+            }
+        }
+        HeadRows::Scaled { codes, scales, group } => {
+            let rows: [&[i8]; N] = std::array::from_fn(|r| &codes[(row + r) * cols..][..cols]);
+            for (g, x) in x.chunks_exact(group).enumerate() {
+                for r in 0..N {
+                    let s = scales[((row + r) * cols + g * group) / group];
+                    let w = rows[r][g * group..][..group].as_chunks::<8>().0;
+                    for (w, x) in w.iter().zip(x.as_chunks::<8>().0) {
+                        for j in 0..8 {
+                            lanes[r][j] += s * f32::from(w[j]) * x[j];
+                        }
+                    }
+                }
+            }
+        }
+    }
+    lanes.map(fold_lanes)
 }
 
 /// Dot products of `N` adjacent rows with one vector.

@@ -81,7 +81,7 @@ ops! {
         out_stride: usize,
         log_sum_exp: Option<&mut [f32]>,
         scratch: &mut Vec<f32>,
-    ) = attention::body;
+    ) = attention::body::<attention::Floats>;
 
     /// Hyper-connection coefficients of one token from its streams `x` (n x d).
     fn hyper_coefficients(w: &HyperWeights<'_>, x: &[f32], c: &mut HyperCoefficients) = hyper::coefficients;
@@ -123,6 +123,90 @@ ops! {
 }
 
 impl Kernels {
+    /// [`attention`](Self::attention) over keys and values in f16, as the cache holds them: the same bits as
+    /// widening them first.
+    pub fn attention_f16(
+        &self,
+        q: &[f32],
+        q_stride: usize,
+        first: usize,
+        count: usize,
+        k_transposed: &[f16],
+        v: &[f16],
+        head_dim: usize,
+        scale: f32,
+        out: &mut [f32],
+        out_stride: usize,
+        scratch: &mut Vec<f32>,
+    ) {
+        match self.level() {
+            Level::Scalar => attention::body::<attention::Halves>(
+                q,
+                q_stride,
+                first,
+                count,
+                k_transposed,
+                v,
+                head_dim,
+                scale,
+                out,
+                out_stride,
+                None,
+                scratch,
+            ),
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => {
+                #[target_feature(enable = "avx2,fma,f16c")]
+                fn avx2(
+                    q: &[f32],
+                    q_stride: usize,
+                    first: usize,
+                    count: usize,
+                    k_transposed: &[f16],
+                    v: &[f16],
+                    head_dim: usize,
+                    scale: f32,
+                    out: &mut [f32],
+                    out_stride: usize,
+                    scratch: &mut Vec<f32>,
+                ) {
+                    attention::body::<attention::HalvesF16c>(
+                        q,
+                        q_stride,
+                        first,
+                        count,
+                        k_transposed,
+                        v,
+                        head_dim,
+                        scale,
+                        out,
+                        out_stride,
+                        None,
+                        scratch,
+                    );
+                }
+                // SAFETY: rows of level Avx2 are handed out only where avx2, fma and f16c were detected.
+                unsafe {
+                    avx2(
+                        q,
+                        q_stride,
+                        first,
+                        count,
+                        k_transposed,
+                        v,
+                        head_dim,
+                        scale,
+                        out,
+                        out_stride,
+                        scratch,
+                    );
+                }
+            }
+            #[cfg(not(target_arch = "x86_64"))]
+            Level::Avx2 => unreachable!("no such row on this architecture"),
+        }
+    }
+
     /// Runs a closure compiled for this row's instruction set: loops of plain Rust inside it become vector code.
     /// What it computes does not change; multiply and add are never fused behind its back.
     #[inline]

@@ -34,7 +34,8 @@ fn exp_is_close_everywhere() {
 
 #[test]
 fn attention_is_the_same_alone_or_in_a_tile_and_on_every_level() {
-    let (hd, t) = (24, 37);
+    // 72 = 64 + 8 and 90 keys: every width of tile runs.
+    let (hd, t) = (72, 90);
     let (q, k, v) = (noise(1, t * hd), noise(2, t * hd), noise(3, t * hd));
     let mut kt = vec![0.0; k_transposed_len(t, hd)];
     for (p, key) in k.chunks_exact(hd).enumerate() {
@@ -80,6 +81,28 @@ fn attention_is_the_same_alone_or_in_a_tile_and_on_every_level() {
         for i in 0..hd {
             let want: f64 = s.iter().enumerate().map(|(j, s)| s.exp() / sum * f64::from(v[j * hd + i])).sum();
             assert!((f64::from(whole[p * hd + i]) - want).abs() < 1e-6);
+        }
+    }
+}
+
+#[test]
+fn attention_over_halves_is_attention_over_the_same_numbers() {
+    let (hd, t) = (88, 150);
+    let q = noise(1, t * hd);
+    let halves = |seed| noise(seed, t * hd).iter().map(|&v| ::half::f16::from_f32(v)).collect::<Vec<_>>();
+    let floats = |h: &[::half::f16]| h.iter().map(|h| h.to_f32()).collect::<Vec<_>>();
+    let (k, v) = (halves(2), halves(3));
+    let mut kt = vec![0.0; k_transposed_len(t, hd)];
+    floats(&k).chunks_exact(hd).enumerate().for_each(|(p, key)| transpose_key(p, key, &mut kt));
+    let kt_halves: Vec<_> = kt.iter().map(|&v| ::half::f16::from_f32(v)).collect();
+    for kn in rows() {
+        for (first, count) in [(0, t), (t - 1, 1), (10, 9)] {
+            let (mut want, mut got) = (vec![0.0; count * hd], vec![0.0; count * hd]);
+            let q = &q[first * hd..];
+            let mut s = vec![];
+            kn.attention(q, hd, first, count, &kt, &floats(&v), hd, 0.2, &mut want, hd, None, &mut s);
+            kn.attention_f16(q, hd, first, count, &kt_halves, &v, hd, 0.2, &mut got, hd, &mut s);
+            assert_eq!(got, want, "{} from {first}", kn.name);
         }
     }
 }
