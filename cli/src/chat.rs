@@ -1,17 +1,162 @@
-//! `tercet chat`.
+//! `tercet chat`: a conversation in the terminal, as a play. A model that continues text has no turns of its own, so
+//! each line is set as a speech and the model writes the answer up to the blank line that ends it.
 
+use std::io::{BufRead, IsTerminal};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use formats::tokenizer::DecodeStream;
+use runtime::engine::Engine;
+use runtime::generate::{Event, Finish, GenerateRequest, WhenFull};
+use runtime::sampler::Sampling;
+
+use crate::exit::{INTERRUPTED, usage};
+use crate::generate::Show;
+use crate::interrupt;
+use crate::opened::Opened;
+use crate::sampling::SamplingArgs;
+use crate::terminal::{note, write_now};
+
 /// What `tercet chat` was asked.
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "In the conversation: /reset forgets it, /quit or end of input leaves, Ctrl-C cuts a speech short."
+)]
 pub struct Args {
     /// A model, as a GGUF file
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
+    /// The name over your speeches
+    #[arg(long, value_name = "NAME", default_value = "ROMEO")]
+    pub user: String,
+    /// The name over the model's speeches
+    #[arg(long, value_name = "NAME", default_value = "JULIET")]
+    pub reply: String,
+    /// Longest speech, in tokens
+    #[arg(long, short = 'n', value_name = "N", default_value_t = 120)]
+    pub tokens: usize,
+    /// Tokens of text that the model sees at a time; the model's own if absent
+    #[arg(long, value_name = "N")]
+    pub context: Option<usize>,
+    /// Threads; results do not depend on it [default: all, at most 16]
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+    #[command(flatten)]
+    pub sampling: SamplingArgs,
 }
 
 /// Runs `tercet chat`.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    anyhow::bail!("chat {} is not built yet", args.file.display())
+    if args.tokens == 0 {
+        return Err(usage("--tokens is 0; a speech needs at least 1"));
+    }
+    let opened = Opened::open(&args.file)?;
+    let sampling = args.sampling.resolve(opened.sampling)?;
+    let engine = opened.engine(args.context, args.threads)?;
+    interrupt::install()?;
+    let person = std::io::stdin().is_terminal();
+    if person {
+        note(format_args!("{}", opened.how_it_runs(engine.threads())));
+        note(format_args!("You are {}, the model is {}. /quit leaves.", args.user, args.reply));
+    }
+    let mut talk = Talk { args, opened: &opened, engine: &engine, sampling, transcript: String::new() };
+    let mut lines = std::io::stdin().lock();
+    loop {
+        if person {
+            write_now("> ")?;
+        }
+        let mut line = Vec::new();
+        if lines.read_until(b'\n', &mut line)? == 0 {
+            return Ok(ExitCode::SUCCESS);
+        }
+        let line = String::from_utf8_lossy(&line);
+        match line.trim() {
+            "" => {}
+            "/quit" | "/exit" => return Ok(ExitCode::SUCCESS),
+            "/reset" => talk.transcript.clear(),
+            command if command.starts_with('/') => note(format_args!("commands: /reset, /quit")),
+            speech => {
+                // A person who cuts a speech short wants the next turn; a script wants the end.
+                if talk.turn(speech)? == Finish::Cancelled && !person {
+                    return Ok(ExitCode::from(INTERRUPTED));
+                }
+            }
+        }
+    }
+}
+
+/// A conversation so far.
+struct Talk<'a> {
+    args: &'a Args,
+    opened: &'a Opened,
+    engine: &'a Engine,
+    sampling: Sampling,
+    transcript: String,
+}
+
+impl Talk<'_> {
+    /// One speech of the user and one of the model.
+    fn turn(&mut self, speech: &str) -> anyhow::Result<Finish> {
+        self.transcript.push_str(&format!("{}:\n{speech}\n\n{}:\n", self.args.user, self.args.reply));
+        let request = GenerateRequest {
+            prompt: self.recent(),
+            max_tokens: self.args.tokens,
+            sampling: self.sampling,
+            stop: self.opened.stop_ids(),
+            when_full: WhenFull::Slide,
+            log_probs: false,
+        };
+        // Another turn, another draw, but the same seed still gives the same conversation.
+        self.sampling.seed = self.sampling.seed.wrapping_add(1);
+        let mut show = Show::new(true);
+        show.text(&format!("{}:\n", self.args.reply))?;
+        let generation = self.engine.generate(request)?;
+        interrupt::watch(generation.canceller());
+        let mut stream = DecodeStream::new();
+        let (mut reply, mut shown) = (String::new(), 0);
+        let mut finish = Finish::Length;
+        while let Some(event) = generation.next_event() {
+            let piece = match event {
+                Event::Prefill { .. } => None,
+                Event::Token { id, .. } => stream.push(&self.opened.tokenizer, id),
+                Event::Done { finish: f, .. } => {
+                    finish = f;
+                    stream.flush()
+                }
+                Event::Error(error) => return Err(error.into()),
+            };
+            reply.push_str(&piece.unwrap_or_default());
+            // The speech ends at the first blank line; a line break is held back until it is known not to begin one.
+            let end = reply.find("\n\n");
+            let certain = end.unwrap_or_else(|| reply.trim_end_matches('\n').len()).max(shown);
+            show.text(&reply[shown..certain])?;
+            shown = certain;
+            if let Some(end) = end {
+                reply.truncate(end);
+                break;
+            }
+        }
+        interrupt::unwatch();
+        show.text("\n\n")?;
+        self.transcript.push_str(reply.trim_end());
+        self.transcript.push_str("\n\n");
+        Ok(finish)
+    }
+
+    /// The end of the transcript, from the start of a speech on, that leaves room for a reply; at worst a bare tail of it.
+    fn recent(&self) -> Vec<u32> {
+        let context = self.engine.context();
+        let room = context.saturating_sub(self.args.tokens).max(context.div_ceil(2));
+        let mut text = &self.transcript[..];
+        loop {
+            let mut ids = self.opened.prompt_ids(text);
+            if ids.len() <= room {
+                return ids;
+            }
+            match text.find("\n\n") {
+                Some(at) => text = &text[at + 2..],
+                None => return ids.split_off(ids.len() - room),
+            }
+        }
+    }
 }

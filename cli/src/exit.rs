@@ -70,6 +70,10 @@ pub fn quiet_panics() {
     std::panic::set_hook(Box::new(|info| {
         let place = info.location().map(|l| format!("{}:{}", l.file(), l.line())).unwrap_or_default();
         let message = info.payload_as_str().unwrap_or("no message");
+        // `println!` panics when its reader has gone away, which is no bug.
+        if message.starts_with("failed printing to") && message.contains("Broken pipe") {
+            std::process::exit(0);
+        }
         note(format_args!(
             "tercet: internal error at {place}: {message} (set RUST_BACKTRACE=1 for the details)"
         ));

@@ -1,17 +1,278 @@
-//! `tercet generate`.
+//! `tercet generate`: continues a prompt. Text goes to stdout as it is made, figures to stderr; with `--json` one object
+//! with everything goes to stdout at the end.
 
-use std::path::PathBuf;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+
+use anyhow::Context;
+use formats::tokenizer::DecodeStream;
+use runtime::engine::Engine;
+use runtime::generate::{Event, Finish, GenerateRequest, Stats, WhenFull};
+use runtime::sampler::Sampling;
+use serde_json::json;
+
+use crate::exit::{INTERRUPTED, usage};
+use crate::interrupt;
+use crate::opened::Opened;
+use crate::sampling::SamplingArgs;
+use crate::terminal::{note, printable, stdout_is_terminal, write_now};
 
 /// What `tercet generate` was asked.
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "When the context is full, the last half of it is read again and writing goes on; --when-full stop ends there instead."
+)]
 pub struct Args {
     /// A model, as a GGUF file
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
+    /// The text to continue; the start of a text if absent
+    #[arg(long, short, value_name = "P", conflicts_with = "prompt_file")]
+    pub prompt: Option<String>,
+    /// Read the text to continue from a file, - for stdin
+    #[arg(long, value_name = "FILE")]
+    pub prompt_file: Option<PathBuf>,
+    /// Most tokens to write; 0 only repeats the prompt
+    #[arg(long, short = 'n', value_name = "N", default_value_t = 200)]
+    pub tokens: usize,
+    /// Tokens of text that the model sees at a time; the model's own if absent
+    #[arg(long, value_name = "N")]
+    pub context: Option<usize>,
+    /// What to do when the context is full
+    #[arg(long, value_enum, default_value = "slide")]
+    pub when_full: WhenFullArg,
+    /// Go on after the model has ended its text
+    #[arg(long)]
+    pub ignore_end: bool,
+    /// One JSON object: text, ids, log-probabilities, settings, speed
+    #[arg(long)]
+    pub json: bool,
+    /// Threads; results do not depend on it [default: all, at most 16]
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+    /// Say which kernels run and how long loading took
+    #[arg(long, short)]
+    pub verbose: bool,
+    #[command(flatten)]
+    pub sampling: SamplingArgs,
+}
+
+/// [`WhenFull`] on the command line.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub enum WhenFullArg {
+    /// End
+    Stop,
+    /// Read the last half again and go on
+    Slide,
+}
+
+impl From<WhenFullArg> for WhenFull {
+    fn from(arg: WhenFullArg) -> Self {
+        match arg {
+            WhenFullArg::Stop => WhenFull::Stop,
+            WhenFullArg::Slide => WhenFull::Slide,
+        }
+    }
 }
 
 /// Runs `tercet generate`.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    anyhow::bail!("generate {} is not built yet", args.file.display())
+    let prompt = match (&args.prompt, &args.prompt_file) {
+        (Some(prompt), _) => prompt.clone(),
+        (None, Some(path)) => read_prompt(path)?,
+        (None, None) => String::new(),
+    };
+    let opened = Opened::open(&args.file)?;
+    let sampling = args.sampling.resolve(opened.sampling)?;
+    let engine = opened.engine(args.context, args.threads)?;
+    if args.verbose {
+        note(format_args!("{}", opened.how_it_runs(engine.threads())));
+    }
+    let request = GenerateRequest {
+        prompt: opened.prompt_ids(&prompt),
+        max_tokens: args.tokens,
+        sampling,
+        stop: if args.ignore_end { Vec::new() } else { opened.stop_ids() },
+        when_full: args.when_full.into(),
+        log_probs: args.json,
+    };
+    if request.prompt.len() > engine.context() {
+        return Err(usage(format!(
+            "the prompt has {} tokens and the context holds {}; shorten the prompt{}",
+            request.prompt.len(),
+            engine.context(),
+            if engine.context() < opened.model.config().context { " or raise --context" } else { "" }
+        )));
+    }
+    let prompt_ids = request.prompt.clone();
+    let mut show = Show::new(!args.json);
+    show.text(&prompt)?;
+    let written = write(&opened, &engine, request, &mut show)?;
+    show.end()?;
+    if args.json {
+        let result = as_json(&opened, &engine, &prompt, &prompt_ids, &sampling, &written);
+        writeln!(std::io::stdout().lock(), "{result}")?;
+    } else if args.tokens > 0 {
+        note(format_args!("{}", speed(&written, &engine, &sampling)));
+    }
+    let interrupted = written.finish == Finish::Cancelled;
+    Ok(if interrupted { ExitCode::from(INTERRUPTED) } else { ExitCode::SUCCESS })
+}
+
+fn read_prompt(path: &Path) -> anyhow::Result<String> {
+    let mut bytes = Vec::new();
+    if path == Path::new("-") {
+        std::io::stdin().lock().read_to_end(&mut bytes).context("cannot read the prompt from stdin")?;
+    } else {
+        bytes = std::fs::read(path).with_context(|| format!("cannot read the prompt {}", path.display()))?;
+    }
+    String::from_utf8(bytes)
+        .map_err(|_| anyhow::anyhow!("the prompt in {} is not UTF-8 text", path.display()))
+}
+
+/// What a generation wrote.
+pub struct Written {
+    pub text: String,
+    pub ids: Vec<u32>,
+    pub log_probs: Vec<f64>,
+    pub finish: Finish,
+    pub stats: Stats,
+}
+
+/// Text on its way to stdout.
+pub struct Show {
+    visible: bool,
+    terminal: bool,
+    at_line_start: bool,
+}
+
+impl Show {
+    /// Shows text, or does not.
+    pub fn new(visible: bool) -> Self {
+        Show { visible, terminal: stdout_is_terminal(), at_line_start: true }
+    }
+
+    /// Shows a piece at once; a terminal gets no control characters.
+    pub fn text(&mut self, text: &str) -> std::io::Result<()> {
+        if !self.visible || text.is_empty() {
+            return Ok(());
+        }
+        self.at_line_start = text.ends_with('\n');
+        if self.terminal { write_now(&printable(text)) } else { write_now(text) }
+    }
+
+    /// Ends an unfinished line.
+    pub fn end(&mut self) -> std::io::Result<()> {
+        if self.at_line_start { Ok(()) } else { self.text("\n") }
+    }
+}
+
+/// Serves a request, showing the text as it comes. Ctrl-C ends it early.
+pub fn write(
+    opened: &Opened,
+    engine: &Engine,
+    request: GenerateRequest,
+    show: &mut Show,
+) -> anyhow::Result<Written> {
+    interrupt::install()?;
+    let generation = engine.generate(request)?;
+    interrupt::watch(generation.canceller());
+    let mut stream = DecodeStream::new();
+    let mut written = Written {
+        text: String::new(),
+        ids: Vec::new(),
+        log_probs: Vec::new(),
+        finish: Finish::Cancelled,
+        stats: Stats::default(),
+    };
+    while let Some(event) = generation.next_event() {
+        let piece = match event {
+            Event::Prefill { .. } => None,
+            Event::Token { id, log_prob } => {
+                written.ids.push(id);
+                written.log_probs.extend(log_prob);
+                stream.push(&opened.tokenizer, id)
+            }
+            Event::Done { finish, stats } => {
+                (written.finish, written.stats) = (finish, stats);
+                stream.flush()
+            }
+            Event::Error(error) => return Err(error.into()),
+        };
+        if let Some(piece) = piece {
+            show.text(&piece)?;
+            written.text.push_str(&piece);
+        }
+    }
+    interrupt::unwatch();
+    Ok(written)
+}
+
+/// One line of figures.
+pub fn speed(written: &Written, engine: &Engine, sampling: &Sampling) -> String {
+    let s = &written.stats;
+    let rate = |r: Option<f64>| r.map_or("-".into(), |r| format!("{r:.0}"));
+    let why = match written.finish {
+        Finish::Length => "",
+        Finish::Stop(_) => "; the model ended its text",
+        Finish::Context => "; the context is full",
+        Finish::Cancelled => "; interrupted",
+    };
+    format!(
+        "prompt {} tokens at {} tokens/s; written {} at {} tokens/s; seed {}; {} on {} threads{why}",
+        s.prompt_tokens,
+        rate(s.prefill_tokens_per_sec()),
+        s.generated_tokens,
+        rate(s.decode_tokens_per_sec()),
+        sampling.seed,
+        engine.model().kernels().name,
+        engine.threads(),
+    )
+}
+
+fn as_json(
+    opened: &Opened,
+    engine: &Engine,
+    prompt: &str,
+    prompt_ids: &[u32],
+    sampling: &Sampling,
+    written: &Written,
+) -> serde_json::Value {
+    let s = &written.stats;
+    let finish = match written.finish {
+        Finish::Length => "length",
+        Finish::Stop(_) => "stop",
+        Finish::Context => "context",
+        Finish::Cancelled => "cancelled",
+    };
+    json!({
+        "model": opened.path.display().to_string(),
+        "prompt": prompt,
+        "prompt_ids": prompt_ids,
+        "text": written.text,
+        "ids": written.ids,
+        "log_probs": written.log_probs,
+        "finish": finish,
+        "sampling": {
+            "temperature": sampling.temperature,
+            "top_k": sampling.top_k,
+            "top_p": sampling.top_p,
+            "min_p": sampling.min_p,
+            "repetition_penalty": sampling.repetition_penalty,
+            "repetition_window": sampling.repetition_window,
+            "seed": sampling.seed,
+        },
+        "stats": {
+            "load_ms": opened.load_time.as_secs_f64() * 1e3,
+            "prompt_tokens": s.prompt_tokens,
+            "generated_tokens": s.generated_tokens,
+            "prefill_tokens_per_sec": s.prefill_tokens_per_sec(),
+            "decode_tokens_per_sec": s.decode_tokens_per_sec(),
+            "context": engine.context(),
+            "context_slides": s.slides,
+            "kernels": engine.model().kernels().name,
+            "threads": engine.threads(),
+        },
+    })
 }

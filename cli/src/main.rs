@@ -2,11 +2,19 @@
 //! and a `run`; this one only reads the command line and passes the word on.
 
 mod chat;
+mod check;
+mod data;
 mod eval;
 mod exit;
+mod export;
 mod generate;
 mod info;
+mod interrupt;
+mod opened;
+mod progress;
+mod sampling;
 mod terminal;
+mod train;
 mod verse;
 
 use std::path::PathBuf;
@@ -31,6 +39,10 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Train a model on a text, or continue a run
+    Train(train::Args),
+    /// Write a trained model as one GGUF file
+    Export(export::Args),
     /// Continue a prompt
     Generate(generate::Args),
     /// Talk with a model in the terminal
@@ -39,6 +51,10 @@ enum Command {
     Eval(eval::Args),
     /// Show what a model file holds: sizes, types, metadata, checks
     Info(info::Args),
+    /// Verify a run: its checkpoints' hashes and its log
+    Check(check::Args),
+    /// Fetch a training text, verified by its hash
+    Data(data::Args),
 }
 
 fn main() -> ExitCode {
@@ -46,6 +62,10 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     exit::report(match &cli.command {
         None => verse::run(cli.file.as_deref()),
+        Some(Command::Train(args)) => train::run(args),
+        Some(Command::Export(args)) => export::run(args),
+        Some(Command::Check(args)) => check::run(args),
+        Some(Command::Data(args)) => data::run(args),
         Some(Command::Generate(args)) => generate::run(args),
         Some(Command::Chat(args)) => chat::run(args),
         Some(Command::Eval(args)) => eval::run(args),

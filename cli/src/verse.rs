@@ -1,10 +1,88 @@
-//! What `tercet` does when it is given nothing but, perhaps, a model: writes verse.
+//! What `tercet` does when it is given nothing but, perhaps, a model: finds one and writes verse to the terminal.
+//! [`run`] decides where a model is shown; everything below it is the terminal's way of showing one.
 
-use std::path::Path;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// Writes verse with `file`, or with the model that ships with the program.
+use anyhow::bail;
+use runtime::generate::{Finish, GenerateRequest, WhenFull};
+
+use crate::exit::INTERRUPTED;
+use crate::generate::{Show, speed, write};
+use crate::opened::Opened;
+use crate::sampling::SamplingArgs;
+use crate::terminal::note;
+
+/// The model that ships with the program.
+const SHIPPED: &str = "shakespeare.gguf";
+/// A page of verse.
+const TOKENS: usize = 400;
+
+/// Opens `file`, or the model that ships with the program, where a person can see it. That is the terminal; a window
+/// is another such place, to be tried first where there is a display.
 pub fn run(file: Option<&Path>) -> anyhow::Result<ExitCode> {
-    let _ = file;
-    anyhow::bail!("verse is not built yet")
+    let path = match file {
+        Some(path) if path.exists() => path.to_owned(),
+        Some(path) => bail!(
+            "there is no file and no command named {}; `tercet --help` lists the commands",
+            path.display().to_string().escape_debug()
+        ),
+        None => match shipped_model() {
+            Some(path) => path,
+            None => bail!(
+                "no model to open: there is no models/{SHIPPED} beside the program, here, or in a folder above; give a file, or make one with `tercet train`"
+            ),
+        },
+    };
+    on_terminal(&path)
+}
+
+/// Writes a page of verse to stdout.
+fn on_terminal(path: &Path) -> anyhow::Result<ExitCode> {
+    let opened = Opened::open(path)?;
+    let engine = opened.engine(None, None)?;
+    let sampling = SamplingArgs::default().resolve(opened.sampling)?;
+    note(format_args!("{}", opened.how_it_runs(engine.threads())));
+    let request = GenerateRequest {
+        prompt: opened.prompt_ids(""),
+        max_tokens: TOKENS,
+        sampling,
+        stop: opened.stop_ids(),
+        when_full: WhenFull::Slide,
+        log_probs: false,
+    };
+    let mut show = Show::new(true);
+    let written = write(&opened, &engine, request, &mut show)?;
+    show.end()?;
+    note(format_args!("{}", speed(&written, &engine, &sampling)));
+    note(format_args!(
+        "next: tercet chat {0}; tercet generate {0} --prompt \"ROMEO:\"; tercet --help",
+        path.display()
+    ));
+    let interrupted = written.finish == Finish::Cancelled;
+    Ok(if interrupted { ExitCode::from(INTERRUPTED) } else { ExitCode::SUCCESS })
+}
+
+/// The shipped model, or else the first other one, in a `models` folder beside the program, in the current folder or one
+/// above it, or in the source tree that the program was built from.
+fn shipped_model() -> Option<PathBuf> {
+    let mut places: Vec<PathBuf> = Vec::new();
+    if let Ok(program) = std::env::current_exe() {
+        places.extend(program.parent().map(Path::to_owned));
+    }
+    if let Ok(here) = std::env::current_dir() {
+        places.extend(here.ancestors().map(Path::to_owned));
+    }
+    places.extend(Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_owned));
+    places.iter().find_map(|place| model_in(&place.join("models")))
+}
+
+fn model_in(folder: &Path) -> Option<PathBuf> {
+    let shipped = folder.join(SHIPPED);
+    if shipped.is_file() {
+        return Some(shipped);
+    }
+    let entries = std::fs::read_dir(folder).ok()?.flatten().map(|e| e.path());
+    entries.filter(|p| p.extension() == Some(OsStr::new("gguf")) && p.is_file()).min()
 }

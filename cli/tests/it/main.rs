@@ -1,6 +1,7 @@
 //! The binary as a shell sees it, one test binary: each module is a subject.
 
 mod dependencies;
+mod model;
 mod train;
 
 use std::process::Command;
