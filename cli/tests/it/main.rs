@@ -4,11 +4,25 @@ mod dependencies;
 mod model;
 mod train;
 
-use std::process::Command;
+use std::process::{Command, Output};
 
 /// The binary under test with these arguments.
 fn tercet(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tercet"));
     command.args(args);
     command
+}
+
+/// Exit code (-1 for a signal), stdout and stderr.
+fn output(command: &mut Command) -> (i32, String, String) {
+    let Output { status, stdout, stderr } = command.output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (status.code().unwrap_or(-1), text(stdout), text(stderr))
+}
+
+/// Stdout of a command that must succeed.
+fn done(command: &mut Command) -> String {
+    let (code, stdout, stderr) = output(command);
+    assert_eq!(code, 0, "{command:?}: {stderr}");
+    stdout
 }

@@ -2,12 +2,12 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 use serde_json::Value;
 
-use crate::tercet;
+use crate::{done, output, tercet};
 
 /// A folder with `text.txt` and `model.gguf`, made once by the binary itself.
 fn folder() -> &'static Path {
@@ -41,19 +41,6 @@ fn on_model(command: &str, args: &[&str]) -> Command {
     let mut command = tercet(&all);
     command.stdin(Stdio::null());
     command
-}
-
-fn output(command: &mut Command) -> (i32, String, String) {
-    let Output { status, stdout, stderr } = command.output().unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (status.code().unwrap_or(-1), text(stdout), text(stderr))
-}
-
-/// Stdout of a command that must succeed.
-fn done(command: &mut Command) -> String {
-    let (code, stdout, stderr) = output(command);
-    assert_eq!(code, 0, "{command:?}: {stderr}");
-    stdout
 }
 
 fn json(command: &mut Command) -> Value {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use formats::run_log::{Log, MetricLine, RunDir, SampleLine};
 
-use crate::tercet;
+use crate::{done, output, tercet};
 
 /// Shakespeare-like enough for a byte model.
 fn text_file(dir: &Path) -> PathBuf {
@@ -38,19 +38,6 @@ fn train(text: &Path, out: &Path, steps: &str) -> Command {
     ]);
     command.arg("--text").arg(text).arg("--out").arg(out);
     command
-}
-
-fn output(command: &mut Command) -> (i32, String, String) {
-    let Output { status, stdout, stderr } = command.output().unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (status.code().unwrap_or(-1), text(stdout), text(stderr))
-}
-
-/// Exit code 0; gives stdout.
-fn done(command: &mut Command) -> String {
-    let (code, stdout, stderr) = output(command);
-    assert_eq!(code, 0, "{command:?}: {stderr}");
-    stdout
 }
 
 /// Exit code 1 or 2, one sentence on stderr, no backtrace; gives the sentence.
