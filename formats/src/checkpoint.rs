@@ -205,17 +205,9 @@ pub fn load(path: &Path) -> Result<Checkpoint> {
 
 /// The checkpoints of a folder by their names, newest first; nothing is read. A missing folder has none.
 pub fn list(dir: &Path) -> Result<Vec<Entry>> {
-    let read = match std::fs::read_dir(dir) {
-        Ok(read) => read,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(e) => return Err(io_error("read", dir)(e)),
-    };
     let (mut entries, mut replaced) = (Vec::new(), Vec::new());
-    for entry in read {
-        let entry = entry.map_err(io_error("read", dir))?;
-        let name = entry.file_name();
-        let Some(name) = name.to_str() else { continue };
-        let path = entry.path();
+    for (name, path) in named_entries(dir)? {
+        let name = name.as_str();
         if let Some(step) = step_of(name) {
             entries.push(Entry { step, path });
         } else if let Some(step) = name.strip_prefix(OLD).and_then(step_of) {
@@ -244,11 +236,13 @@ pub fn newest_complete(dir: &Path) -> Result<Option<Newest>> {
 }
 
 /// Removes all checkpoints but the `keep_newest` newest and the one of step `best`; gives what it removed.
+/// What a crash left of an earlier save or removal goes too; one process writes at a time.
 ///
 /// Only those whose manifest and file length are right count as newest: a damaged one never pushes out a good one.
 pub fn prune(dir: &Path, keep_newest: usize, best: Option<u64>) -> Result<Vec<Entry>> {
     let mut kept = 0;
     let mut removed = Vec::new();
+    remove_stale(dir)?;
     for entry in list(dir)? {
         let whole = looks_whole(&entry.path);
         if whole && kept < keep_newest {
@@ -277,14 +271,29 @@ fn step_of(name: &str) -> Option<u64> {
     (dir_name(step) == name).then_some(step)
 }
 
-fn remove_stale(dir: &Path) -> Result<()> {
-    for entry in std::fs::read_dir(dir).map_err(io_error("read", dir))? {
+/// Names and paths of what is in a folder; names that are no text are none of ours. A missing folder has none.
+fn named_entries(dir: &Path) -> Result<Vec<(String, PathBuf)>> {
+    let read = match std::fs::read_dir(dir) {
+        Ok(read) => read,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(io_error("read", dir)(e)),
+    };
+    let mut named = Vec::new();
+    for entry in read {
         let entry = entry.map_err(io_error("read", dir))?;
-        let name = entry.file_name();
-        let Some(name) = name.to_str() else { continue };
+        if let Ok(name) = entry.file_name().into_string() {
+            named.push((name, entry.path()));
+        }
+    }
+    Ok(named)
+}
+
+/// Removes what a crash left half-written, half-removed or replaced.
+fn remove_stale(dir: &Path) -> Result<()> {
+    for (name, path) in named_entries(dir)? {
         let replaced = name.strip_prefix(OLD).is_some_and(|n| step_of(n).is_some() && dir.join(n).exists());
         if replaced || name.strip_prefix(TMP).and_then(step_of).is_some() {
-            remove_dir(&entry.path())?;
+            remove_dir(&path)?;
         }
     }
     Ok(())

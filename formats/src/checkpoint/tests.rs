@@ -125,8 +125,12 @@ fn prune_keeps_the_newest_and_the_best() {
     let dir = TempDir::new().unwrap();
     (1..=6).for_each(|s| drop(save(dir.path(), &checkpoint(s)).unwrap()));
     std::fs::create_dir(dir.path().join("somebody's folder")).unwrap();
+    // Of a removal that was killed.
+    let half_removed = dir.path().join(".tmp-step-00000000");
+    std::fs::create_dir(&half_removed).unwrap();
     assert_eq!(prune(dir.path(), 2, Some(3)).unwrap().len(), 3);
     assert_eq!(steps(dir.path()), [6, 5, 3]);
+    assert!(!half_removed.exists());
     // A damaged one does not count as newest.
     save(dir.path(), &checkpoint(7)).unwrap();
     std::fs::remove_file(dir.path().join("step-00000007").join(MANIFEST)).unwrap();

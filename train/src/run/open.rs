@@ -147,6 +147,11 @@ impl Run {
         if let Some(Start { checkpoint, meta, .. }) = &start
             && checkpoint.step >= config.train.steps
         {
+            if let Some((dir, _)) = &held {
+                // The last session may have been killed after its last checkpoint.
+                remove_leftovers(dir);
+                meta.prune(dir)?;
+            }
             return Ok(Opening::Complete(Summary::nothing_left(checkpoint.step, meta.best)));
         }
 

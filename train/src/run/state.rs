@@ -1,7 +1,8 @@
 //! What a checkpoint of a run holds, beyond what the files promise: the learner's tensors, the memory of the codes, and the facts
 //! that must agree before anybody continues from it.
 
-use formats::checkpoint::Checkpoint;
+use formats::checkpoint::{self, Checkpoint};
+use formats::run_log::RunDir;
 use serde::{Deserialize, Serialize};
 
 use super::observer::Best;
@@ -11,6 +12,8 @@ use crate::error::{Error, Result};
 use crate::metrics::CodesWatch;
 use crate::trainer::{Named, Trainer};
 
+/// Checkpoints kept besides the best one.
+const KEEP_NEWEST: usize = 2;
 const CODES: &str = "codes_watch.codes";
 const SCALES: &str = "codes_watch.scales";
 /// Before a parameter's name: its latent values, and the two optimiser memories.
@@ -47,6 +50,15 @@ impl Meta {
     pub fn of(checkpoint: &Checkpoint) -> Result<Meta> {
         Meta::deserialize(&checkpoint.meta)
             .map_err(|e| Error::CheckpointMeta { step: checkpoint.step, problem: e.to_string() })
+    }
+
+    /// Removes the run's checkpoints but the newest two and the best, and what a kill left of others.
+    ///
+    /// # Errors
+    /// The folder cannot be read or something in it not be removed.
+    pub(super) fn prune(&self, dir: &RunDir) -> Result<()> {
+        checkpoint::prune(&dir.checkpoints(), KEEP_NEWEST, self.best.map(|best| best.step))?;
+        Ok(())
     }
 }
 

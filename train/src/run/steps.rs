@@ -15,9 +15,6 @@ use crate::error::{Error, Result};
 use crate::metrics::bits_per_byte;
 use crate::{sample, schedule};
 
-/// Checkpoints kept besides the best one.
-const KEEP_NEWEST: usize = 2;
-
 impl Run {
     /// Takes the steps that are left. `cancel` is looked at between steps.
     ///
@@ -182,9 +179,8 @@ impl Run {
         self.metrics.sync()?;
         self.samples.sync()?;
         let checkpoint = state::save(self.step, &self.meta, &self.trainer, &self.watch)?;
-        let dir = self.dir.checkpoints();
-        let path = checkpoint::save(&dir, &checkpoint)?;
-        checkpoint::prune(&dir, KEEP_NEWEST, self.meta.best.map(|best| best.step))?;
+        let path = checkpoint::save(&self.dir.checkpoints(), &checkpoint)?;
+        self.meta.prune(&self.dir)?;
         Ok(path)
     }
 

@@ -120,7 +120,11 @@ fn run_that_is_complete_stays_as_it_is() {
     let config = config(dir.path(), &["train.steps=2"]);
     let out = dir.path().join("run");
     train(options(&config, &out)).unwrap();
+    // Killed in the middle of removing an old checkpoint, after the last one was written.
+    let half_removed = out.join("checkpoints/.tmp-step-00000000");
+    std::fs::create_dir(&half_removed).unwrap();
     assert_eq!(train(options(&config, &out)).unwrap().outcome, Outcome::AlreadyComplete);
+    assert!(!half_removed.exists());
     let never = Options { resume: Resume::Never, ..options(&config, &out) };
     assert!(train(never).unwrap_err().to_string().contains("already holds a run"));
     // More steps continue it.
