@@ -4,6 +4,7 @@ use formats::blocks::{TensorType, pack};
 use formats::gguf::{Gguf, GgufWriter, Metadata};
 use runtime::config::{Activation, ModelConfig, RopeKind, StoredType};
 use runtime::xoshiro::Xoshiro256;
+use runtime::{Role, TensorSpec};
 
 /// Two blocks, fewer key-value heads than heads, everything else as plain as it comes.
 pub fn config() -> ModelConfig {
@@ -103,58 +104,25 @@ pub struct Dense {
 /// Metadata and tensors of a random model.
 pub fn parts(c: &ModelConfig, seed: u64) -> (Metadata, Vec<Dense>) {
     let mut rng = Xoshiro256::from_seed(seed);
-    let mut tensors = Vec::new();
-    // A sum of uniforms is normal enough; `centre` is 1 for gains.
-    let mut add = |name: String, ty: TensorType, dims: &[usize], centre: f32, spread: f32| {
-        let values = (0..dims.iter().product::<usize>())
-            .map(|_| {
-                let sum: f64 = (0..4).map(|_| rng.next_f64() - 0.5).sum();
-                centre + spread * sum as f32
-            })
-            .collect();
-        tensors.push(Dense { name, ty, dims: dims.iter().map(|&d| d as u64).collect(), values });
+    let tensor = |t: TensorSpec| {
+        let (centre, spread) = match t.role {
+            Role::Table if t.name == "token_embd.weight" => (0.0, 1.0),
+            Role::Table | Role::Matrix => (0.0, 0.2),
+            Role::Gain => (1.0, 0.3),
+            Role::HeadGain => (1.5, 0.3),
+            Role::HyperWeight => (0.0, 0.1),
+            Role::HyperBias => (0.0, 1.0),
+            Role::HyperAlpha => (0.5, 0.1),
+        };
+        // A sum of uniforms is normal enough.
+        let mut value = || {
+            let sum: f64 = (0..4).map(|_| rng.next_f64() - 0.5).sum();
+            centre + spread * sum as f32
+        };
+        let values = (0..t.dims.iter().product::<usize>()).map(|_| value()).collect();
+        Dense { name: t.name, ty: t.ty, dims: t.dims.iter().map(|&d| d as u64).collect(), values }
     };
-    let (d, f, t) = (c.width, TensorType::F32, TensorType::Q1_58);
-    add("token_embd.weight".into(), c.embedding.tensor_type(), &[d, c.vocab], 0.0, 1.0);
-    add("output_norm.weight".into(), f, &[d], 1.0, 0.3);
-    if !c.tied {
-        add("output.weight".into(), c.head.tensor_type(), &[d, c.vocab], 0.0, 0.2);
-    }
-    for b in 0..c.blocks {
-        let name = |part: &str| format!("blk.{b}.{part}.weight");
-        add(name("attn_norm"), f, &[d], 1.0, 0.3);
-        add(name("attn_q"), t, &[d, c.q_width()], 0.0, 0.2);
-        add(name("attn_k"), t, &[d, c.kv_width()], 0.0, 0.2);
-        add(name("attn_v"), t, &[d, c.kv_width()], 0.0, 0.2);
-        if c.qk_norm {
-            add(name("attn_q_norm"), f, &[c.head_dim], 1.5, 0.3);
-            add(name("attn_k_norm"), f, &[c.head_dim], 1.5, 0.3);
-        }
-        if c.attn_sub_norm {
-            add(name("attn_sub_norm"), f, &[c.q_width()], 1.0, 0.3);
-        }
-        add(name("attn_output"), t, &[c.q_width(), d], 0.0, 0.2);
-        add(name("ffn_norm"), f, &[d], 1.0, 0.3);
-        if c.activation.gated() {
-            add(name("ffn_gate"), t, &[d, c.ffn], 0.0, 0.2);
-        }
-        add(name("ffn_up"), t, &[d, c.ffn], 0.0, 0.2);
-        if c.ffn_sub_norm {
-            add(name("ffn_sub_norm"), f, &[c.ffn], 1.0, 0.3);
-        }
-        add(name("ffn_down"), t, &[c.ffn, d], 0.0, 0.2);
-        if c.streams > 1 {
-            let n = c.streams;
-            for kind in ["attn", "ffn"] {
-                for (part, outputs) in [("pre", n), ("post", n), ("res", (1..=n).product())] {
-                    let name = format!("blk.{b}.hc_{kind}_{part}");
-                    add(format!("{name}.weight"), f, &[n * d, outputs], 0.0, 0.1);
-                    add(format!("{name}.bias"), f, &[outputs], 0.0, 1.0);
-                    add(format!("{name}.alpha"), f, &[1], 0.5, 0.1);
-                }
-            }
-        }
-    }
+    let tensors = c.tensors().into_iter().map(tensor).collect();
     let mut meta = Metadata::new();
     c.to_gguf(&mut meta);
     (meta, tensors)
