@@ -105,8 +105,7 @@ impl Lane {
         let table = &model.weights().embedding;
         for (x, &id) in self.x.chunks_exact_mut(wide).zip(tokens) {
             let (stream, copies) = x.split_at_mut(c.width);
-            let id = id as usize;
-            model.kernels().head_unpack(table.rows(id..id + 1, c.width), 0, stream);
+            table.unpack_row(model.kernels(), id as usize, stream);
             stream.iter_mut().for_each(|v| *v *= c.embedding_scale);
             copies.chunks_exact_mut(c.width).for_each(|copy| copy.copy_from_slice(stream));
         }
@@ -289,15 +288,15 @@ impl Lane {
         {
             *a = kn.quantise(x, q);
         }
-        match (&w.head_ternary, w.head_table()) {
-            (Some(m), _) => product(kn, m, &self.q8, &self.a, logits, spread),
-            (None, Table::Scaled { codes, scales, group }) => {
+        match w.head_table() {
+            Table::Ternary(m) => product(kn, m, &self.q8, &self.a, logits, spread),
+            Table::Scaled { codes, scales, group } => {
                 let tokens = self.q8.chunks_exact(c.width).zip(&self.a);
                 for ((q, &a), y) in tokens.zip(logits.chunks_exact_mut(c.vocab)) {
                     kn.head_products_int8(codes, scales, *group, q, a, y);
                 }
             }
-            (None, Table::F16(_)) => unreachable!("validation refuses int8 activations with an F16 head"),
+            Table::F16(_) => unreachable!("validation refuses int8 activations with an F16 head"),
         }
     }
 }

@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 use formats::gguf::Gguf;
 
 use crate::config::ModelConfig;
-use crate::cpu::Kernels;
+use crate::cpu::{Kernels, Pool};
 use crate::error::{Error, Result};
+use crate::session::default_threads;
 use crate::weights::Weights;
 
 /// A model, ready to run.
@@ -48,7 +49,9 @@ impl Model {
     pub fn with_kernels(gguf: &Gguf, kernels: &'static Kernels) -> Result<Self> {
         let start = Instant::now();
         let config = ModelConfig::from_gguf(gguf)?;
-        let weights = Weights::from_gguf(gguf, &config, kernels)?;
+        let pool = Pool::new(default_threads())
+            .map_err(|source| Error::Resource { what: "threads to load with", source })?;
+        let weights = Weights::from_gguf(gguf, &config, kernels, &pool)?;
         Ok(Model { config, weights, kernels, load_time: start.elapsed() })
     }
 

@@ -111,7 +111,9 @@ impl Model {
             let dims: Vec<u64> = tensor.dims.iter().map(|&d| d as u64).collect();
             writer.add_tensor(&tensor.name, tensor.ty, &dims, bytes(&tensor, &mut rng))?;
         }
-        Model::with_kernels(&Gguf::parse(writer.to_bytes()?, "a synthetic model")?, kernels)
+        let file = writer.to_bytes()?;
+        drop(writer);
+        Model::with_kernels(&Gguf::parse(file, "a synthetic model")?, kernels)
     }
 }
 

@@ -166,6 +166,29 @@ pub enum Problem {
     },
 }
 
+impl Problem {
+    /// The same problem, where `blocks` blocks come before the part that was looked at.
+    fn after_blocks(mut self, blocks: usize) -> Problem {
+        match &mut self {
+            Problem::Code { block, .. }
+            | Problem::Scale { block, .. }
+            | Problem::ScalesDiffer { block, .. } => *block += blocks,
+            Problem::RowLength { .. } | Problem::RowTooLong { .. } | Problem::Bytes { .. } => {}
+        }
+        self
+    }
+}
+
+impl crate::Error {
+    /// The same error, where `blocks` blocks of a tensor come before the part that was unpacked.
+    pub fn after_blocks(self, blocks: usize) -> Self {
+        match self {
+            crate::Error::Block(problem) => problem.after_blocks(blocks).into(),
+            other => other,
+        }
+    }
+}
+
 /// Checks that `bytes` are exactly `weights` weights of `ty`.
 fn check_bytes(ty: TensorType, bytes: usize, weights: usize) -> std::result::Result<(), Problem> {
     let (len, size) = (ty.block_len(), ty.block_bytes());

@@ -59,9 +59,11 @@ fn unpack_group_at(index: usize, block: &[u8; BYTES], codes: &mut [i8]) -> std::
     let mut threes = 0;
     for (four, byte) in codes.as_chunks_mut::<4>().0.iter_mut().zip(packed) {
         threes |= byte & (byte >> 1) & 0x55;
-        for (k, t) in four.iter_mut().enumerate() {
-            *t = ((byte >> (2 * k)) & 3) as i8 - 1;
-        }
+        // The four codes, lowest first, each alone in a byte; then one less, where bit 7 takes the borrow and loses it again.
+        let byte = u32::from(*byte);
+        let codes = (byte | byte << 6 | byte << 12 | byte << 18) & 0x0303_0303;
+        let less_one = ((codes | 0x8080_8080) - 0x0101_0101) ^ 0x8080_8080;
+        *four = less_one.to_le_bytes().map(|t| t as i8);
     }
     if threes != 0 {
         return Err(Problem::Code { ty: TY, block: index });

@@ -12,5 +12,5 @@ mod veclut;
 
 pub use kernels::{Kernels, Level};
 pub use pool::Pool;
-pub use ternary::{ROW_BLOCK, RowLayout, TernaryMatrix};
+pub use ternary::{ROW_BLOCK, RowBlock, RowLayout, TernaryMatrix};
 pub use veclut::VecLutMatrix;

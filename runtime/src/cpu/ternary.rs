@@ -90,29 +90,29 @@ impl TernaryMatrix {
     /// unspecified number.
     pub fn repack_rows(&mut self, rows: Range<usize>, codes: &[i8], scales: &[f16]) {
         assert!(rows.start <= rows.end && rows.end <= self.rows);
-        let groups = self.cols / GROUP;
-        assert_eq!(codes.len(), rows.len() * self.cols);
+        let (cols, groups) = (self.cols, self.cols / GROUP);
+        assert_eq!(codes.len(), rows.len() * cols);
         assert_eq!(scales.len(), rows.len() * groups);
-        for (i, r) in rows.enumerate() {
-            let row = codes[i * self.cols..][..self.cols].as_chunks::<SPAN>().0;
-            for (span, codes) in row.iter().enumerate() {
-                let at = self.code_offset(r, span);
-                let bytes = self.codes.bytes_mut();
-                let packed = pack(codes).to_le_bytes();
-                match self.layout {
-                    RowLayout::Lanes => bytes[at..at + 4].copy_from_slice(&packed),
-                    RowLayout::Bytes => {
-                        for (k, byte) in packed.into_iter().enumerate() {
-                            bytes[at + 32 * k] = byte;
-                        }
-                    }
-                }
-            }
-            for g in 0..groups {
-                let at = self.scale_offset(r, g);
-                self.scales[at] = scales[i * groups + g];
+        for mut block in self.row_blocks() {
+            let part = block.rows.start.max(rows.start)..block.rows.end.min(rows.end);
+            if !part.is_empty() {
+                let at = part.start - rows.start..part.end - rows.start;
+                let codes = &codes[at.start * cols..at.end * cols];
+                block.set_rows(part, codes, &scales[at.start * groups..at.end * groups]);
             }
         }
+    }
+
+    /// All rows in blocks of [`ROW_BLOCK`], which threads may write side by side.
+    pub fn row_blocks(&mut self) -> Vec<RowBlock<'_>> {
+        let (layout, rows, cols) = (self.layout, self.rows, self.cols);
+        let codes = self.codes.bytes_mut().chunks_exact_mut((ROW_BLOCK * cols / 4).max(1));
+        let scales = self.scales.chunks_exact_mut((ROW_BLOCK * cols / GROUP).max(1));
+        let block = |(i, (codes, scales))| {
+            let first: usize = i * ROW_BLOCK;
+            RowBlock { layout, rows: first..rows.min(first + ROW_BLOCK), cols, codes, scales }
+        };
+        codes.zip(scales).enumerate().map(block).collect()
     }
 
     /// Rows: outputs of a product.
@@ -165,18 +165,72 @@ impl TernaryMatrix {
     }
 
     fn code_offset(&self, r: usize, span: usize) -> usize {
-        let block = self.layout.block();
-        let start = (r / block * (self.cols / SPAN) + span) * 4 * block;
-        match self.layout {
-            RowLayout::Lanes => start + r % block * 4,
-            RowLayout::Bytes => start + r % block,
-        }
+        code_offset(self.layout, self.cols, r, span)
     }
 
     fn scale_offset(&self, r: usize, g: usize) -> usize {
-        let block = self.layout.block();
-        (r / block * (self.cols / GROUP) + g) * block + r % block
+        scale_offset(self.layout, self.cols, r, g)
     }
+}
+
+/// [`ROW_BLOCK`] rows of a matrix, or what is left of it.
+#[derive(Debug)]
+pub struct RowBlock<'m> {
+    layout: RowLayout,
+    rows: Range<usize>,
+    cols: usize,
+    codes: &'m mut [u8],
+    scales: &'m mut [f16],
+}
+
+impl RowBlock<'_> {
+    /// Which rows of the matrix these are.
+    pub fn rows(&self) -> Range<usize> {
+        self.rows.clone()
+    }
+
+    /// Replaces some of them, `rows` counted from the matrix's first: `codes` (rows.len() x cols, each -1, 0 or 1) and
+    /// `scales` (rows.len() x cols/128).
+    pub fn set_rows(&mut self, rows: Range<usize>, codes: &[i8], scales: &[f16]) {
+        assert!(self.rows.start <= rows.start && rows.end <= self.rows.end);
+        let (cols, groups) = (self.cols, self.cols / GROUP);
+        assert_eq!(codes.len(), rows.len() * cols);
+        assert_eq!(scales.len(), rows.len() * groups);
+        for (i, r) in rows.enumerate() {
+            let r = r - self.rows.start;
+            for (span, codes) in codes[i * cols..][..cols].as_chunks::<SPAN>().0.iter().enumerate() {
+                let at = code_offset(self.layout, cols, r, span);
+                let packed = pack(codes).to_le_bytes();
+                match self.layout {
+                    RowLayout::Lanes => self.codes[at..at + 4].copy_from_slice(&packed),
+                    RowLayout::Bytes => {
+                        for (k, byte) in packed.into_iter().enumerate() {
+                            self.codes[at + 32 * k] = byte;
+                        }
+                    }
+                }
+            }
+            for g in 0..groups {
+                self.scales[scale_offset(self.layout, cols, r, g)] = scales[i * groups + g];
+            }
+        }
+    }
+}
+
+/// Where the four bytes of 16 columns of row `r` begin.
+fn code_offset(layout: RowLayout, cols: usize, r: usize, span: usize) -> usize {
+    let block = layout.block();
+    let start = (r / block * (cols / SPAN) + span) * 4 * block;
+    match layout {
+        RowLayout::Lanes => start + r % block * 4,
+        RowLayout::Bytes => start + r % block,
+    }
+}
+
+/// Where the scale of group `g` of row `r` is.
+fn scale_offset(layout: RowLayout, cols: usize, r: usize, g: usize) -> usize {
+    let block = layout.block();
+    (r / block * (cols / GROUP) + g) * block + r % block
 }
 
 /// Sixteen codes of a row as four bytes: byte k has columns k, k + 4, k + 8 and k + 12, lowest bits first.

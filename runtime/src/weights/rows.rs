@@ -1,0 +1,73 @@
+//! Some rows of a tensor as ternary codes and scales, whatever type the file keeps them in.
+
+use std::ops::Range;
+
+use formats::blocks::{self, TensorType, q1_58, tq2_0};
+use formats::gguf::Tensor;
+use formats::ternary::GROUP;
+use half::f16;
+
+use crate::error::{Error, Result};
+
+/// Codes (rows.len() x cols) and finite scales (one for each 128) of some rows. Floats are accepted where they are ternary already:
+/// each group of 128 holds only `-s`, `0` and `s` for a scale that f16 can hold.
+pub fn unpack(
+    tensor: &Tensor<'_>,
+    rows: Range<usize>,
+    cols: usize,
+    codes: &mut [i8],
+    scales: &mut [f16],
+) -> Result<()> {
+    let name = &tensor.info.name;
+    let ty = tensor.ty()?;
+    let row_bytes = ty.row_bytes(cols as u64)? as usize;
+    let bytes = &tensor.bytes[rows.start * row_bytes..rows.end * row_bytes];
+    let first = rows.start * cols;
+    let done = match ty {
+        TensorType::Q1_58 => q1_58::unpack_codes(bytes, scales, codes),
+        TensorType::TQ2_0 => tq2_0::unpack_codes(bytes, scales, codes),
+        TensorType::F32 | TensorType::F16 | TensorType::BF16 => {
+            let mut values = vec![0.0; codes.len()];
+            blocks::unpack(ty, bytes, &mut values)?;
+            check_finite(name, first, &values)?;
+            let groups = values.chunks_exact(GROUP).zip(codes.chunks_exact_mut(GROUP));
+            for ((w, t), s) in groups.zip(scales) {
+                *s = codes_of(w, t).ok_or_else(|| {
+                    wrong_type(name, ty.name(), "weights that are ternary in groups of 128")
+                })?;
+            }
+            return Ok(());
+        }
+        TensorType::Q8_0 => return Err(wrong_type(name, ty.name(), "Q1_58, TQ2_0 or ternary floats")),
+    };
+    Ok(done.map_err(|e| tensor.explain(e.after_blocks(first / ty.block_len())))?)
+}
+
+/// The scale and codes of a group of floats that is ternary already.
+fn codes_of(w: &[f32], codes: &mut [i8]) -> Option<f16> {
+    let max = w.iter().fold(0.0f32, |m, v| m.max(v.abs()));
+    let scale = f16::from_f32(max);
+    for (code, &v) in codes.iter_mut().zip(w) {
+        *code = if v == 0.0 { 0 } else { v.signum() as i8 };
+    }
+    let exact = scale.to_f32() == max && w.iter().all(|v| *v == 0.0 || v.abs() == max);
+    exact.then_some(scale)
+}
+
+/// Refuses NaN and infinities among values of which the first is element `first` of the tensor.
+pub fn check_finite(name: &str, first: usize, values: &[f32]) -> Result<()> {
+    match values.iter().position(|v| !v.is_finite()) {
+        Some(index) => Err(non_finite(name, first + index, values[index])),
+        None => Ok(()),
+    }
+}
+
+/// One value that is not finite.
+pub fn non_finite(name: &str, index: usize, value: f32) -> Error {
+    Error::NonFinite { name: name.to_owned(), index, value }
+}
+
+/// A tensor of a type that cannot be used there.
+pub fn wrong_type(name: &str, found: &str, expected: &'static str) -> Error {
+    Error::TensorType { name: name.to_owned(), found: found.to_owned(), expected }
+}
