@@ -7,7 +7,7 @@ use std::time::Instant;
 use runtime::config::{Activation, ModelConfig, RopeKind, StoredType};
 use train::backend::Rates;
 use train::cpu::CpuOptions;
-use train::optim::{Settings, adamw, muon};
+use train::optim::{Matrices, Settings, adamw, muon};
 use train::rng::SplitMix64;
 use train::trainer::Trainer;
 
@@ -50,6 +50,7 @@ fn main() {
         dropout: arg("DROP", 0) as f32 / 100.0,
         float: arg("FLOAT", 0) == 1,
         optimiser: Settings {
+            matrices: Matrices::Muon,
             muon: muon::Settings { momentum: 0.95, ns_steps: arg("NS", 5), weight_decay: 0.0 },
             adam: adamw::Settings { beta1: 0.9, beta2: 0.95, eps: 1e-8, weight_decay: 0.0 },
             clip_norm: 1.0,

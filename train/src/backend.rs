@@ -34,7 +34,7 @@ pub struct StepStats {
     pub grad_norm: f64,
 }
 
-/// Optimiser memory of one parameter: Muon keeps the first, AdamW both.
+/// Optimiser memory of one parameter: Muon keeps the first only, AdamW both.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Moments {
     /// Momentum, or the running mean of gradients.

@@ -11,7 +11,7 @@ use toml::{Table, Value};
 
 use crate::cpu::CpuOptions;
 use crate::error::{Error, Result};
-use crate::optim::{self, adamw, muon};
+use crate::optim::{self, Matrices, adamw, muon};
 use crate::preset;
 
 /// Most weights in the blocks: sixteen bytes each while training make sixteen gigabytes, and a slip of the
@@ -34,7 +34,7 @@ pub struct Config {
     pub data: Data,
     /// How long, how much at a time, on how many threads.
     pub train: Train,
-    /// Muon for the ternary matrices, AdamW for the rest.
+    /// Muon or AdamW for the ternary matrices, AdamW for the rest.
     pub optimiser: Optimiser,
     /// The learning rate over the steps.
     pub schedule: Schedule,
@@ -151,19 +151,22 @@ pub struct Train {
     pub token_noise: f64,
 }
 
-/// Muon for the ternary matrices, AdamW for the rest.
+/// Muon or AdamW for the ternary matrices, AdamW for the rest.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Optimiser {
-    /// Learning rate of the ternary matrices.
+    /// What updates the ternary matrices; the keys of the other do nothing for them.
+    #[serde(default)]
+    pub matrices: Matrices,
+    /// Learning rate of the ternary matrices under Muon.
     pub muon_lr: f64,
     /// Nesterov momentum.
     pub muon_momentum: f64,
     /// Newton-Schulz steps.
     pub muon_ns_steps: usize,
-    /// Weight decay of the latent ternary weights.
+    /// Weight decay of the latent ternary weights under Muon.
     pub muon_weight_decay: f64,
-    /// Learning rate of embeddings, head, norms and hyper-connections.
+    /// Learning rate of embeddings, head, norms, hyper-connections and whatever else AdamW updates.
     pub adam_lr: f64,
     /// Decay of the mean of gradients.
     pub adam_beta1: f64,
@@ -171,7 +174,7 @@ pub struct Optimiser {
     pub adam_beta2: f64,
     /// Keeps the division finite.
     pub adam_eps: f64,
-    /// Weight decay of embeddings and head.
+    /// Weight decay of embeddings and head, and of the latent ternary weights under AdamW.
     pub adam_weight_decay: f64,
     /// Largest gradient norm that AdamW sees; 0: no limit.
     pub clip_norm: f64,
@@ -375,6 +378,7 @@ impl Config {
             dropout: t.dropout as f32,
             float: self.model.float,
             optimiser: optim::Settings {
+                matrices: o.matrices,
                 muon: muon::Settings {
                     momentum: o.muon_momentum as f32,
                     ns_steps: o.muon_ns_steps,

@@ -3,6 +3,7 @@
 
 use crate::config::{Activation, Config, Data, Model, Optimiser, Report, Schedule, Stored, Tokenizer, Train};
 use crate::error::{Error, Result};
+use crate::optim::Matrices;
 
 /// Names and one line about each, in the order `--help` shows them.
 pub const PRESETS: [(&str, &str); 4] = [
@@ -65,6 +66,7 @@ pub fn shakespeare() -> Config {
             token_noise: 0.18,
         },
         optimiser: Optimiser {
+            matrices: Matrices::Muon,
             muon_lr: 0.02,
             muon_momentum: 0.95,
             muon_ns_steps: 5,

@@ -37,9 +37,9 @@ def main():
     for shape in args.shape:
         for threads in args.threads:
             rows += measure(shape, threads, args)
-    print_table(rows)
+    print_table(rows, args.matrices)
     if args.csv:
-        write_csv(rows, args.csv)
+        write_csv(rows, args.matrices, args.csv)
 
 
 def arguments():
@@ -48,6 +48,7 @@ def arguments():
     p.add_argument("--text", type=Path, help="any English text of at least 128 kB, such as Tiny Shakespeare")
     p.add_argument("--shape", nargs="+", choices=SHAPES, default=list(SHAPES))
     p.add_argument("--threads", nargs="+", type=int, default=[2, 1])
+    p.add_argument("--matrices", choices=["muon", "adamw"], default="muon", help="what updates the blocks' matrices")
     p.add_argument("--rounds", type=int, default=3)
     p.add_argument("--steps", type=int, default=15, help="timed steps of a contestant in a round")
     p.add_argument("--skip", type=int, default=3, help="steps before the timed ones")
@@ -75,7 +76,8 @@ def measure(shape, threads, args):
 def run_pytorch(name, shape, threads, args):
     """Median tokens/s of a fresh Python process."""
     command = [sys.executable, __file__, "--child", name, "--shape", shape, "--threads", str(threads)]
-    command += ["--steps", str(args.steps), "--skip", str(args.skip)] + ["--compile"] * args.compile
+    command += ["--steps", str(args.steps), "--skip", str(args.skip), "--matrices", args.matrices]
+    command += ["--compile"] * args.compile
     env = {**os.environ, "OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
     out = subprocess.run(command, env=env, check=True, capture_output=True, text=True).stdout
     return json.loads(out.splitlines()[-1])
@@ -105,6 +107,7 @@ def run_tercet(_, shape, threads, args):
         "train.batch": BATCH,
         "train.dropout": 0.0,
         "train.token_noise": 0.0,
+        "optimiser.matrices": args.matrices,
         "optimiser.muon_ns_steps": NEWTON_SCHULZ_STEPS,
         "report.eval_every": 0,
         "report.codes_every": 0,
@@ -128,7 +131,7 @@ def run_tercet(_, shape, threads, args):
 
 
 def time_pytorch(shape, ternary, threads, args):
-    """Median tokens/s of whole steps: forward, backward, Muon and AdamW, and the loss read back."""
+    """Median tokens/s of whole steps: forward, backward, the optimisers, and the loss read back."""
     import torch
     import torch.nn.functional as F
 
@@ -139,25 +142,30 @@ def time_pytorch(shape, ternary, threads, args):
     vocab, _, streams = SHAPES[shape]
     model = Model(Config(vocab, WIDTH, BLOCKS, HEADS, FFN, "swiglu", CONTEXT, streams=streams, ternary=ternary))
     forward = torch.compile(model) if args.compile else model
-    muon = Muon(model.matrices(), lr=0.02, newton_schulz_steps=NEWTON_SCHULZ_STEPS)
-    adamw = torch.optim.AdamW(model.others(), lr=4e-3, betas=(0.9, 0.95), weight_decay=0.0, fused=True)
+    by_adamw = model.others()
+    optimisers = []
+    if args.matrices == "muon":
+        optimisers.append(Muon(model.matrices(), lr=0.02, newton_schulz_steps=NEWTON_SCHULZ_STEPS))
+    else:
+        by_adamw += model.matrices()
+    optimisers.append(torch.optim.AdamW(by_adamw, lr=4e-3, betas=(0.9, 0.95), weight_decay=0.0, fused=True))
     tokens = torch.randint(vocab, (BATCH, CONTEXT + 1))
     speeds = []
     for _ in range(args.skip + args.steps):
         start = time.perf_counter()
         loss = F.cross_entropy(forward(tokens[:, :-1]).flatten(0, 1), tokens[:, 1:].flatten())
         loss.backward()
-        muon.step()
-        adamw.step()
-        muon.zero_grad()
-        adamw.zero_grad()
+        for optimiser in optimisers:
+            optimiser.step()
+            optimiser.zero_grad()
         loss.item()
         speeds.append(TOKENS_PER_STEP / (time.perf_counter() - start))
     return statistics.median(speeds[args.skip :])
 
 
-def print_table(rows):
-    print(f"{cpu_name()}, {os.cpu_count()} logical CPUs; median tokens/s of the rounds (lowest to highest)\n")
+def print_table(rows, matrices):
+    print(f"{cpu_name()}, {os.cpu_count()} logical CPUs, {matrices} for the matrices;")
+    print("median tokens/s of the rounds (lowest to highest)\n")
     print("| shape | threads | " + " | ".join(CONTESTANTS) + " | tercet / pytorch-ternary | tercet / pytorch-f32 |")
     print("|---|---|" + "---|" * (len(CONTESTANTS) + 2))
     groups = {}
@@ -170,12 +178,12 @@ def print_table(rows):
         print(f"| {shape} | {threads} | " + " | ".join(cells) + " |")
 
 
-def write_csv(rows, path):
+def write_csv(rows, matrices, path):
     with path.open("w", newline="") as file:
         out = csv.writer(file)
-        out.writerow(["shape", "threads", "contestant", "round", "tokens_per_sec"])
+        out.writerow(["shape", "matrices", "threads", "contestant", "round", "tokens_per_sec"])
         for shape, threads, name, speeds in rows:
-            out.writerows([shape, threads, name, i + 1, f"{speed:.1f}"] for i, speed in enumerate(speeds))
+            out.writerows([shape, matrices, threads, name, i + 1, f"{speed:.1f}"] for i, speed in enumerate(speeds))
 
 
 def cpu_name():

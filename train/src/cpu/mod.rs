@@ -15,7 +15,7 @@ use runtime::cpu::ops::RopeTable;
 pub use ops::cross_entropy::IGNORED;
 
 use crate::backend::{Backend, Batch, Moments, Rates, StepStats};
-use crate::optim::{self, adamw, muon};
+use crate::optim::{self, Matrices, adamw, muon};
 use crate::program::{Param, ParamKind, Program};
 use kernels::gemm::gemm;
 use params::{Parameter, Parameters};
@@ -65,7 +65,8 @@ impl CpuBackend {
     pub fn new(config: &ModelConfig, program: Program, seq: usize, options: CpuOptions) -> CpuBackend {
         let params: Vec<_> =
             program.params.iter().map(|s| Parameter::new(s, options.seed, options.float)).collect();
-        let moments = program.params.iter().map(optim::fresh_moments).collect();
+        let moments =
+            program.params.iter().map(|p| optim::fresh_moments(p, options.optimiser.matrices)).collect();
         let tokens_max = options.pass_tokens.max(seq).next_multiple_of(seq);
         let shards = (0..options.shards.max(1))
             .map(|_| Shard::new(&program.buffers, tokens_max, options.float))
@@ -183,7 +184,7 @@ impl CpuBackend {
         loss
     }
 
-    /// Phase 4: Muon a matrix per work item, AdamW a chunk per work item.
+    /// Phase 4: Muon takes a matrix per work item, AdamW a chunk.
     fn update(&mut self, step: u64, rates: Rates) -> f64 {
         let settings = &self.options.optimiser;
         let gradients = &self.shards[0].gradients;
@@ -193,13 +194,12 @@ impl CpuBackend {
         let mut chunks = Vec::new();
         for ((p, m), g) in self.params.0.iter_mut().zip(&mut self.moments).zip(gradients) {
             match p.spec.kind {
-                ParamKind::Ternary { rows, cols } => matrices.push((rows, cols, &mut p.latent, m, g)),
+                ParamKind::Ternary { rows, cols } if settings.matrices == Matrices::Muon => {
+                    matrices.push((rows, cols, &mut p.latent, m, g));
+                }
                 kind => {
-                    let decay = if matches!(kind, ParamKind::Table { .. }) {
-                        settings.adam.weight_decay
-                    } else {
-                        0.0
-                    };
+                    let decays = matches!(kind, ParamKind::Table { .. } | ParamKind::Ternary { .. });
+                    let decay = if decays { settings.adam.weight_decay } else { 0.0 };
                     let moments = m.first.chunks_mut(CHUNK).zip(m.second.chunks_mut(CHUNK));
                     let values = p.latent.chunks_mut(CHUNK).zip(g.chunks(CHUNK)).zip(moments);
                     chunks.extend(values.map(|((w, g), (m, v))| (w, g, m, v, decay)));

@@ -1,20 +1,34 @@
-//! Optimisers: Muon for the ternary matrices, AdamW for the rest. Pure functions over slices; which parameter gets which,
+//! Optimisers: Muon or AdamW for the ternary matrices, AdamW for the rest. Pure functions over slices; which parameter gets which,
 //! and on which thread, is the backend's business.
 
 pub mod adamw;
 pub mod muon;
 
 use runtime::cpu::Kernels;
+use serde::{Deserialize, Serialize};
 
 use crate::backend::Moments;
 use crate::program::{ParamKind, ParamSpec};
 
+/// What updates the ternary matrices.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Matrices {
+    /// Muon: better for the same number of steps.
+    #[default]
+    Muon,
+    /// AdamW, as everything else: a step takes less time.
+    AdamW,
+}
+
 /// Settings of both optimisers.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Settings {
-    /// Of the ternary matrices.
+    /// What updates the ternary matrices.
+    pub matrices: Matrices,
+    /// Of the ternary matrices, if Muon it is.
     pub muon: muon::Settings,
-    /// Of everything else; the weight decay applies to embedding and head alone.
+    /// Of everything else; the weight decay applies to matrices, embedding and head alone.
     pub adam: adamw::Settings,
     /// Largest global gradient norm that AdamW sees; 0: no limit. Muon does not depend on the gradient's size.
     pub clip_norm: f32,
@@ -29,8 +43,9 @@ impl Settings {
 }
 
 /// Optimiser memory of a parameter before the first step.
-pub fn fresh_moments(spec: &ParamSpec) -> Moments {
-    let second = if matches!(spec.kind, ParamKind::Ternary { .. }) { 0 } else { spec.len() };
+pub fn fresh_moments(spec: &ParamSpec, matrices: Matrices) -> Moments {
+    let muon = matches!(spec.kind, ParamKind::Ternary { .. }) && matrices == Matrices::Muon;
+    let second = if muon { 0 } else { spec.len() };
     Moments { first: vec![0.0; spec.len()], second: vec![0.0; second] }
 }
 
@@ -64,6 +79,7 @@ mod tests {
     #[test]
     fn optim_clip_shortens_long_gradients_only() {
         let s = |clip_norm| Settings {
+            matrices: Matrices::Muon,
             muon: muon::Settings { momentum: 0.95, ns_steps: 5, weight_decay: 0.0 },
             adam: adamw::Settings { beta1: 0.9, beta2: 0.95, eps: 1e-8, weight_decay: 0.0 },
             clip_norm,

@@ -13,6 +13,7 @@ use super::state;
 use crate::backend::Rates;
 use crate::error::{Error, Result};
 use crate::metrics::bits_per_byte;
+use crate::optim::Matrices;
 use crate::{sample, schedule};
 
 impl Run {
@@ -86,7 +87,10 @@ impl Run {
             tokens: self.meta.tokens,
             loss,
             bits_per_byte: Some(bits_per_byte(loss * batch.targets.len() as f64, bytes)),
-            lr: f64::from(rates.muon),
+            lr: f64::from(match self.config.optimiser.matrices {
+                Matrices::Muon => rates.muon,
+                Matrices::AdamW => rates.adam,
+            }),
             lr_adam: Some(f64::from(rates.adam)),
             grad_norm: Some(stats.grad_norm),
             tokens_per_sec: Some(batch.tokens.len() as f64 / seconds.max(1e-9)),

@@ -5,7 +5,7 @@ use super::oracle::{Batch, Params, ops};
 use runtime::config::ModelConfig;
 use train::backend::Rates;
 use train::cpu::{CpuOptions, IGNORED};
-use train::optim::{Settings, adamw, muon};
+use train::optim::{Matrices, Settings, adamw, muon};
 use train::trainer::Trainer;
 
 /// Two shards, so that three sequences make one shard of one pass and one of two: sums of both kinds happen.
@@ -18,6 +18,7 @@ pub fn options() -> CpuOptions {
         dropout: 0.0,
         float: false,
         optimiser: Settings {
+            matrices: Matrices::Muon,
             muon: muon::Settings { momentum: 0.95, ns_steps: 5, weight_decay: 0.0 },
             adam: adamw::Settings { beta1: 0.9, beta2: 0.95, eps: 1e-8, weight_decay: 0.0 },
             clip_norm: 1.0,

@@ -115,6 +115,26 @@ fn run_resumed_at_any_step_equals_uninterrupted() {
 }
 
 #[test]
+fn run_with_adamw_for_the_matrices_learns_and_resumes() {
+    let dir = tempfile::tempdir().unwrap();
+    let config =
+        config(dir.path(), &["optimiser.matrices=adamw", "optimiser.adam_lr=0.003", "train.steps=30"]);
+    let (whole, parts) = (dir.path().join("whole"), dir.path().join("parts"));
+    train(options(&config, &whole)).unwrap();
+    let expected = essence(&whole);
+    let (first, last) = (&expected.lines[0], &expected.lines[29]);
+    assert!(last.loss < 0.8 * first.loss, "{} to {}", first.loss, last.loss);
+    assert_eq!(Some(last.lr), last.lr_adam);
+    train(Options { pause_after: Some(17), ..options(&config, &parts) }).unwrap();
+    train(options(&config, &parts)).unwrap();
+    assert!(essence(&parts) == expected);
+    // The memory that the two need is not the same: one does not continue the other.
+    let mut muon = config.clone();
+    muon.optimiser.matrices = train::optim::Matrices::Muon;
+    assert!(train(options(&muon, &whole)).unwrap_err().to_string().contains("optimiser.matrices"));
+}
+
+#[test]
 fn run_that_is_complete_stays_as_it_is() {
     let dir = tempfile::tempdir().unwrap();
     let config = config(dir.path(), &["train.steps=2"]);
