@@ -1,15 +1,18 @@
 //! Dense f32 matrix product over strided slices, one thread per call.
-//! Checks shapes and hands over to `matrixmultiply`; splitting work over threads is the caller's business.
+//! Checks shapes and hands over to the `gemm` crates; splitting work over threads is the caller's business.
 #![expect(
     unsafe_code,
-    reason = "matrixmultiply takes raw pointers; this is the one place that vouches for them"
+    reason = "the gemm crates take raw pointers; this is the one place that vouches for them"
 )]
+
+use gemm_common::Parallelism;
+use gemm_f32::gemm::f32::get_gemm_fn;
 
 /// `c = alpha * a b + beta * c` with `a` (m, k), `b` (k, n), `c` (m, n).
 ///
 /// Strides are `(row, column)` in elements, so a transposed operand is the same slice with its strides swapped.
-/// With `beta == 0` the old `c` is not read. The result depends on the shapes and on the processor's
-/// instruction set only: same inputs, same machine, same bits.
+/// With `beta == 0` the old `c` is not read. The result depends on the shapes and on the processor (its instruction set
+/// and the sizes of its caches): same inputs, same machine, same bits.
 ///
 /// Panics if a slice is too short for its shape, or if `c`'s strides make two elements share a place.
 pub fn gemm(
@@ -34,24 +37,47 @@ pub fn gemm(
     let by_rows = c_col >= 1 && (m == 1 || c_row > (n - 1) * c_col);
     let by_cols = c_row >= 1 && (n == 1 || c_col > (m - 1) * c_row);
     assert!(by_rows || by_cols, "gemm: elements of c overlap");
+    if k == 0 {
+        for i in 0..m {
+            for j in 0..n {
+                let c = &mut c[i * c_row + j * c_col];
+                *c = if beta == 0.0 { 0.0 } else { beta * *c };
+            }
+        }
+        return;
+    }
+    // The crate likes columns: a `c` of rows is the transposed product of the transposed factors.
+    let (a, b) = ((a.as_ptr(), a_row, a_col), (b.as_ptr(), b_row, b_col));
+    let transposed = |(p, row, col)| (p, col, row);
+    let (m, n, a, b, c_row, c_col) = if c_col < c_row {
+        (n, m, transposed(b), transposed(a), c_col, c_row)
+    } else {
+        (m, n, a, b, c_row, c_col)
+    };
+    let step = |stride: usize| stride as isize;
     // SAFETY: the three extents above hold every element the call touches, `c` is borrowed mutably and
     // its elements are distinct; strides fit isize because extents fit slices.
     unsafe {
-        matrixmultiply::sgemm(
+        get_gemm_fn()(
             m,
-            k,
             n,
-            alpha,
-            a.as_ptr(),
-            a_row as isize,
-            a_col as isize,
-            b.as_ptr(),
-            b_row as isize,
-            b_col as isize,
-            beta,
+            k,
             c.as_mut_ptr(),
-            c_row as isize,
-            c_col as isize,
+            step(c_col),
+            step(c_row),
+            beta != 0.0,
+            a.0,
+            step(a.2),
+            step(a.1),
+            b.0,
+            step(b.2),
+            step(b.1),
+            beta,
+            alpha,
+            false,
+            false,
+            false,
+            Parallelism::None,
         )
     }
 }
