@@ -73,7 +73,8 @@ impl Case {
                     Activations::All(-127),
                     Activations::Alternating,
                     Activations::All(0),
-                ][t % 5],
+                    Activations::All(-128),
+                ][t % 6],
                 kind => kind,
             };
             for (k, q) in row.iter_mut().enumerate() {
@@ -98,11 +99,18 @@ impl Case {
                 0 => f16::from_f32(6.103_515_6e-5),
                 1 => f16::MAX,
                 2 => f16::from_f32(-0.25),
+                4 => f16::from_bits(1),
                 3 => f16::ZERO,
                 _ => f16::from_f32(0.02 + 0.01 * noise.float()),
             })
             .collect();
-        let a = (0..tokens).map(|t| if t == 3 { 0.0 } else { 0.01 + 0.005 * noise.float() }).collect();
+        let a = (0..tokens)
+            .map(|t| match t {
+                2 => f32::MIN_POSITIVE,
+                3 => 0.0,
+                _ => 0.01 + 0.005 * noise.float(),
+            })
+            .collect();
         let name = format!("{rows}x{cols}, {tokens} tokens");
         Case { name, rows, cols, tokens, codes, scales, q, a }
     }

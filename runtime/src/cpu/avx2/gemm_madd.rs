@@ -79,10 +79,13 @@ fn tile<const T: usize>(
     let groups = m.cols() / GROUP;
     PACKED.with_borrow_mut(|packed| {
         let Packed { words, sums } = packed;
-        words.clear();
-        words.resize(m.cols() / 4 * T, 0);
-        sums.clear();
-        sums.resize(groups * T, 0);
+        if words.len() < m.cols() / 4 * T {
+            words.resize(m.cols() / 4 * T, 0);
+        }
+        if sums.len() < groups * T {
+            sums.resize(groups * T, 0);
+        }
+        let (words, sums) = (&mut words[..m.cols() / 4 * T], &mut sums[..groups * T]);
         for (t, q) in q.chunks_exact(m.cols().max(1)).enumerate() {
             for (i, four) in q.as_chunks::<4>().0.iter().enumerate() {
                 words[i * T + t] = i32::from_le_bytes(four.map(|q| q as u8));

@@ -81,11 +81,16 @@ fn gemm_by_table(m: &TernaryMatrix, rows: Range<usize>, q: &[i8], a: &[f32], y: 
         for first in rows.clone().step_by(TILE_ROWS) {
             let n = TILE_ROWS.min(rows.end - first);
             let stride = n.next_multiple_of(block);
-            tile.indices.resize(m.cols() / CHUNK * stride, 0);
-            tile.scales.resize(m.cols() / GROUP * stride, 0.0);
+            let (words, scales) = (m.cols() / CHUNK * stride, m.cols() / GROUP * stride);
+            if tile.indices.len() < words {
+                tile.indices.resize(words, 0);
+            }
+            if tile.scales.len() < scales {
+                tile.scales.resize(scales, 0.0);
+            }
             lay_out(m, first, stride, tile);
-            let view =
-                VecLutView { indices: &tile.indices, scales: &tile.scales, stride, rows: n, cols: m.cols() };
+            let (indices, scales) = (&tile.indices[..words], &tile.scales[..scales]);
+            let view = VecLutView { indices, scales, stride, rows: n, cols: m.cols() };
             gemm_veclut::gemm(&view, q, a, &mut y[first - rows.start..], y_stride);
         }
     });

@@ -11,7 +11,8 @@
 //! ```
 //!
 //! One shift serves four fields because the two fields left multiplied by four have an accumulator of their own.
-//! `code = t + 1`, so the group's sum of activations is subtracted once, and is the same for all rows.
+//! `code = t + 1`, so the group's sum of activations is subtracted once, and is the same for all rows. The sums stay four
+//! times too large until the end: scaling by four changes no rounding of f32, and one exact multiplication undoes it.
 //!
 //! Exactness: a lane of the multiplied accumulator takes 8 spans x 2 fields x 2 products of at most 8 x 128 in
 //! magnitude, negative only at -128: it stays in -32,768..=32,512, and i16 holds that for any activations whatever;
@@ -25,7 +26,6 @@ use std::cell::RefCell;
 use std::ops::Range;
 
 use formats::ternary::GROUP;
-use half::f16;
 
 use crate::cpu::{RowLayout, TernaryMatrix};
 
@@ -57,11 +57,17 @@ pub fn gemv(m: &TernaryMatrix, rows: Range<usize>, q: &[i8], a: f32, y: &mut [f3
     GROUP_SUMS.with_borrow_mut(|sums| {
         sums.clear();
         sums.extend(q.iter().map(|q| group_sum(q)));
-        for (y, first) in y.chunks_mut(BLOCK).zip(rows.step_by(BLOCK)) {
-            let codes = &m.codes()[first * m.cols() / 4..][..BLOCK * m.cols() / 4];
-            let scales = &m.scales()[first * groups..][..BLOCK * groups];
-            let products = block(codes, scales, q, sums, a);
-            y.copy_from_slice(&products[..y.len()]);
+        let mut blocks = y.chunks_exact_mut(BLOCK);
+        let mut first = rows.start;
+        for y in &mut blocks {
+            block(m, first, q, sums, a, y);
+            first += BLOCK;
+        }
+        let last = blocks.into_remainder();
+        if !last.is_empty() {
+            let mut products = [0.0; BLOCK];
+            block(m, first, q, sums, a, &mut products);
+            last.copy_from_slice(&products[..last.len()]);
         }
     });
 }
@@ -84,59 +90,80 @@ pub fn group_sum(q: &[i8; GROUP]) -> i32 {
     _mm_cvtsi128_si32(_mm_add_epi32(quarter, _mm_shuffle_epi32::<0b10_11_00_01>(quarter)))
 }
 
-/// Sixteen rows: their products with one token.
+/// Sixteen rows from row `first`: their products with one token.
 #[target_feature(enable = "avx2,fma,f16c")]
 #[inline]
-fn block(codes: &[u8], scales: &[f16], q: &[[i8; GROUP]], sums: &[i32], a: f32) -> [f32; BLOCK] {
-    let (m3, m12) = (_mm256_set1_epi8(0x03), _mm256_set1_epi8(0x0c));
+fn block(m: &TernaryMatrix, first: usize, q: &[[i8; GROUP]], sums: &[i32], a: f32, y: &mut [f32]) {
+    let groups = q.len();
+    let codes = &m.codes()[first * m.cols() / 4..][..BLOCK * m.cols() / 4];
+    let scales = &m.scales()[first * groups..][..BLOCK * groups];
     let (four, one) = (_mm256_set1_epi16(4), _mm256_set1_epi16(1));
     let mut acc = [_mm256_setzero_ps(); 2];
-    assert!(sums.len() == q.len());
+    assert!(sums.len() == q.len() && y.len() == BLOCK);
     let groups = codes.as_chunks::<{ SPANS * SPAN_BYTES }>().0.iter().zip(scales.as_chunks::<BLOCK>().0);
     for ((codes, scales), (q, &sum)) in groups.zip(q.iter().zip(sums)) {
         // plain[h]: fields 0 and 2 of rows 8h..8h+8, times4[h]: fields 1 and 3.
         let (mut plain, mut times4) = ([_mm256_setzero_si256(); 2], [_mm256_setzero_si256(); 2]);
-        for v in 0..SPANS {
-            // SAFETY: 16 bytes from byte 16 v of 128; unaligned reads of four bytes each.
-            let x: [__m256i; 4] = std::array::from_fn(|f| unsafe {
-                _mm256_set1_epi32(q.as_ptr().add(16 * v + 4 * f).cast::<i32>().read_unaligned())
-            });
-            _mm_prefetch::<_MM_HINT_T0>(codes.as_ptr().wrapping_add(SPAN_BYTES * v + PREFETCH_BYTES).cast());
-            for h in 0..2 {
-                // SAFETY: 32 bytes from byte 64 v + 32 h of 512.
-                let w = unsafe { _mm256_loadu_si256(codes.as_ptr().add(SPAN_BYTES * v + 32 * h).cast()) };
-                let w4 = _mm256_srli_epi16::<4>(w);
-                plain[h] = _mm256_add_epi16(
-                    plain[h],
-                    _mm256_add_epi16(
-                        _mm256_maddubs_epi16(_mm256_and_si256(w, m3), x[0]),
-                        _mm256_maddubs_epi16(_mm256_and_si256(w4, m3), x[2]),
-                    ),
-                );
-                times4[h] = _mm256_add_epi16(
-                    times4[h],
-                    _mm256_add_epi16(
-                        _mm256_maddubs_epi16(_mm256_and_si256(w, m12), x[1]),
-                        _mm256_maddubs_epi16(_mm256_and_si256(w4, m12), x[3]),
-                    ),
-                );
-            }
-        }
+        // All spans in a row, not a loop: its branches would crowd the one that ends the block out of the predictor.
+        add_span::<0>(codes, q, &mut plain, &mut times4);
+        add_span::<1>(codes, q, &mut plain, &mut times4);
+        add_span::<2>(codes, q, &mut plain, &mut times4);
+        add_span::<3>(codes, q, &mut plain, &mut times4);
+        add_span::<4>(codes, q, &mut plain, &mut times4);
+        add_span::<5>(codes, q, &mut plain, &mut times4);
+        add_span::<6>(codes, q, &mut plain, &mut times4);
+        add_span::<7>(codes, q, &mut plain, &mut times4);
+        let sum = _mm256_set1_epi32(4 * sum);
         for h in 0..2 {
             let times4 =
                 _mm256_add_epi32(_mm256_madd_epi16(plain[h], four), _mm256_madd_epi16(times4[h], one));
-            let sum = _mm256_sub_epi32(_mm256_srai_epi32::<2>(times4), _mm256_set1_epi32(sum));
+            let times4 = _mm256_sub_epi32(times4, sum);
             // SAFETY: eight f16 from element 8 h of 16.
             let s = unsafe { _mm256_cvtph_ps(_mm_loadu_si128(scales.as_ptr().add(8 * h).cast())) };
-            acc[h] = _mm256_add_ps(acc[h], _mm256_mul_ps(s, _mm256_cvtepi32_ps(sum)));
+            acc[h] = _mm256_add_ps(acc[h], _mm256_mul_ps(s, _mm256_cvtepi32_ps(times4)));
         }
     }
-    let a = _mm256_set1_ps(a);
-    let mut y = [0.0; BLOCK];
+    let (a, quarter) = (_mm256_set1_ps(a), _mm256_set1_ps(0.25));
     // SAFETY: twice eight of 16 elements.
     unsafe {
-        _mm256_storeu_ps(y.as_mut_ptr(), _mm256_mul_ps(a, acc[0]));
-        _mm256_storeu_ps(y.as_mut_ptr().add(8), _mm256_mul_ps(a, acc[1]));
+        _mm256_storeu_ps(y.as_mut_ptr(), _mm256_mul_ps(a, _mm256_mul_ps(quarter, acc[0])));
+        _mm256_storeu_ps(y.as_mut_ptr().add(8), _mm256_mul_ps(a, _mm256_mul_ps(quarter, acc[1])));
     }
-    y
+}
+
+/// Products of span `V` of a group, added to the sums of both halves of the rows.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn add_span<const V: usize>(
+    codes: &[u8; SPANS * SPAN_BYTES],
+    q: &[i8; GROUP],
+    plain: &mut [__m256i; 2],
+    times4: &mut [__m256i; 2],
+) {
+    let (m3, m12) = (_mm256_set1_epi8(0x03), _mm256_set1_epi8(0x0c));
+    const { assert!(V < SPANS) };
+    // SAFETY: 16 bytes from byte 16 V of 128; unaligned reads of four bytes each.
+    let x: [__m256i; 4] = std::array::from_fn(|f| unsafe {
+        _mm256_set1_epi32(q.as_ptr().add(16 * V + 4 * f).cast::<i32>().read_unaligned())
+    });
+    _mm_prefetch::<_MM_HINT_T0>(codes.as_ptr().wrapping_add(SPAN_BYTES * V + PREFETCH_BYTES).cast());
+    for h in 0..2 {
+        // SAFETY: 32 bytes from byte 64 V + 32 h of 512.
+        let w = unsafe { _mm256_loadu_si256(codes.as_ptr().add(SPAN_BYTES * V + 32 * h).cast()) };
+        let w4 = _mm256_srli_epi16::<4>(w);
+        plain[h] = _mm256_add_epi16(
+            plain[h],
+            _mm256_add_epi16(
+                _mm256_maddubs_epi16(_mm256_and_si256(w, m3), x[0]),
+                _mm256_maddubs_epi16(_mm256_and_si256(w4, m3), x[2]),
+            ),
+        );
+        times4[h] = _mm256_add_epi16(
+            times4[h],
+            _mm256_add_epi16(
+                _mm256_maddubs_epi16(_mm256_and_si256(w, m12), x[1]),
+                _mm256_maddubs_epi16(_mm256_and_si256(w4, m12), x[3]),
+            ),
+        );
+    }
 }
