@@ -7,6 +7,7 @@
 use half::f16;
 
 use crate::config::ModelConfig;
+use crate::cpu::Kernels;
 use crate::cpu::ops::{KEY_BLOCK, k_transposed_len};
 
 /// The cache of one session.
@@ -16,6 +17,8 @@ pub struct KvCache {
     kv_heads: usize,
     /// Block-major: block * kv_heads + head.
     heads: Vec<HeadCache>,
+    /// One key on its way to being transposed.
+    key: Vec<f16>,
 }
 
 /// Keys and values of one head.
@@ -44,12 +47,13 @@ impl KvCache {
             head_dim: config.head_dim,
             kv_heads: config.kv_heads,
             heads: vec![HeadCache::default(); config.blocks * config.kv_heads],
+            key: vec![f16::ZERO; config.head_dim],
         }
     }
 
     /// Stores keys and values of consecutive tokens at positions from `first` on. A token's row of `rows` ends with its
     /// keys (kv_heads x head_dim, rotated already) and its values (likewise).
-    pub fn store(&mut self, block: usize, first: usize, rows: &[f32], row: usize) {
+    pub fn store(&mut self, kernels: &Kernels, block: usize, first: usize, rows: &[f32], row: usize) {
         let (hd, width) = (self.head_dim, self.kv_heads * self.head_dim);
         let end = first + rows.len() / row;
         for h in 0..self.kv_heads {
@@ -60,13 +64,13 @@ impl KvCache {
             }
             for (position, row) in (first..end).zip(rows.chunks_exact(row)) {
                 let (k, v) = row[row.len() - 2 * width..].split_at(width);
-                let lanes = &mut head.k_transposed[position / KEY_BLOCK * KEY_BLOCK * hd..];
-                for (i, &k) in k[h * hd..][..hd].iter().enumerate() {
-                    lanes[i * KEY_BLOCK + position % KEY_BLOCK] = half(k);
+                kernels.narrow_f16(&k[h * hd..][..hd], &mut self.key);
+                let block = &mut head.k_transposed[position / KEY_BLOCK * KEY_BLOCK * hd..][..KEY_BLOCK * hd];
+                let lane = position % KEY_BLOCK;
+                for (lanes, &k) in block.as_chunks_mut::<KEY_BLOCK>().0.iter_mut().zip(&self.key) {
+                    lanes[lane] = k;
                 }
-                for (o, &v) in head.v[position * hd..].iter_mut().zip(&v[h * hd..][..hd]) {
-                    *o = half(v);
-                }
+                kernels.narrow_f16(&v[h * hd..][..hd], &mut head.v[position * hd..][..hd]);
             }
         }
     }
@@ -80,10 +84,4 @@ impl KvCache {
     pub fn bytes(&self) -> usize {
         self.heads.iter().map(|h| (h.k_transposed.capacity() + h.v.capacity()) * size_of::<f16>()).sum()
     }
-}
-
-/// Rounds to f16. What would overflow is kept finite, so that every kernel reads the same number from it.
-fn half(v: f32) -> f16 {
-    let max = f16::MAX.to_f32();
-    f16::from_f32(v.clamp(-max, max))
 }

@@ -16,8 +16,11 @@ use crate::weights::{Block, Hyper, Table};
 /// Most tokens of a lane: enough to pay for unpacking weights and cached keys once for all of them.
 pub const LANE_TOKENS: usize = 64;
 
-/// Products of fewer weights are not worth waking a thread for.
-const SPREAD_MIN_WEIGHTS: usize = 1 << 16;
+/// Products of fewer weights are not worth handing out: 65,536 take as long on two threads as on one (Zen 3).
+const SPREAD_MIN_WEIGHTS: usize = 1 << 17;
+
+/// Attention over fewer numbers, keys x width of all query heads, is not worth handing out: these take about 1 us.
+const SPREAD_MIN_ATTENTION: usize = 1 << 14;
 
 /// The threads that a single token may use.
 #[derive(Clone, Copy)]
@@ -144,7 +147,7 @@ impl Lane {
 
     /// Hands the keys and values of [`attention_in`](Self::attention_in) to the cache.
     pub fn store(&self, b: usize, model: &Model, cache: &mut KvCache) {
-        cache.store(b, self.first, &self.qkv, qkv_width(model.config()));
+        cache.store(model.kernels(), b, self.first, &self.qkv, qkv_width(model.config()));
     }
 
     /// The rest of block `b`: attention over the cache, its projection, and the feed-forward network.
@@ -182,7 +185,7 @@ impl Lane {
         };
         let width = group * c.head_dim;
         match spread {
-            Some(Spread { pool, scratch }) if n == 1 => {
+            Some(Spread { pool, scratch }) if n == 1 && (first + 1) * c.q_width() >= SPREAD_MIN_ATTENTION => {
                 pool.chunks_mut(&mut self.mixed, width, |kv, out| {
                     attend(kv, out, width, &mut scratch[kv].lock().unwrap_or_else(PoisonError::into_inner));
                 });
@@ -291,9 +294,25 @@ impl Lane {
         match w.head_table() {
             Table::Ternary(m) => product(kn, m, &self.q8, &self.a, logits, spread),
             Table::Scaled { codes, scales, group } => {
-                let tokens = self.q8.chunks_exact(c.width).zip(&self.a);
-                for ((q, &a), y) in tokens.zip(logits.chunks_exact_mut(c.vocab)) {
-                    kn.head_products_int8(codes, scales, *group, q, a, y);
+                let (q8, a) = (&self.q8, &self.a);
+                let product = |first: usize, rows: usize, t: usize, y: &mut [f32]| {
+                    let (start, end) = (first * c.width, (first + rows) * c.width);
+                    let (codes, scales) = (&codes[start..end], &scales[start / group..end / group]);
+                    kn.head_products_int8(codes, scales, *group, &q8[t * c.width..][..c.width], a[t], y);
+                };
+                match spread {
+                    Some(Spread { pool, .. }) if count == 1 => {
+                        pool.split_mut(logits, ROW_BLOCK, |first, y| product(first, y.len(), 0, y));
+                    }
+                    _ => {
+                        // A few rows at a time, which stay in the cache for all tokens.
+                        for first in (0..c.vocab).step_by(ROW_BLOCK) {
+                            let rows = ROW_BLOCK.min(c.vocab - first);
+                            for t in 0..count {
+                                product(first, rows, t, &mut logits[t * c.vocab + first..][..rows]);
+                            }
+                        }
+                    }
                 }
             }
             Table::F16(_) => unreachable!("validation refuses int8 activations with an F16 head"),

@@ -163,18 +163,26 @@ impl<'m> Session<'m> {
             let positions = end.max(2 * self.rope.positions()).min(self.context);
             self.rope = RopeTable::new(positions, c.head_dim, c.rope_base);
         }
-        self.logits.clear();
+        let rows = match want {
+            Want::Nothing => 0,
+            Want::Last => 1,
+            Want::All => tokens.len(),
+        };
+        self.logits.resize(rows * c.vocab, 0.0);
+        let mut done = 0;
         let mut tiles = tokens.chunks(LANE_TOKENS * self.lanes.len()).peekable();
         while let Some(tile) = tiles.next() {
             let want = match want {
                 Want::Last if tiles.peek().is_some() => Want::Nothing,
                 other => other,
             };
-            self.run_tile(tile, want);
+            self.run_tile(tile, want, done * c.vocab);
+            done += tile.len();
         }
     }
 
-    fn run_tile(&mut self, tile: &[u32], want: Want) {
+    /// Runs one tile of tokens; where the logits of all are wanted, theirs begin at `at`.
+    fn run_tile(&mut self, tile: &[u32], want: Want, at: usize) {
         let (model, first) = (self.model, self.tokens.len());
         let start = Instant::now();
         self.tokens.extend_from_slice(tile);
@@ -208,14 +216,11 @@ impl<'m> Session<'m> {
         match want {
             Want::Nothing => {}
             Want::Last => {
-                self.logits.resize(vocab, 0.0);
                 let last = lanes.last_mut().expect("a tile has tokens");
                 last.head(model, 1, &mut self.logits, spread);
             }
             Want::All => {
-                let at = self.logits.len();
-                self.logits.resize(at + tile.len() * vocab, 0.0);
-                let logits = self.logits[at..].chunks_mut(per_lane * vocab);
+                let logits = self.logits[at..][..tile.len() * vocab].chunks_mut(per_lane * vocab);
                 let mut work: Vec<(&mut Lane, &mut [f32])> = lanes.iter_mut().zip(logits).collect();
                 pool.chunks_mut(&mut work, 1, |_, work| {
                     let (lane, logits) = &mut work[0];

@@ -11,6 +11,7 @@ mod ternary;
 mod veclut;
 
 pub use kernels::{Kernels, Level};
+pub(crate) use memory::advise_huge_pages;
 pub use pool::Pool;
 pub use ternary::{ROW_BLOCK, RowBlock, RowLayout, TernaryMatrix};
 pub use veclut::VecLutMatrix;

@@ -104,8 +104,10 @@ pub(super) fn body<S: Stored>(
     assert!(k_transposed.len() >= k_transposed_len(keys_max, head_dim));
     assert!(v.len() >= keys_max * head_dim);
     let row = keys_max.div_ceil(KEY_BLOCK) * KEY_BLOCK;
-    scratch.clear();
-    scratch.resize(QUERIES * row, 0.0);
+    // Whatever is read of it was written before.
+    if scratch.len() < QUERIES * row {
+        scratch.resize(QUERIES * row, 0.0);
+    }
     let mut start = 0;
     while start < count {
         let tile = Tile { start, first: first + start, head_dim, scale, row };

@@ -7,9 +7,17 @@ use formats::ternary::fold_lanes;
 use half::f16;
 
 use super::half::{widen, widen_one};
+use crate::cpu::memory::prefetch;
 
 /// Rows that are unpacked together: as many independent sums as the adders can keep in flight.
 const ROWS: usize = 4;
+
+/// Integers multiplied together; divides every group of a scale.
+const SPAN: usize = 32;
+
+/// How far ahead of an 8-bit head to ask for memory. Left to itself the processor stops at every 4 KiB page, which costs
+/// a fifth of the bandwidth (Zen 3).
+const PREFETCH_BYTES: usize = 4096;
 
 /// Consecutive rows of a matrix, as stored.
 #[derive(Clone, Copy, Debug)]
@@ -163,15 +171,29 @@ fn dot_rows<const N: usize>(rows: &[f32], x: &[f32]) -> [f32; N] {
 #[inline(always)]
 pub(super) fn products_int8(codes: &[i8], scales: &[f32], group: usize, q: &[i8], a: f32, y: &mut [f32]) {
     let cols = q.len();
-    assert!(cols.is_multiple_of(group));
+    assert!(cols.is_multiple_of(group) && group.is_multiple_of(SPAN));
     assert_eq!(codes.len(), y.len() * cols);
     assert_eq!(scales.len() * group, codes.len());
+    // The size that matters is a constant within the loop, which then is straight vector code.
+    if group == SPAN {
+        rows_int8(codes, scales, SPAN, q, a, y);
+    } else {
+        rows_int8(codes, scales, group, q, a, y);
+    }
+}
+
+#[inline(always)]
+fn rows_int8(codes: &[i8], scales: &[f32], group: usize, q: &[i8], a: f32, y: &mut [f32]) {
+    let cols = q.len();
     for ((y, row), s) in y.iter_mut().zip(codes.chunks_exact(cols)).zip(scales.chunks_exact(cols / group)) {
         let mut acc = 0.0f32;
         for ((row, q), &s) in row.chunks_exact(group).zip(q.chunks_exact(group)).zip(s) {
+            prefetch(row.as_ptr().wrapping_add(PREFETCH_BYTES));
             let mut sum = 0i32;
-            for (&c, &q) in row.iter().zip(q) {
-                sum += i32::from(i16::from(c) * i16::from(q));
+            for (c, q) in row.as_chunks::<SPAN>().0.iter().zip(q.as_chunks::<SPAN>().0) {
+                for i in 0..SPAN {
+                    sum += i32::from(c[i]) * i32::from(q[i]);
+                }
             }
             acc += s * sum as f32;
         }
@@ -235,21 +257,28 @@ mod tests {
 
     #[test]
     fn head_int8_products_are_exact_within_groups() {
-        let (rows, cols, group) = (5, 128, 32);
-        let (codes, q) = (codes(5, rows * cols, 127.0), codes(6, cols, 127.0));
-        let scales = noise(7, rows * cols / group);
-        for kernels in Kernels::available() {
-            let mut y = vec![0.0; rows];
-            kernels.head_products_int8(&codes, &scales, group, &q, 0.5, &mut y);
-            for r in 0..rows {
-                let mut acc = 0.0f32;
-                for g in 0..cols / group {
-                    let at = r * cols + g * group;
-                    let sum: i32 =
-                        (0..group).map(|k| i32::from(codes[at + k]) * i32::from(q[g * group + k])).sum();
-                    acc += scales[at / group] * sum as f32;
+        let (rows, cols) = (5, 256);
+        let random = (codes(5, rows * cols, 127.0), codes(6, cols, 127.0));
+        let lowest = (vec![i8::MIN; rows * cols], vec![i8::MIN; cols]);
+        let opposite = (vec![i8::MIN; rows * cols], vec![i8::MAX; cols]);
+        for (codes, q) in [random, lowest, opposite] {
+            for group in [32, 128] {
+                for kernels in Kernels::available() {
+                    let scales = noise(7, rows * cols / group);
+                    let mut y = vec![0.0; rows];
+                    kernels.head_products_int8(&codes, &scales, group, &q, 0.5, &mut y);
+                    for r in 0..rows {
+                        let mut acc = 0.0f32;
+                        for g in 0..cols / group {
+                            let at = r * cols + g * group;
+                            let sum: i32 = (0..group)
+                                .map(|k| i32::from(codes[at + k]) * i32::from(q[g * group + k]))
+                                .sum();
+                            acc += scales[at / group] * sum as f32;
+                        }
+                        assert_eq!(y[r], 0.5 * acc, "{} row {r}", kernels.name);
+                    }
                 }
-                assert_eq!(y[r], 0.5 * acc, "{} row {r}", kernels.name);
             }
         }
     }

@@ -2,12 +2,14 @@
 //! The mixing matrix is a convex sum of all permutations, hence exactly doubly stochastic.
 
 use super::exp::{exp, sigmoid};
-use super::lanes::{dot, sum_of_squares};
+use super::lanes::{dots, sum_of_squares};
 
 /// Most residual streams a model may have.
 pub const STREAMS_MAX: usize = 4;
 /// Permutations of [`STREAMS_MAX`] streams.
 const PERMUTATIONS_MAX: usize = 24;
+/// Projections computed together: two streams have six, four have thirty-two.
+const ROWS: usize = 8;
 
 /// Parameters of the connection around one sub-layer. Weight rows are n*d long.
 #[derive(Clone, Copy, Debug)]
@@ -77,12 +79,28 @@ pub(super) fn coefficients(w: &HyperWeights<'_>, x: &[f32], c: &mut HyperCoeffic
     c.streams = n;
     c.inv_rms = 1.0 / (sum_of_squares(x) / x.len() as f32 + w.eps).sqrt();
     let outputs = [n, n, order.len()];
+    // All rows as one list, several at a time: a lone dot product waits for its adder most of the time.
+    let mut rows = [x; 2 * STREAMS_MAX + PERMUTATIONS_MAX];
+    let mut projected = [0.0; 2 * STREAMS_MAX + PERMUTATIONS_MAX];
+    let mut count = 0;
     for part in 0..3 {
         assert_eq!(w.weight[part].len(), outputs[part] * x.len());
         assert_eq!(w.bias[part].len(), outputs[part]);
-        for (z, row) in c.projected[part].iter_mut().zip(w.weight[part].chunks_exact(x.len())) {
-            *z = dot(x, row) * c.inv_rms;
+        for row in w.weight[part].chunks_exact(x.len()) {
+            rows[count] = row;
+            count += 1;
         }
+    }
+    let tiles = projected[..count.next_multiple_of(ROWS)].as_chunks_mut::<ROWS>().0;
+    for (z, rows) in tiles.iter_mut().zip(rows.as_chunks::<ROWS>().0) {
+        *z = dots(*rows, x);
+    }
+    let mut from = &projected[..];
+    for part in 0..3 {
+        for (z, p) in c.projected[part][..outputs[part]].iter_mut().zip(from) {
+            *z = p * c.inv_rms;
+        }
+        from = &from[outputs[part]..];
     }
     for i in 0..n {
         c.pre[i] = sigmoid(w.alpha[0] * c.projected[0][i] + w.bias[0][i]);

@@ -27,6 +27,27 @@ pub fn dot(a: &[f32], b: &[f32]) -> f32 {
     sum2(a, b, |x, y| x * y)
 }
 
+/// [`dot`] of `N` rows with one vector: as many sums in flight, each with the bits it has alone.
+#[inline(always)]
+pub(super) fn dots<const N: usize>(rows: [&[f32]; N], x: &[f32]) -> [f32; N] {
+    let (x8, x_tail) = x.as_chunks::<8>();
+    let rows8: [&[[f32; 8]]; N] = rows.map(|row| &row[..x.len()].as_chunks::<8>().0[..x8.len()]);
+    let mut lanes = [[0.0f32; 8]; N];
+    for (k, x) in x8.iter().enumerate() {
+        for r in 0..N {
+            for i in 0..8 {
+                lanes[r][i] += x[i] * rows8[r][k][i];
+            }
+        }
+    }
+    for r in 0..N {
+        for (i, (&x, &y)) in x_tail.iter().zip(&rows[r][x8.len() * 8..]).enumerate() {
+            lanes[r][i] += x * y;
+        }
+    }
+    lanes.map(fold_lanes)
+}
+
 /// `sum_i x_i^2` in eight lanes.
 #[inline(always)]
 pub(super) fn sum_of_squares(x: &[f32]) -> f32 {

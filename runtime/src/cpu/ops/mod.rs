@@ -98,6 +98,10 @@ ops! {
     /// Halves to f32, exactly, for finite halves.
     fn widen_f16(x: &[f16], y: &mut [f32]) = half::widen;
 
+    /// f32 to the nearest halves, ties to even. What would overflow is kept finite, so that every kernel reads the same
+    /// number from it.
+    fn narrow_f16(x: &[f32], y: &mut [f16]) = half::narrow;
+
     /// Unpacks elements `start..start + out.len()` of a head or an embedding, whole groups of them.
     fn head_unpack(w: HeadRows<'_>, start: usize, out: &mut [f32]) = head::unpack;
 
