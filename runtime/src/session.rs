@@ -192,7 +192,8 @@ impl<'m> Session<'m> {
         let runs: Vec<&[u32]> = tile.chunks(per_lane).collect();
         let (pool, rope) = (&self.pool, &self.rope);
         let single = tile.len() == 1 && pool.threads() > 1;
-        let spread = (single && self.tuner.together()).then_some(Spread { pool, scratch: &self.scratch });
+        let all = (pool.threads() > 1).then_some(Spread { pool, scratch: &self.scratch });
+        let spread = if single && self.tuner.together() { all } else { None };
         let lanes = &mut self.lanes[..runs.len()];
         pool.chunks_mut(lanes, 1, |i, lane| {
             lane[0].start(model, runs[i], first + i * per_lane);
@@ -217,7 +218,7 @@ impl<'m> Session<'m> {
             Want::Nothing => {}
             Want::Last => {
                 let last = lanes.last_mut().expect("a tile has tokens");
-                last.head(model, 1, &mut self.logits, spread);
+                last.head(model, 1, &mut self.logits, if single { spread } else { all });
             }
             Want::All => {
                 let logits = self.logits[at..][..tile.len() * vocab].chunks_mut(per_lane * vocab);
