@@ -169,8 +169,8 @@ impl<'a> Loader<'a> {
         const PART: usize = 1 << 12; // blocks that a thread takes at a time
         let (blocks, _) = tensor.bytes.as_chunks::<{ q8_0::BYTES }>();
         let (mut codes, mut scales) = (vec![0i8; blocks.len() * q8_0::LEN], vec![0.0f32; blocks.len()]);
-        advise_huge_pages(&codes);
-        advise_huge_pages(&scales);
+        advise_huge_pages(&codes, true);
+        advise_huge_pages(&scales, true);
         let parts = codes.chunks_mut(PART * q8_0::LEN).zip(scales.chunks_mut(PART)).zip(blocks.chunks(PART));
         self.pool.chunks_mut(&mut parts.collect::<Vec<_>>(), 1, |_, part| {
             let ((codes, scales), blocks) = &mut part[0];

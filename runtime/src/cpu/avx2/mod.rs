@@ -6,6 +6,7 @@ pub(super) mod gemm_ternary;
 pub(super) mod gemm_veclut;
 mod gemv_madd;
 mod gemv_pshufb;
+pub(super) mod probe;
 
 /// Asks for the cache line at `at`, which need not be memory at all.
 #[inline(always)]

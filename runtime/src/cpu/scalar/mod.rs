@@ -2,6 +2,7 @@
 
 pub(super) mod gemm_ternary;
 pub(super) mod gemm_veclut;
+pub(super) mod probe;
 
 use formats::ternary::GROUP;
 

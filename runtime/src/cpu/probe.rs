@@ -1,0 +1,103 @@
+//! What a core can do at most: multiply-adds from registers alone, and bytes read in order. Each call does a
+//! known amount of work; timing it is the caller's business.
+#![expect(unsafe_code, reason = "calls loops compiled for instruction sets that detection has found")]
+
+use super::memory::Lines;
+use super::{Kernels, Level, scalar};
+
+#[cfg(target_arch = "x86_64")]
+use super::avx2;
+
+/// Bytes to read, as weights lie in memory: aligned, and on huge pages or not.
+#[derive(Debug)]
+pub struct Memory(Lines);
+
+impl Memory {
+    /// `len` bytes, every page touched. Without `huge`, huge pages are declined even where the system gives them unasked.
+    pub fn new(len: usize, huge: bool) -> Self {
+        Memory(Lines::on_pages(len, 0x55, huge))
+    }
+
+    /// The bytes.
+    pub fn bytes(&self) -> &[u8] {
+        self.0.bytes()
+    }
+}
+
+/// Instruction sets of this processor that matter to us and that detection has found, as the processor's makers spell them.
+pub fn features() -> Vec<&'static str> {
+    #[cfg(target_arch = "x86_64")]
+    return avx2::probe::features();
+    #[cfg(not(target_arch = "x86_64"))]
+    Vec::new()
+}
+
+impl Kernels {
+    /// Multiplies and adds registers `turns` times over; returns how many operations that were, a multiplication and an
+    /// addition of two 8-bit numbers being two. `None` where there is no such instruction.
+    ///
+    /// This instruction alone, with nothing to load, widen or add up, is the most that kernels of this level can do by multiplying.
+    pub fn multiply_add(&self, turns: usize) -> Option<u64> {
+        match self.level() {
+            Level::Scalar => None,
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: this row's level was detected.
+            Level::Avx2 => Some(unsafe { avx2::probe::multiply_add(turns) }),
+            #[cfg(not(target_arch = "x86_64"))]
+            Level::Avx2 => unreachable!("no such row on this architecture"),
+        }
+    }
+
+    /// Reads all of `bytes` in order and returns their exclusive or, in words of eight, so that no read can be left out.
+    pub fn read(&self, bytes: &[u8]) -> u64 {
+        match self.level() {
+            Level::Scalar => scalar::probe::read(bytes),
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: this row's level was detected.
+            Level::Avx2 => unsafe { avx2::probe::read(bytes) },
+            #[cfg(not(target_arch = "x86_64"))]
+            Level::Avx2 => unreachable!("no such row on this architecture"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn read_sees_every_byte_on_every_row() {
+        let mut memory = Memory::new(3 * 256 + 77, false);
+        let plain = |bytes: &[u8]| {
+            bytes.chunks(8).fold(0, |sum, word| {
+                let mut whole = [0; 8];
+                whole[..word.len()].copy_from_slice(word);
+                sum ^ u64::from_le_bytes(whole)
+            })
+        };
+        for at in 0..memory.bytes().len() {
+            memory.0.bytes_mut()[at] = at as u8;
+            for kernels in Kernels::available() {
+                assert_eq!(kernels.read(memory.bytes()), plain(memory.bytes()), "{} {at}", kernels.name);
+            }
+        }
+    }
+
+    #[test]
+    fn multiply_add_counts_its_operations() {
+        for kernels in Kernels::available() {
+            let one = kernels.multiply_add(1);
+            assert_eq!(one.is_some(), kernels.level() != Level::Scalar);
+            assert_eq!(kernels.multiply_add(10), one.map(|ops| 10 * ops));
+        }
+    }
+
+    #[test]
+    fn memory_keeps_its_length_on_all_pages() {
+        for (len, huge) in [(1, true), (64, false), (5 << 20, true), (5 << 20, false)] {
+            let memory = Memory::new(len, huge);
+            assert_eq!(memory.bytes().len(), len);
+            assert!(memory.bytes().iter().all(|&b| b == 0x55));
+        }
+    }
+}
