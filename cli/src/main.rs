@@ -1,6 +1,8 @@
 //! The `tercet` binary: a shell around the library crates. Each sub-command is a file with an `Args`
 //! and a `run`; this one only reads the command line and passes the word on.
 
+mod bench;
+mod bench_table;
 mod chat;
 mod check;
 mod data;
@@ -49,6 +51,8 @@ enum Command {
     Chat(chat::Args),
     /// Measure a model on a text: nats per token and bits per byte
     Eval(eval::Args),
+    /// Measure this machine, its kernels, or a model's speed
+    Bench(bench::Args),
     /// Show what a model file holds: sizes, types, metadata, checks
     Info(info::Args),
     /// Verify a run: its checkpoints' hashes and its log
@@ -69,6 +73,7 @@ fn main() -> ExitCode {
         Some(Command::Generate(args)) => generate::run(args),
         Some(Command::Chat(args)) => chat::run(args),
         Some(Command::Eval(args)) => eval::run(args),
+        Some(Command::Bench(args)) => bench::run(args),
         Some(Command::Info(args)) => info::run(args),
     })
 }

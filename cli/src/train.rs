@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 use ::train::config::Config;
 use ::train::preset::PRESETS;
@@ -74,7 +74,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let out = args.out.clone().expect("clap requires it");
-    let cancel = interrupt_flag();
+    let cancel = crate::interrupt::flag("saving and stopping; once more to stop at once");
     let options = Options {
         config,
         out: out.clone(),
@@ -140,23 +140,6 @@ fn absolute(path: &PathBuf) -> anyhow::Result<String> {
     path.into_os_string()
         .into_string()
         .map_err(|p| exit::usage(format!("{} is not UTF-8, which a run's configuration needs", p.display())))
-}
-
-/// Set by the first Ctrl-C (or SIGTERM); the second one leaves at once.
-fn interrupt_flag() -> Arc<AtomicBool> {
-    let flag = Arc::new(AtomicBool::new(false));
-    let seen = flag.clone();
-    let handler = move || {
-        if seen.swap(true, Ordering::SeqCst) {
-            std::process::exit(i32::from(exit::INTERRUPTED));
-        }
-        note(format_args!("saving and stopping; once more to stop at once"));
-    };
-    // Without a handler Ctrl-C still ends the program, and the newest checkpoint is still good.
-    if let Err(error) = ctrlc::set_handler(handler) {
-        note(format_args!("Ctrl-C will not save: {error}"));
-    }
-    flag
 }
 
 /// Past `ulimit -f` the system kills a program that does not handle SIGXFSZ; handled, the write fails and is reported

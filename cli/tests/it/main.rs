@@ -1,5 +1,6 @@
 //! The binary as a shell sees it, one test binary: each module is a subject.
 
+mod bench;
 mod dependencies;
 mod model;
 mod train;

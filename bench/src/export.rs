@@ -1,0 +1,321 @@
+//! Rows as files: Markdown for people, CSV for tables, JSON for programs. In CSV and JSON a row is one flat object; where the
+//! file goes is the caller's business.
+
+use std::io::{self, Write};
+
+use serde_json::{Map, Value};
+
+use crate::row::Row;
+
+/// How to write rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Tables, one for each kind of row.
+    Markdown,
+    /// One table, [`COLUMNS`] wide; cells that a row does not have are empty.
+    Csv,
+    /// An array with one object, on one line, for each row.
+    Json,
+}
+
+/// Columns of CSV: every key that a row may have.
+pub const COLUMNS: [&str; 44] = [
+    "test",
+    "shape",
+    "kernel",
+    "batch",
+    "threads",
+    "hot",
+    "us",
+    "gops",
+    "gops_best",
+    "gbs",
+    "ceiling_gops",
+    "bandwidth_gbs",
+    "share",
+    "speedup",
+    "max_abs_err",
+    "error",
+    "model",
+    "size_bytes",
+    "params",
+    "depth",
+    "tokens_per_second",
+    "sd",
+    "repetitions",
+    "first_token_ms",
+    "load_ms",
+    "peak_memory_bytes",
+    "token_us",
+    "matmuls_us",
+    "ratio",
+    "qkv_us",
+    "o_us",
+    "gate_up_us",
+    "down_us",
+    "head_us",
+    "matmul_bytes",
+    "working_set_bytes",
+    "huge_pages",
+    "cpu",
+    "features",
+    "cores",
+    "cache_bytes",
+    "system",
+    "version",
+    "reason",
+];
+
+/// Writes all rows.
+///
+/// # Errors
+/// The writer's own.
+pub fn write(rows: &[Row], format: Format, out: &mut dyn Write) -> io::Result<()> {
+    let objects: Vec<Map<String, Value>> = rows.iter().map(object).collect();
+    match format {
+        Format::Json => json(&objects, out),
+        Format::Csv => csv(&objects, out),
+        Format::Markdown => markdown(&objects, out),
+    }
+}
+
+fn object(row: &Row) -> Map<String, Value> {
+    match serde_json::to_value(row) {
+        Ok(Value::Object(object)) => object,
+        other => unreachable!("a row is an object of plain values, not {other:?}"),
+    }
+}
+
+fn json(rows: &[Map<String, Value>], out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "[")?;
+    for (i, row) in rows.iter().enumerate() {
+        let comma = if i + 1 < rows.len() { "," } else { "" };
+        writeln!(out, "{}{comma}", serde_json::to_string(row)?)?;
+    }
+    writeln!(out, "]")
+}
+
+fn csv(rows: &[Map<String, Value>], out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "{}", COLUMNS.join(","))?;
+    for row in rows {
+        let cells: Vec<String> = COLUMNS.iter().map(|column| quoted(&text(row.get(*column)))).collect();
+        writeln!(out, "{}", cells.join(","))?;
+    }
+    Ok(())
+}
+
+/// A cell of RFC 4180.
+fn quoted(cell: &str) -> String {
+    if cell.contains(['"', ',', '\n', '\r']) {
+        format!("\"{}\"", cell.replace('"', "\"\""))
+    } else {
+        cell.into()
+    }
+}
+
+/// A value in a cell; a list is separated by spaces.
+fn text(value: Option<&Value>) -> String {
+    match value {
+        None | Some(Value::Null) => String::new(),
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Array(list)) => list.iter().map(|v| text(Some(v))).collect::<Vec<_>>().join(" "),
+        Some(other) => other.to_string(),
+    }
+}
+
+/// A table wherever the kind of row changes.
+fn markdown(rows: &[Map<String, Value>], out: &mut dyn Write) -> io::Result<()> {
+    let mut keys: Vec<&String> = Vec::new();
+    for row in rows {
+        let these: Vec<&String> = row.keys().collect();
+        if these != keys {
+            if !keys.is_empty() {
+                writeln!(out)?;
+            }
+            keys = these;
+            let names: Vec<&str> = keys.iter().map(|k| k.as_str()).collect();
+            writeln!(out, "| {} |", names.join(" | "))?;
+            writeln!(out, "|{}", "---|".repeat(keys.len()))?;
+        }
+        let cells: Vec<String> = row.values().map(|v| rounded(v).replace('|', "\\|")).collect();
+        writeln!(out, "| {} |", cells.join(" | "))?;
+    }
+    Ok(())
+}
+
+/// Figures with four digits that count.
+fn rounded(value: &Value) -> String {
+    match value.as_f64() {
+        Some(figure) if value.is_f64() && figure != 0.0 => {
+            let digits = (3 - figure.abs().log10().floor() as i32).clamp(0, 9) as usize;
+            format!("{figure:.digits$}")
+        }
+        _ => text(Some(value)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::row::{
+        BandwidthRow, CeilingRow, LoadRow, MachineRow, MatmulsRow, ModelRow, ProductRow, Skipped,
+    };
+
+    fn rows() -> Vec<Row> {
+        let product = ProductRow {
+            test: "product",
+            shape: "256x128".into(),
+            kernel: "avx2",
+            batch: 2,
+            threads: 1,
+            hot: true,
+            us: Some(12.3456789),
+            gops: Some(178.25),
+            gops_best: Some(180.5),
+            gbs: Some(23.0),
+            ceiling_gops: Some(415.0),
+            bandwidth_gbs: None,
+            share: Some(178.25 / 415.0),
+            speedup: Some(31.5),
+            max_abs_err: 0.0,
+            error: None,
+        };
+        let wrong =
+            ProductRow { max_abs_err: f64::INFINITY, error: Some("3 differ".into()), ..product.clone() };
+        vec![
+            Row::Machine(MachineRow {
+                test: "machine",
+                cpu: "A \"fast\" one, with | and comma".into(),
+                features: vec!["avx2", "fma"],
+                cores: 2,
+                cache_bytes: vec![32 << 10, 512 << 10],
+                huge_pages: None,
+                system: "linux x86_64".into(),
+                version: "0.1.0",
+            }),
+            Row::Ceiling(CeilingRow { test: "ceiling", threads: 2, ceiling_gops: None }),
+            Row::Bandwidth(BandwidthRow {
+                test: "read",
+                threads: 2,
+                working_set_bytes: 16 << 10,
+                huge_pages: true,
+                bandwidth_gbs: 406.0,
+            }),
+            Row::Product(product),
+            Row::Product(wrong),
+            Row::Load(LoadRow {
+                test: "load",
+                model: "showcase".into(),
+                size_bytes: 1,
+                params: 2,
+                kernel: "avx2",
+                load_ms: 1.5,
+                peak_memory_bytes: Some(1 << 20),
+            }),
+            Row::Model(ModelRow {
+                test: "pp512".into(),
+                model: "showcase".into(),
+                size_bytes: 1,
+                params: 2,
+                kernel: "avx2",
+                threads: 2,
+                depth: 0,
+                tokens_per_second: 12345.678,
+                sd: 0.5,
+                repetitions: 5,
+                first_token_ms: Some(3.25),
+                peak_memory_bytes: None,
+            }),
+            Row::Matmuls(MatmulsRow {
+                test: "matmuls",
+                model: "showcase".into(),
+                kernel: "avx2",
+                threads: 2,
+                depth: 0,
+                token_us: 200.0,
+                matmuls_us: 100.0,
+                ratio: 2.0,
+                qkv_us: 1.0,
+                o_us: 2.0,
+                gate_up_us: 3.0,
+                down_us: 4.0,
+                head_us: 90.0,
+                matmul_bytes: 1000,
+                gbs: 10.0,
+                ceiling_gops: None,
+                bandwidth_gbs: 20.0,
+            }),
+            Row::Skipped(Skipped { test: "tg128".into(), reason: "no room".into() }),
+        ]
+    }
+
+    fn written(format: Format) -> String {
+        let mut out = Vec::new();
+        write(&rows(), format, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn json_reads_back_as_one_object_a_row() {
+        let text = written(Format::Json);
+        let read: Vec<Map<String, Value>> = serde_json::from_str(&text).unwrap();
+        assert_eq!((read.len(), text.lines().count()), (rows().len(), rows().len() + 2));
+        assert_eq!(read[3]["us"], 12.3456789);
+        assert_eq!((&read[3]["error"], &read[4]["error"]), (&Value::Null, &Value::from("3 differ")));
+        assert_eq!((&read[3]["max_abs_err"], &read[4]["max_abs_err"]), (&Value::from(0.0), &Value::Null));
+        assert_eq!(read[6]["test"], "pp512");
+        let mut nothing = Vec::new();
+        write(&[], Format::Json, &mut nothing).unwrap();
+        assert_eq!(serde_json::from_slice::<Vec<Value>>(&nothing).unwrap().len(), 0);
+    }
+
+    /// A line of CSV as its cells.
+    fn cells(line: &str) -> Vec<String> {
+        let (mut cells, mut inside) = (vec![String::new()], false);
+        let mut chars = line.chars().peekable();
+        while let Some(c) = chars.next() {
+            match c {
+                '"' if inside && chars.peek() == Some(&'"') => {
+                    cells.last_mut().unwrap().push(chars.next().unwrap())
+                }
+                '"' => inside = !inside,
+                ',' if !inside => cells.push(String::new()),
+                c => cells.last_mut().unwrap().push(c),
+            }
+        }
+        cells
+    }
+
+    #[test]
+    fn csv_has_every_key_of_every_row_and_reads_back() {
+        let text = written(Format::Csv);
+        let mut lines = text.lines();
+        let header = cells(lines.next().unwrap());
+        assert_eq!(header, COLUMNS);
+        for (row, line) in rows().iter().zip(lines.by_ref()) {
+            let cells = cells(line);
+            assert_eq!(cells.len(), COLUMNS.len(), "{line}");
+            for (key, value) in object(row) {
+                let column =
+                    COLUMNS.iter().position(|c| **c == key).unwrap_or_else(|| panic!("{key} has no column"));
+                assert_eq!(cells[column], super::text(Some(&value)), "{key}");
+            }
+        }
+        assert_eq!(lines.next(), None);
+    }
+
+    #[test]
+    fn markdown_is_a_table_for_each_kind_of_row() {
+        let text = written(Format::Markdown);
+        assert_eq!(text.split("\n\n").count(), 8);
+        assert!(
+            text.contains("with \\| and") && text.contains("| 12.35 |") && text.contains("| 12346 |"),
+            "{text}"
+        );
+        for table in text.split("\n\n") {
+            let widths: Vec<usize> =
+                table.lines().map(|l| l.replace("\\|", "").matches('|').count()).collect();
+            assert!(widths.windows(2).all(|w| w[0] == w[1]), "{table}");
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! A decoded token beside its matrix products: how much of its time everything else takes. The products run through all blocks in
+//! the order of decoding, so that caches and memory behave as they do there, split between threads as a session does.
+
+use std::hint::black_box;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use runtime::cpu::{Pool, ROW_BLOCK, TernaryMatrix};
+use runtime::weights::Table;
+use runtime::{Model, Session};
+
+use crate::error::Result;
+use crate::limits::{ceiling_gops, memory_gbs};
+use crate::model::{advance, token_ids};
+use crate::row::MatmulsRow;
+use crate::timing::median;
+
+/// Products of fewer weights stay on one thread, as in a session.
+const SPREAD_MIN_WEIGHTS: usize = 1 << 16;
+
+/// Tokens and passes over all products take turns, so many of each, so that both see the same hour.
+const TURN: usize = 16;
+/// Turns go on for this long, and at least so often.
+const LEAST: Duration = Duration::from_millis(500);
+const TURNS_MIN: usize = 2;
+
+/// Query, key and value; output projection; gate and up; down; head.
+const KINDS: usize = 5;
+
+/// Measures tokens after `depth` others; the inner `None` is a context without room for it, the outer one cancelled.
+pub fn measure(
+    model: &Model,
+    name: &str,
+    depth: usize,
+    pool: &Pool,
+    cancel: &AtomicBool,
+) -> Result<Option<Option<MatmulsRow>>> {
+    if depth + TURN > model.config().context {
+        return Ok(Some(None));
+    }
+    let (ceiling_gops, bandwidth_gbs) = (ceiling_gops(pool), memory_gbs(pool));
+    let ids = token_ids(depth + TURN, model.config().vocab);
+    let mut session = Session::with_threads(model, depth + TURN, pool.threads())?;
+    if advance(&mut session, &ids[..depth], cancel)?.is_none() {
+        return Ok(None);
+    }
+    let mut pass = Pass::new(model, pool);
+    let (mut tokens, mut passes) = (Vec::new(), Vec::new());
+    let mut kinds: [Vec<f64>; KINDS] = Default::default();
+    let (start, mut turns) = (Instant::now(), 0);
+    while turns < TURNS_MIN || start.elapsed() < LEAST {
+        session.truncate(depth);
+        for id in &ids[depth..] {
+            if cancel.load(Ordering::Relaxed) {
+                return Ok(None);
+            }
+            let start = Instant::now();
+            session.forward(std::slice::from_ref(id))?;
+            tokens.push(start.elapsed().as_secs_f64());
+        }
+        for _ in 0..TURN {
+            if cancel.load(Ordering::Relaxed) {
+                return Ok(None);
+            }
+            let start = Instant::now();
+            let by_kind = pass.run();
+            passes.push(start.elapsed().as_secs_f64());
+            kinds.iter_mut().zip(by_kind).for_each(|(all, one)| all.push(one.as_secs_f64()));
+        }
+        turns += 1;
+    }
+    let middle_us = |mut seconds: Vec<f64>| {
+        seconds.sort_by(f64::total_cmp);
+        median(&seconds) * 1e6
+    };
+    let (token_us, matmuls_us) = (middle_us(tokens), middle_us(passes));
+    let [qkv_us, o_us, gate_up_us, down_us, head_us] = kinds.map(middle_us);
+    let matmul_bytes = pass.bytes();
+    Ok(Some(Some(MatmulsRow {
+        test: "matmuls",
+        model: name.to_owned(),
+        kernel: model.kernels().name,
+        threads: pool.threads(),
+        depth,
+        token_us,
+        matmuls_us,
+        ratio: token_us / matmuls_us,
+        qkv_us,
+        o_us,
+        gate_up_us,
+        down_us,
+        head_us,
+        matmul_bytes,
+        gbs: matmul_bytes as f64 / matmuls_us / 1e3,
+        ceiling_gops,
+        bandwidth_gbs,
+    })))
+}
+
+/// All products of one token.
+struct Pass<'m> {
+    model: &'m Model,
+    pool: &'m Pool,
+    /// Activations, as many as the widest input.
+    q: Vec<i8>,
+    x: Vec<f32>,
+    /// As many as the longest output.
+    y: Vec<f32>,
+}
+
+impl<'m> Pass<'m> {
+    fn new(model: &'m Model, pool: &'m Pool) -> Self {
+        let (c, blocks) = (model.config(), &model.weights().blocks);
+        let matrices = || blocks.iter().flat_map(|b| [&b.qkv, &b.o, &b.gate_up, &b.down]);
+        let cols = matrices().map(TernaryMatrix::cols).max().unwrap_or(0).max(c.width);
+        let rows = matrices().map(TernaryMatrix::rows).max().unwrap_or(0).max(c.vocab);
+        let q: Vec<i8> = (0..cols).map(|i| (i * 37 % 255) as u8 as i8).collect();
+        let x = q.iter().map(|&q| f32::from(q) / 64.0).collect();
+        Pass { model, pool, q, x, y: vec![0.0; rows] }
+    }
+
+    /// Multiplies once by every matrix and returns the time of each kind.
+    fn run(&mut self) -> [Duration; KINDS] {
+        let mut times = [Duration::ZERO; KINDS];
+        let mut last = Instant::now();
+        let mut lap = |kind: usize| {
+            let now = Instant::now();
+            times[kind] += now - std::mem::replace(&mut last, now);
+        };
+        let model = self.model;
+        for block in &model.weights().blocks {
+            for (kind, m) in [&block.qkv, &block.o, &block.gate_up, &block.down].into_iter().enumerate() {
+                self.product(m);
+                lap(kind);
+            }
+        }
+        self.head();
+        lap(KINDS - 1);
+        black_box(&self.y);
+        times
+    }
+
+    fn product(&mut self, m: &TernaryMatrix) {
+        let (kernels, q) = (self.model.kernels(), &self.q[..m.cols()]);
+        let y = &mut self.y[..m.rows()];
+        if m.rows() * m.cols() < SPREAD_MIN_WEIGHTS {
+            return kernels.gemv_ternary(m, 0..m.rows(), q, 0.01, y);
+        }
+        self.pool.split_mut(y, ROW_BLOCK, |first, y| {
+            kernels.gemv_ternary(m, first..first + y.len(), q, 0.01, y);
+        });
+    }
+
+    fn head(&mut self) {
+        let (c, w, kernels) = (self.model.config(), self.model.weights(), self.model.kernels());
+        if let Table::Ternary(m) = w.head_table() {
+            return self.product(m);
+        }
+        let (q, x) = (&self.q[..c.width], &self.x[..c.width]);
+        self.pool.split_mut(&mut self.y[..c.vocab], ROW_BLOCK, |first, y| {
+            let rows = first..first + y.len();
+            match w.head_table() {
+                Table::Scaled { codes, scales, group } if c.head_int8 => {
+                    let elements = rows.start * c.width..rows.end * c.width;
+                    let scales = &scales[elements.start / group..elements.end / group];
+                    kernels.head_products_int8(&codes[elements], scales, *group, q, 0.01, y);
+                }
+                table => {
+                    let count = y.len();
+                    kernels.head_products(table.rows(rows, c.width), c.width, x, y, count, &mut Vec::new());
+                }
+            }
+        });
+    }
+
+    /// Bytes of matrices that one pass reads.
+    fn bytes(&self) -> u64 {
+        let w = self.model.weights();
+        let blocks = w.blocks.iter().flat_map(|b| [&b.qkv, &b.o, &b.gate_up, &b.down]);
+        let head = match w.head_table() {
+            Table::Ternary(m) => m.bytes(),
+            Table::F16(w) => 2 * w.len(),
+            Table::Scaled { codes, scales, .. } => codes.len() + 4 * scales.len(),
+        };
+        (blocks.map(TernaryMatrix::bytes).sum::<usize>() + head) as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use runtime::config::{ModelConfig, StoredType};
+    use runtime::cpu::Kernels;
+    use runtime::synthetic;
+
+    #[test]
+    fn matmuls_of_every_kind_of_head_are_measured() {
+        let small = ModelConfig { vocab: 300, blocks: 2, ..synthetic::config("showcase").unwrap() };
+        let f16 = ModelConfig {
+            embedding: StoredType::F16,
+            head: StoredType::F16,
+            head_int8: false,
+            ..small.clone()
+        };
+        let int8 = ModelConfig { embedding: StoredType::Q8_0, head: StoredType::Q8_0, ..small.clone() };
+        for (config, head_bytes) in [(small, 320 * 68), (f16, 300 * 512), (int8, 300 * (256 + 32))] {
+            let model = Model::synthetic(&config, Kernels::best(), 1).unwrap();
+            let pool = Pool::new(2).unwrap();
+            let blocks = 2 * (768 + 256 + 1024 + 512) * 256 / 128 * 34;
+            assert_eq!(Pass::new(&model, &pool).bytes(), blocks + head_bytes);
+            let never = AtomicBool::new(false);
+            let row = measure(&model, "m", 3, &pool, &never).unwrap().unwrap().unwrap();
+            let kinds = row.qkv_us + row.o_us + row.gate_up_us + row.down_us + row.head_us;
+            assert!(row.token_us > 0.0 && kinds > 0.0 && kinds < 2.0 * row.matmuls_us, "{row:?}");
+            assert!((row.ratio - row.token_us / row.matmuls_us).abs() < 1e-9);
+            assert!(measure(&model, "m", 3, &pool, &AtomicBool::new(true)).unwrap().is_none());
+            assert!(measure(&model, "m", 1020, &pool, &never).unwrap().unwrap().is_none());
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! The rows of a measurement, as typed values: what was measured, how, and what came out. They serialise to one flat
+//! object each; [`export`](crate::export) writes them.
+
+use serde::Serialize;
+
+/// One figure, or one thing that has no figure.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Row {
+    /// What the machine is.
+    Machine(MachineRow),
+    /// Multiply-adds from registers.
+    Ceiling(CeilingRow),
+    /// Bytes read in order.
+    Bandwidth(BandwidthRow),
+    /// One ternary product.
+    Product(ProductRow),
+    /// A model made ready.
+    Load(LoadRow),
+    /// Tokens per second.
+    Model(ModelRow),
+    /// A decoded token beside its matrix products.
+    Matmuls(MatmulsRow),
+    /// What was asked and could not be measured.
+    Skipped(Skipped),
+}
+
+/// The machine.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct MachineRow {
+    /// "machine".
+    pub test: &'static str,
+    /// The processor's name.
+    pub cpu: String,
+    /// Instruction sets found.
+    pub features: Vec<&'static str>,
+    /// Threads that this process may run at once.
+    pub cores: usize,
+    /// Data and unified caches, nearest first, in bytes; empty where the system does not tell.
+    pub cache_bytes: Vec<u64>,
+    /// What the system says of huge pages, and how much of a test it granted.
+    pub huge_pages: Option<String>,
+    /// Operating system and architecture.
+    pub system: String,
+    /// Version of this program.
+    pub version: &'static str,
+}
+
+/// The multiply-add ceiling.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct CeilingRow {
+    /// "ceiling".
+    pub test: &'static str,
+    /// Threads at once.
+    pub threads: usize,
+    /// Best of several bursts, 10^9 operations per second; `None` where the processor has no such instruction.
+    pub ceiling_gops: Option<f64>,
+}
+
+/// Sequential reading.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct BandwidthRow {
+    /// "read".
+    pub test: &'static str,
+    /// Threads at once.
+    pub threads: usize,
+    /// Bytes that each thread reads again and again.
+    pub working_set_bytes: usize,
+    /// Whether huge pages were asked for, or declined.
+    pub huge_pages: bool,
+    /// Best of several passes, 10^9 bytes per second of all threads.
+    pub bandwidth_gbs: f64,
+}
+
+/// One ternary product by one kernel.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ProductRow {
+    /// "product".
+    pub test: &'static str,
+    /// Rows x columns.
+    pub shape: String,
+    /// Row of the table of kernels, or "plain".
+    pub kernel: &'static str,
+    /// Tokens at once.
+    pub batch: usize,
+    /// Threads, each with some of the rows.
+    pub threads: usize,
+    /// The same matrix every time; else other ones, more of them than caches hold.
+    pub hot: bool,
+    /// Microseconds a product, median of the repetitions.
+    pub us: Option<f64>,
+    /// 2 x rows x cols x batch / time, in 10^9 per second, of the median.
+    pub gops: Option<f64>,
+    /// The same of the best repetition.
+    pub gops_best: Option<f64>,
+    /// Bytes of weights and scales / time, in 10^9 per second, of the median.
+    pub gbs: Option<f64>,
+    /// Multiply-adds from registers, measured just before and after.
+    pub ceiling_gops: Option<f64>,
+    /// Reading as many bytes as the cold matrices hold, from huge pages, measured with this shape.
+    pub bandwidth_gbs: Option<f64>,
+    /// What was reached of what bounds it: hot, `gops / ceiling_gops`; cold, `gbs / bandwidth_gbs`.
+    pub share: Option<f64>,
+    /// Time of the plain loop at the same batch and threads, over this one's.
+    pub speedup: Option<f64>,
+    /// Largest difference from the scalar kernel's result; 0 when all bits agree.
+    pub max_abs_err: f64,
+    /// What is wrong: results that differ. Such a row has no times.
+    pub error: Option<String>,
+}
+
+/// A model made ready.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct LoadRow {
+    /// "load".
+    pub test: &'static str,
+    /// File or synthetic name.
+    pub model: String,
+    /// Bytes of its tensors as stored.
+    pub size_bytes: u64,
+    /// Weights of all kinds.
+    pub params: u64,
+    /// Row of the table of kernels.
+    pub kernel: &'static str,
+    /// Reading, checking and laying out, milliseconds; of a synthetic model without making it up.
+    pub load_ms: f64,
+    /// The most memory that this process held meanwhile, where the system tells.
+    pub peak_memory_bytes: Option<u64>,
+}
+
+/// Speed of a model.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ModelRow {
+    /// "pp512": a prompt of 512 tokens; "tg128": 128 tokens one after the other.
+    pub test: String,
+    /// File or synthetic name.
+    pub model: String,
+    /// Bytes of its tensors as stored.
+    pub size_bytes: u64,
+    /// Weights of all kinds.
+    pub params: u64,
+    /// Row of the table of kernels.
+    pub kernel: &'static str,
+    /// Threads.
+    pub threads: usize,
+    /// Tokens that the session held before.
+    pub depth: usize,
+    /// Mean over the repetitions.
+    pub tokens_per_second: f64,
+    /// Their standard deviation.
+    pub sd: f64,
+    /// Repetitions.
+    pub repetitions: usize,
+    /// From a prompt to its first token chosen, milliseconds, mean; of `pp` alone.
+    pub first_token_ms: Option<f64>,
+    /// The most memory that this process held meanwhile, where the system tells.
+    pub peak_memory_bytes: Option<u64>,
+}
+
+/// A decoded token beside its matrix products, measured in turn with the same threads.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct MatmulsRow {
+    /// "matmuls".
+    pub test: &'static str,
+    /// File or synthetic name.
+    pub model: String,
+    /// Row of the table of kernels.
+    pub kernel: &'static str,
+    /// Threads.
+    pub threads: usize,
+    /// Tokens that the session held.
+    pub depth: usize,
+    /// Microseconds of a decoded token, median.
+    pub token_us: f64,
+    /// Microseconds of all its products one after the other, median.
+    pub matmuls_us: f64,
+    /// `token_us / matmuls_us`.
+    pub ratio: f64,
+    /// Of these, microseconds of query, key and value,
+    pub qkv_us: f64,
+    /// of the output projections,
+    pub o_us: f64,
+    /// of gate and up,
+    pub gate_up_us: f64,
+    /// of down,
+    pub down_us: f64,
+    /// of the head.
+    pub head_us: f64,
+    /// Bytes of matrices that a token reads.
+    pub matmul_bytes: u64,
+    /// `matmul_bytes / matmuls_us`, 10^9 per second.
+    pub gbs: f64,
+    /// Multiply-adds from registers, measured just before.
+    pub ceiling_gops: Option<f64>,
+    /// Reading from huge pages, measured just before.
+    pub bandwidth_gbs: f64,
+}
+
+/// What was asked and could not be measured.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Skipped {
+    /// The test that it would have been.
+    pub test: String,
+    /// Why not.
+    pub reason: String,
+}

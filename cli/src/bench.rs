@@ -1,0 +1,247 @@
+//! `tercet bench`: what this machine can do and what kernels and models get of it. The `bench` library measures; this shows its
+//! rows as they come and writes them down.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use ::bench::{Format, ModelOptions, Options, Outcome, ProductOptions, Row, Shape, Source};
+use anyhow::bail;
+use indicatif::{ProgressBar, ProgressDrawTarget};
+use runtime::cpu::Kernels;
+use runtime::synthetic;
+
+use crate::bench_table::Table;
+use crate::exit::{self, usage};
+use crate::terminal::{note, stderr_is_terminal};
+
+/// What `tercet bench` was asked.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Without a model: the machine and every kernel, each held against the scalar one before it is timed. With a model: prompts (pp) and single tokens (tg), as llama-bench counts them. docs/bench/README.md says how each figure is measured."
+)]
+pub struct Args {
+    /// A model, as a GGUF file
+    #[arg(value_name = "FILE", conflicts_with = "synthetic")]
+    file: Option<PathBuf>,
+    /// A model of random weights of this shape: bitnet-2b, bonsai-1.7b, showcase or shakespeare
+    #[arg(long, value_name = "NAME")]
+    synthetic: Option<String>,
+    /// Fewer shapes and batches, and only memory's bandwidth
+    #[arg(long)]
+    quick: bool,
+    /// A matrix, outputs x inputs
+    #[arg(long = "shape", value_name = "RxC", value_delimiter = ',')]
+    shapes: Vec<String>,
+    /// A kernel: plain, scalar, or any that this processor runs
+    #[arg(long = "kernel", value_name = "NAME", value_delimiter = ',')]
+    kernels: Vec<String>,
+    /// Tokens at once
+    #[arg(long = "batch", value_name = "N", value_delimiter = ',')]
+    batches: Vec<usize>,
+    /// Only matrices that caches may hold, none from memory
+    #[arg(long)]
+    hot: bool,
+    /// Threads [default: 1 and all; of a model, as many as it would run on]
+    #[arg(long, value_name = "N", value_delimiter = ',')]
+    threads: Vec<usize>,
+    /// Tokens of a prompt
+    #[arg(short = 'p', long = "prompt", value_name = "N", value_delimiter = ',', default_value = "512")]
+    prompts: Vec<usize>,
+    /// Tokens to write
+    #[arg(short = 'n', long = "tokens", value_name = "N", value_delimiter = ',', default_value = "128")]
+    tokens: Vec<usize>,
+    /// Tokens that the model holds before
+    #[arg(short = 'd', long = "depth", value_name = "N", value_delimiter = ',', default_value = "0")]
+    depths: Vec<usize>,
+    /// Repetitions of each test of a model
+    #[arg(short = 'r', long, value_name = "N", default_value_t = 5)]
+    repetitions: usize,
+    /// How to write all rows [default: by the name of --out, or a table on the terminal]
+    #[arg(long, value_enum)]
+    format: Option<FormatArg>,
+    /// Where to write all rows
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+/// How to write rows.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum FormatArg {
+    /// Markdown tables
+    Md,
+    /// One table of comma-separated values
+    Csv,
+    /// An array of objects
+    Json,
+}
+
+impl FormatArg {
+    fn format(self) -> Format {
+        match self {
+            FormatArg::Md => Format::Markdown,
+            FormatArg::Csv => Format::Csv,
+            FormatArg::Json => Format::Json,
+        }
+    }
+}
+
+/// Runs `tercet bench`.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let options = options(args)?;
+    let format = format(args)?;
+    let cancel = crate::interrupt::flag("stopping; once more to stop at once");
+    // Rows on stdout as they come, unless it is to hold the export.
+    let mut table = (format.is_none() || args.out.is_some()).then(Table::default);
+    let spinner = spinner();
+    let (mut rows, mut written) = (Vec::new(), Ok(()));
+    let mut tell = |row: Row| {
+        if let Some(table) = &mut table {
+            let lines = table.lines(&row);
+            spinner.suspend(|| written = std::io::stdout().lock().write_all(lines.as_bytes()));
+            if written.is_err() {
+                cancel.store(true, Ordering::Relaxed);
+            }
+        }
+        rows.push(row);
+    };
+    let outcome = ::bench::run(&options, &mut tell, &cancel);
+    spinner.finish_and_clear();
+    let outcome = outcome.map_err(|error| match error {
+        ::bench::Error::Option { .. } => usage(error.to_string()),
+        other => other.into(),
+    })?;
+    written?;
+    if let Some(format) = format {
+        export(&rows, format, args.out.as_deref())?;
+    }
+    ending(outcome)
+}
+
+fn options(args: &Args) -> anyhow::Result<Options> {
+    let source = match (&args.file, &args.synthetic) {
+        (Some(file), _) => Some(Source::File(file.clone())),
+        (None, Some(name)) if synthetic::config(name).is_none() => {
+            let known = synthetic::SHAPES.map(|(name, _)| name).join(", ");
+            return Err(usage(format!("--synthetic is \"{}\"; expected {known}", name.escape_debug())));
+        }
+        (None, Some(name)) => Some(Source::Synthetic(name.clone())),
+        (None, None) => None,
+    };
+    let mut options = Options::default();
+    if let Some(source) = source {
+        if args.quick || args.hot || !args.shapes.is_empty() || !args.batches.is_empty() {
+            return Err(usage(
+                "--quick, --hot, --shape and --batch measure kernels; a model has its own shapes",
+            ));
+        }
+        options.threads = vec![runtime::default_threads()];
+        options.whole_machine = false;
+        options.products = None;
+        options.model = Some(ModelOptions {
+            source,
+            kernels: model_kernels(&args.kernels)?,
+            prompts: args.prompts.clone(),
+            generate: args.tokens.clone(),
+            depths: args.depths.clone(),
+            repetitions: args.repetitions,
+        });
+    } else {
+        options.whole_machine = !args.quick;
+        let mut products = if args.quick { ProductOptions::quick() } else { ProductOptions::default() };
+        if !args.shapes.is_empty() {
+            let shapes = args.shapes.iter().map(|text| text.parse::<Shape>());
+            products.shapes = shapes.collect::<Result<_, _>>().map_err(|e| usage(e.to_string()))?;
+        }
+        if !args.kernels.is_empty() {
+            products.kernels = args.kernels.clone();
+        }
+        if !args.batches.is_empty() {
+            products.batches = args.batches.clone();
+            products.cold_batches = args.batches.clone();
+        }
+        if args.hot {
+            products.cold_batches.clear();
+        }
+        options.products = Some(products);
+    }
+    if !args.threads.is_empty() {
+        options.threads = args.threads.clone();
+    }
+    Ok(options)
+}
+
+/// A model is laid out for one row of the table.
+fn model_kernels(names: &[String]) -> anyhow::Result<&'static Kernels> {
+    match names {
+        [] => Kernels::chosen().map_err(anyhow::Error::msg),
+        [name] => Kernels::named(name).ok_or_else(|| {
+            let known: Vec<_> = Kernels::available().iter().map(|row| row.name).collect();
+            usage(format!("--kernel is \"{}\"; expected {}", name.escape_debug(), known.join(", ")))
+        }),
+        _ => Err(usage("a model is laid out for one kernel; expected one --kernel")),
+    }
+}
+
+/// As asked, or as the file's name ends.
+fn format(args: &Args) -> anyhow::Result<Option<Format>> {
+    let Some(path) = args.out.as_deref().filter(|_| args.format.is_none()) else {
+        return Ok(args.format.map(FormatArg::format));
+    };
+    match path.extension().and_then(|e| e.to_str()) {
+        Some("md") => Ok(Some(Format::Markdown)),
+        Some("csv") => Ok(Some(Format::Csv)),
+        Some("json") => Ok(Some(Format::Json)),
+        _ => Err(usage(format!(
+            "--out is {}; expected a name in .md, .csv or .json, or --format",
+            path.display()
+        ))),
+    }
+}
+
+fn export(rows: &[Row], format: Format, out: Option<&Path>) -> anyhow::Result<()> {
+    match out {
+        Some(path) => formats::atomic::write_atomic(path, |out| ::bench::write(rows, format, out))?,
+        None => ::bench::write(rows, format, &mut std::io::stdout().lock())?,
+    }
+    Ok(())
+}
+
+/// Something that moves while a slow row is measured, if a person is watching.
+fn spinner() -> ProgressBar {
+    if !stderr_is_terminal() {
+        return ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
+    }
+    let spinner = ProgressBar::new_spinner().with_message("measuring");
+    spinner.enable_steady_tick(Duration::from_millis(500));
+    spinner
+}
+
+fn ending(outcome: Outcome) -> anyhow::Result<ExitCode> {
+    match outcome {
+        Outcome { mismatches: 1.., .. } => {
+            bail!("{} rows differ from the scalar kernel's results", outcome.mismatches)
+        }
+        Outcome { cancelled: true, .. } => {
+            note(format_args!("interrupted"));
+            Ok(ExitCode::from(exit::INTERRUPTED))
+        }
+        _ => Ok(ExitCode::SUCCESS),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wrong_results_are_a_failure_and_interruption_is_130() {
+        let end = |mismatches, cancelled| ending(Outcome { mismatches, cancelled });
+        assert_eq!(end(0, false).unwrap(), ExitCode::SUCCESS);
+        assert_eq!(end(0, true).unwrap(), ExitCode::from(130));
+        assert!(end(2, false).unwrap_err().to_string().starts_with("2 rows differ"));
+        assert!(end(1, true).is_err());
+    }
+}
