@@ -133,8 +133,8 @@ impl Parts {
 struct Bench<'a> {
     case: &'a Case,
     pools: &'a [Pool],
-    /// Bytes per second of each pool.
-    bandwidths: Vec<Option<f64>>,
+    /// What bandwidth is measured on, if any row is cold.
+    memory: Option<&'a Memory>,
     /// Times of the plain loop: batch, threads, seconds.
     plain: Vec<(usize, usize, f64)>,
     cancel: &'a AtomicBool,
@@ -157,11 +157,8 @@ pub fn measure(
     for &shape in &options.shapes {
         let widest = pools.iter().max_by_key(|pool| pool.threads())?;
         let case = Case::new(shape, &options.batches, widest);
-        let bandwidths = pools
-            .iter()
-            .map(|pool| memory.as_ref().map(|m| bandwidth_gbs(pool, m, m.bytes().len() / pool.threads())))
-            .collect();
-        let mut bench = Bench { case: &case, pools, bandwidths, plain: Vec::new(), cancel, tell };
+        let mut bench =
+            Bench { case: &case, pools, memory: memory.as_ref(), plain: Vec::new(), cancel, tell };
         for &contender in contenders.iter().filter(|c| !c.fast()) {
             let m = [Matrix::new(&case, contender)];
             options.batches.iter().try_for_each(|&batch| bench.rows(contender, &m, batch, true))?;
@@ -213,7 +210,6 @@ impl Bench<'_> {
         pool: usize,
         hot: bool,
     ) -> Option<ProductRow> {
-        let bandwidth = self.bandwidths[pool];
         let (case, pool) = (self.case, &self.pools[pool]);
         let Shape { rows, cols } = case.shape;
         let mut row = ProductRow {
@@ -228,7 +224,7 @@ impl Bench<'_> {
             gops_best: None,
             gbs: None,
             ceiling_gops: None,
-            bandwidth_gbs: bandwidth,
+            bandwidth_gbs: None,
             share: None,
             speedup: None,
             max_abs_err: 0.0,
@@ -248,13 +244,20 @@ impl Bench<'_> {
             row.error = Some(format!("{wrong} results differ from the scalar kernel's"));
             return Some(row);
         }
-        let before = ceiling_gops(pool);
+        let memory = self.memory.filter(|_| !hot);
+        let limits = || {
+            let bandwidth = memory.map(|m| bandwidth_gbs(pool, m, m.bytes().len(), Budget::BESIDE));
+            (ceiling_gops(pool), bandwidth)
+        };
+        let before = limits();
         let mut next = 0;
         let times = time(Budget::ROW, self.cancel, || {
             parts.multiply(pool, contender, &matrices[next], &case.q[..batch * cols], &case.a[..batch]);
             next = (next + 1) % matrices.len();
         })?;
-        row.ceiling_gops = before.zip(ceiling_gops(pool)).map(|(a, b)| a.max(b));
+        let after = limits();
+        row.ceiling_gops = before.0.zip(after.0).map(|(a, b)| a.max(b));
+        row.bandwidth_gbs = before.1.zip(after.1).map(|(a, b)| a.max(b));
         self.fill(&mut row, times, matrices[0].bytes());
         Some(row)
     }
@@ -284,6 +287,7 @@ mod tests {
     fn rows_of(contender: Contender) -> Vec<ProductRow> {
         let pools = [Pool::new(1).unwrap(), Pool::new(3).unwrap()];
         let case = Case::new(Shape { rows: 70, cols: 256 }, &[1, 5], &pools[1]);
+        let memory = Memory::new(1 << 20, true);
         let (mut rows, cancel) = (Vec::new(), AtomicBool::new(false));
         let mut tell = |row: Row| match row {
             Row::Product(row) => rows.push(row),
@@ -292,7 +296,7 @@ mod tests {
         let mut bench = Bench {
             case: &case,
             pools: &pools,
-            bandwidths: vec![Some(1.0), None],
+            memory: Some(&memory),
             plain: vec![(5, 1, 1.0)],
             cancel: &cancel,
             tell: &mut tell,

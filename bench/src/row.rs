@@ -97,7 +97,7 @@ pub struct ProductRow {
     pub gbs: Option<f64>,
     /// Multiply-adds from registers, measured just before and after.
     pub ceiling_gops: Option<f64>,
-    /// Reading as many bytes as the cold matrices hold, from huge pages, measured with this shape.
+    /// Reading as many bytes as the cold matrices hold, from huge pages, measured just before and after; of cold rows alone.
     pub bandwidth_gbs: Option<f64>,
     /// What was reached of what bounds it: hot, `gops / ceiling_gops`; cold, `gbs / bandwidth_gbs`.
     pub share: Option<f64>,

@@ -8,6 +8,9 @@ use super::{Kernels, Level, scalar};
 #[cfg(target_arch = "x86_64")]
 use super::avx2;
 
+/// Bytes that are read at once, 32 into each of eight accumulators.
+pub const BLOCK: usize = 256;
+
 /// Bytes to read, as weights lie in memory: aligned, and on huge pages or not.
 #[derive(Debug)]
 pub struct Memory(Lines);
@@ -48,13 +51,15 @@ impl Kernels {
         }
     }
 
-    /// Reads all of `bytes` in order and returns their exclusive or, in words of eight, so that no read can be left out.
-    pub fn read(&self, bytes: &[u8]) -> u64 {
+    /// Reads all whole blocks of 256 bytes in order, `passes` times over, and returns the exclusive or of their words of eight, so that no
+    /// read can be left out.
+    pub fn read(&self, bytes: &[u8], passes: usize) -> u64 {
+        let blocks = bytes.as_chunks().0;
         match self.level() {
-            Level::Scalar => scalar::probe::read(bytes),
+            Level::Scalar => scalar::probe::read(blocks, passes),
             #[cfg(target_arch = "x86_64")]
             // SAFETY: this row's level was detected.
-            Level::Avx2 => unsafe { avx2::probe::read(bytes) },
+            Level::Avx2 => unsafe { avx2::probe::read(blocks, passes) },
             #[cfg(not(target_arch = "x86_64"))]
             Level::Avx2 => unreachable!("no such row on this architecture"),
         }
@@ -67,18 +72,15 @@ mod tests {
 
     #[test]
     fn read_sees_every_byte_on_every_row() {
-        let mut memory = Memory::new(3 * 256 + 77, false);
-        let plain = |bytes: &[u8]| {
-            bytes.chunks(8).fold(0, |sum, word| {
-                let mut whole = [0; 8];
-                whole[..word.len()].copy_from_slice(word);
-                sum ^ u64::from_le_bytes(whole)
-            })
-        };
-        for at in 0..memory.bytes().len() {
-            memory.0.bytes_mut()[at] = at as u8;
+        let mut memory = Memory::new(3 * BLOCK + 77, false);
+        for at in 0..3 * BLOCK {
+            memory.0.bytes_mut()[at] = (at * at / 3) as u8;
+            let words = memory.bytes()[..3 * BLOCK].as_chunks::<8>().0;
+            let expected = words.iter().fold(0, |sum, word| sum ^ u64::from_le_bytes(*word));
             for kernels in Kernels::available() {
-                assert_eq!(kernels.read(memory.bytes()), plain(memory.bytes()), "{} {at}", kernels.name);
+                // Twice over, everything cancels.
+                let passes = [0, 1, 2, 3].map(|passes| kernels.read(memory.bytes(), passes));
+                assert_eq!(passes, [0, expected, 0, expected], "{} {at}", kernels.name);
             }
         }
     }

@@ -2,8 +2,9 @@
 
 use std::arch::asm;
 use std::arch::x86_64::*;
+use std::hint::black_box;
 
-use crate::cpu::scalar;
+use crate::cpu::probe::BLOCK;
 
 /// Instructions of one turn.
 const UNROLLED: u64 = 96;
@@ -54,14 +55,15 @@ pub fn multiply_add(turns: usize) -> u64 {
 
 /// Exclusive or of the words of eight bytes: eight loads in flight, each into a sum of its own.
 #[target_feature(enable = "avx2")]
-pub fn read(bytes: &[u8]) -> u64 {
-    let (blocks, tail) = bytes.as_chunks::<256>();
+pub fn read(blocks: &[[u8; BLOCK]], passes: usize) -> u64 {
     let mut sums = [_mm256_setzero_si256(); 8];
-    for block in blocks {
-        for (i, sum) in sums.iter_mut().enumerate() {
-            // SAFETY: 32 bytes from byte 32 i of 256.
-            let load = unsafe { _mm256_loadu_si256(block.as_ptr().add(32 * i).cast()) };
-            *sum = _mm256_xor_si256(*sum, load);
+    for _ in 0..passes {
+        for block in black_box(blocks) {
+            for (i, sum) in sums.iter_mut().enumerate() {
+                // SAFETY: 32 bytes from byte 32 i of 256.
+                let load = unsafe { _mm256_loadu_si256(block.as_ptr().add(32 * i).cast()) };
+                *sum = _mm256_xor_si256(*sum, load);
+            }
         }
     }
     let sum = sums.into_iter().fold(_mm256_setzero_si256(), |a, b| _mm256_xor_si256(a, b));
@@ -71,5 +73,5 @@ pub fn read(bytes: &[u8]) -> u64 {
         _mm256_extract_epi64::<2>(sum),
         _mm256_extract_epi64::<3>(sum),
     ];
-    words.into_iter().fold(scalar::probe::read(tail), |a, w| a ^ w as u64)
+    words.into_iter().fold(0, |a, w| a ^ w as u64)
 }
