@@ -160,12 +160,15 @@ fn repeat(
         return Ok(None);
     }
     for i in 0..=repetitions {
+        if cancel.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
         session.truncate(depth);
         let start = Instant::now();
         let mut first = start.elapsed();
         if prompt {
-            let last = (depth + n - 1) / PREFILL_STEP * PREFILL_STEP;
-            let last = last.max(depth);
+            // The last piece, whole or not, gives the logits.
+            let last = depth + (n - 1) / PREFILL_STEP * PREFILL_STEP;
             if advance(session, &ids[depth..last], cancel)?.is_none() {
                 return Ok(None);
             }
@@ -205,4 +208,39 @@ pub fn advance(session: &mut Session<'_>, ids: &[u32], cancel: &AtomicBool) -> R
 /// Ids from all over the vocabulary, the same every time.
 pub fn token_ids(n: usize, vocab: usize) -> Vec<u32> {
     (0..n as u64).map(|i| (i.wrapping_mul(2_654_435_761) % vocab as u64) as u32).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use runtime::cpu::Kernels;
+
+    fn options(source: Source) -> ModelOptions {
+        let kernels = Kernels::best();
+        ModelOptions { source, kernels, prompts: vec![5], generate: vec![], depths: vec![0], repetitions: 1 }
+    }
+
+    #[test]
+    fn models_are_counted_whole_and_can_be_cancelled() {
+        let options = options(Source::Synthetic("shakespeare".into()));
+        let opened = Opened::new(&options).unwrap();
+        let pools = [Pool::new(1).unwrap()];
+        for cancelled in [true, false] {
+            let mut rows = Vec::new();
+            let done = measure(&opened, &options, &pools, &mut |r| rows.push(r), &AtomicBool::new(cancelled));
+            assert_eq!(done.unwrap().is_none(), cancelled);
+            let Row::Load(load) = &rows[0] else { panic!("{rows:?}") };
+            // Four blocks of 384, an 8-bit table of 2,048 ids, two streams.
+            assert!(load.params > 6_000_000 && load.size_bytes < load.params, "{load:?}");
+            assert_eq!(rows.len(), if cancelled { 1 } else { 2 }, "{rows:?}");
+        }
+    }
+
+    #[test]
+    fn models_that_nobody_knows_are_refused_by_name() {
+        let error = Opened::new(&options(Source::Synthetic("gpt-5".into()))).err().unwrap();
+        assert!(error.to_string().contains("gpt-5") && error.to_string().contains("showcase"), "{error}");
+        let error = Opened::new(&options(Source::File("none.gguf".into()))).err().unwrap();
+        assert!(error.to_string().contains("none.gguf"), "{error}");
+    }
 }
