@@ -15,9 +15,6 @@ use crate::model::{advance, token_ids};
 use crate::row::MatmulsRow;
 use crate::timing::median;
 
-/// Products of fewer weights stay on one thread, as in a session.
-const SPREAD_MIN_WEIGHTS: usize = 1 << 16;
-
 /// Tokens and passes over all products take turns, so many of each, so that both see the same hour.
 const TURN: usize = 16;
 /// Turns go on for this long, and at least so often.
@@ -141,14 +138,8 @@ impl<'m> Pass<'m> {
     }
 
     fn product(&mut self, m: &TernaryMatrix) {
-        let (kernels, q) = (self.model.kernels(), &self.q[..m.cols()]);
-        let y = &mut self.y[..m.rows()];
-        if m.rows() * m.cols() < SPREAD_MIN_WEIGHTS {
-            return kernels.gemv_ternary(m, 0..m.rows(), q, 0.01, y);
-        }
-        self.pool.split_mut(y, ROW_BLOCK, |first, y| {
-            kernels.gemv_ternary(m, first..first + y.len(), q, 0.01, y);
-        });
+        let (q, y) = (&self.q[..m.cols()], &mut self.y[..m.rows()]);
+        self.pool.gemv_ternary(self.model.kernels(), m, q, 0.01, y);
     }
 
     fn head(&mut self) {

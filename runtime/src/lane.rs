@@ -16,9 +16,6 @@ use crate::weights::{Block, Hyper, Table};
 /// Most tokens of a lane: enough to pay for unpacking weights and cached keys once for all of them.
 pub const LANE_TOKENS: usize = 64;
 
-/// Products of fewer weights are not worth handing out: 65,536 take as long on two threads as on one (Zen 3).
-const SPREAD_MIN_WEIGHTS: usize = 1 << 17;
-
 /// Attention over fewer numbers, keys x width of all query heads, is not worth handing out: these take about 1 us.
 const SPREAD_MIN_ATTENTION: usize = 1 << 14;
 
@@ -349,11 +346,7 @@ fn norm_quantise(
 /// Product of a matrix with quantised rows: `y` is n x rows.
 fn product(kn: &Kernels, m: &TernaryMatrix, q8: &[i8], a: &[f32], y: &mut [f32], spread: Option<Spread<'_>>) {
     match (spread, a) {
-        (Some(Spread { pool, .. }), &[a]) if m.rows() * m.cols() >= SPREAD_MIN_WEIGHTS => {
-            pool.split_mut(y, ROW_BLOCK, |first, y| {
-                kn.gemv_ternary(m, first..first + y.len(), q8, a, y);
-            });
-        }
+        (Some(Spread { pool, .. }), &[a]) => pool.gemv_ternary(kn, m, q8, a, y),
         _ => kn.gemm_ternary(m, 0..m.rows(), q8, a, y, m.rows()),
     }
 }

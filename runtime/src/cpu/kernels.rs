@@ -9,7 +9,7 @@ use super::scalar;
 use super::veclut::{VecLutMatrix, VecLutView};
 use super::{ROW_BLOCK, RowLayout, TernaryMatrix};
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(x86_kernels)]
 use super::avx2;
 
 /// Names the row to use, whatever is fastest.
@@ -54,7 +54,7 @@ static SCALAR: Kernels = Kernels {
     index_codes: scalar::gemm_veclut::index_codes,
 };
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(x86_kernels)]
 static AVX2_MADD: Kernels = Kernels {
     name: "avx2-madd",
     about: "multiply-add for any number of tokens",
@@ -62,7 +62,7 @@ static AVX2_MADD: Kernels = Kernels {
     ..AVX2
 };
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(x86_kernels)]
 static AVX2_PSHUFB: Kernels = Kernels {
     name: "avx2-pshufb",
     about: "byte table lookup for a few tokens, vector table lookup for many",
@@ -70,7 +70,7 @@ static AVX2_PSHUFB: Kernels = Kernels {
     ..AVX2
 };
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(x86_kernels)]
 static AVX2: Kernels = Kernels {
     name: "avx2",
     about: "multiply-add for a few tokens, vector table lookup for many",
@@ -94,8 +94,9 @@ impl Kernels {
 
     /// The rows this CPU may run, the preferred one last.
     pub fn available() -> Vec<&'static Kernels> {
+        #[cfg_attr(not(x86_kernels), expect(unused_mut))]
         let mut rows = vec![&SCALAR];
-        #[cfg(target_arch = "x86_64")]
+        #[cfg(x86_kernels)]
         if is_x86_feature_detected!("avx2")
             && is_x86_feature_detected!("fma")
             && is_x86_feature_detected!("f16c")

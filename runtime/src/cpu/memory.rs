@@ -71,8 +71,8 @@ pub fn advise_huge_pages<T>(_: &[T], _: bool) {}
 /// Asks for the cache line at `at`, which need not be memory at all, where the processor takes such wishes.
 #[inline(always)]
 pub fn prefetch(at: *const i8) {
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(x86_kernels)]
     super::avx2::prefetch(at);
-    #[cfg(not(target_arch = "x86_64"))]
+    #[cfg(not(x86_kernels))]
     let _ = at;
 }

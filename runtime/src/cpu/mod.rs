@@ -1,6 +1,6 @@
 //! The CPU backend: kernels chosen once by what the processor offers, and the ops built from them.
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(x86_kernels)]
 mod avx2;
 mod kernels;
 mod memory;
@@ -8,6 +8,7 @@ pub mod ops;
 mod pool;
 mod probe;
 mod scalar;
+mod spread;
 mod ternary;
 mod veclut;
 

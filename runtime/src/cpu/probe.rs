@@ -1,11 +1,14 @@
 //! What a core can do at most: multiply-adds from registers alone, and bytes read in order. Each call does a
 //! known amount of work; timing it is the caller's business.
-#![expect(unsafe_code, reason = "calls loops compiled for instruction sets that detection has found")]
+#![cfg_attr(
+    x86_kernels,
+    expect(unsafe_code, reason = "calls loops compiled for instruction sets that detection has found")
+)]
 
 use super::memory::Lines;
 use super::{Kernels, Level, scalar};
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(x86_kernels)]
 use super::avx2;
 
 /// Bytes that are read at once, 32 into each of eight accumulators.
@@ -29,9 +32,9 @@ impl Memory {
 
 /// Instruction sets of this processor that matter to us and that detection has found, as the processor's makers spell them.
 pub fn features() -> Vec<&'static str> {
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(x86_kernels)]
     return avx2::probe::features();
-    #[cfg(not(target_arch = "x86_64"))]
+    #[cfg(not(x86_kernels))]
     Vec::new()
 }
 
@@ -42,11 +45,14 @@ impl Kernels {
     /// This instruction alone, with nothing to load, widen or add up, is the most that kernels of this level can do by multiplying.
     pub fn multiply_add(&self, turns: usize) -> Option<u64> {
         match self.level() {
-            Level::Scalar => None,
-            #[cfg(target_arch = "x86_64")]
+            Level::Scalar => {
+                let _ = turns;
+                None
+            }
+            #[cfg(x86_kernels)]
             // SAFETY: this row's level was detected.
             Level::Avx2 => Some(unsafe { avx2::probe::multiply_add(turns) }),
-            #[cfg(not(target_arch = "x86_64"))]
+            #[cfg(not(x86_kernels))]
             Level::Avx2 => unreachable!("no such row on this architecture"),
         }
     }
@@ -57,10 +63,10 @@ impl Kernels {
         let blocks = bytes.as_chunks().0;
         match self.level() {
             Level::Scalar => scalar::probe::read(blocks, passes),
-            #[cfg(target_arch = "x86_64")]
+            #[cfg(x86_kernels)]
             // SAFETY: this row's level was detected.
             Level::Avx2 => unsafe { avx2::probe::read(blocks, passes) },
-            #[cfg(not(target_arch = "x86_64"))]
+            #[cfg(not(x86_kernels))]
             Level::Avx2 => unreachable!("no such row on this architecture"),
         }
     }

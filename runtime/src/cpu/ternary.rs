@@ -155,11 +155,13 @@ impl TernaryMatrix {
     }
 
     /// The codes as stored, padding included.
+    #[cfg_attr(not(x86_kernels), expect(dead_code, reason = "vector kernels read them"))]
     pub(super) fn codes(&self) -> &[u8] {
         self.codes.bytes()
     }
 
     /// The scales as stored, padding included.
+    #[cfg_attr(not(x86_kernels), expect(dead_code, reason = "vector kernels read them"))]
     pub(super) fn scales(&self) -> &[f16] {
         &self.scales
     }

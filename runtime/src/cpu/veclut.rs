@@ -59,6 +59,7 @@ pub(super) struct VecLutView<'a> {
 
 impl VecLutView<'_> {
     /// Asserts what the kernels rely on to stay within the slices.
+    #[cfg_attr(not(x86_kernels), expect(dead_code, reason = "vector kernels rely on it"))]
     pub fn check(&self) {
         assert!(self.cols.is_multiple_of(GROUP));
         assert!(self.rows.next_multiple_of(ROW_PAD) <= self.stride);

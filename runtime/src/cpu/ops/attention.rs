@@ -10,6 +10,8 @@ use formats::ternary::fold_lanes;
 
 use super::exp::exp;
 use super::half::widen_one;
+#[cfg(x86_kernels)]
+use crate::cpu::avx2;
 
 /// Keys that stand side by side in the transposed layout.
 pub const KEY_BLOCK: usize = 16;
@@ -63,22 +65,18 @@ impl Stored for Halves {
 
 /// f16, widened by the processor: one instruction for eight where plain arithmetic takes five. Infinities stay what they are.
 /// Only for code that runs where F16C was detected.
-#[cfg(target_arch = "x86_64")]
+#[cfg(x86_kernels)]
 pub(super) struct HalvesF16c;
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(x86_kernels)]
 impl Stored for HalvesF16c {
     type Element = f16;
     #[inline(always)]
     fn load<const W: usize>(x: &[f16; W]) -> [f32; W] {
-        use std::arch::x86_64::{_mm_loadu_si128, _mm256_cvtph_ps, _mm256_storeu_ps};
         let mut out = [0.0; W];
-        for (x, out) in x.as_chunks::<8>().0.iter().zip(out.as_chunks_mut::<8>().0) {
-            // SAFETY: `x` is 16 readable bytes and `out` 32 writable ones; the one caller, `Kernels::attention_f16`, is
-            // compiled for and called only on processors with F16C.
-            unsafe {
-                _mm256_storeu_ps(out.as_mut_ptr(), _mm256_cvtph_ps(_mm_loadu_si128(x.as_ptr().cast())))
-            };
+        for (x, out) in x.as_chunks().0.iter().zip(out.as_chunks_mut().0) {
+            // SAFETY: the one caller, `Kernels::attention_f16`, is called only on processors where F16C was detected.
+            unsafe { avx2::widen(x, out) };
         }
         out
     }

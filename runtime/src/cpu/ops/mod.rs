@@ -1,9 +1,12 @@
 //! Ops on token rows: everything of the forward pass that is not a ternary product.
 //! Each op has one body over eight lanes, compiled twice (portable and AVX2), so that the two agree bit for bit
 //! and the trainer, which calls the same methods, computes the very logits that are served.
-#![expect(
-    unsafe_code,
-    reason = "calls a body compiled for AVX2 after the table of kernels has seen the CPU offer it"
+#![cfg_attr(
+    x86_kernels,
+    expect(
+        unsafe_code,
+        reason = "calls a body compiled for AVX2 after the table of kernels has seen the CPU offer it"
+    )
 )]
 
 mod activation;
@@ -38,7 +41,7 @@ macro_rules! ops {
             pub fn $name(&self, $($arg: $ty),*) $(-> $ret)? {
                 match self.level() {
                     Level::Scalar => $body($($arg),*),
-                    #[cfg(target_arch = "x86_64")]
+                    #[cfg(x86_kernels)]
                     Level::Avx2 => {
                         #[target_feature(enable = "avx2,fma,f16c")]
                         fn avx2($($arg: $ty),*) $(-> $ret)? {
@@ -47,7 +50,7 @@ macro_rules! ops {
                         // SAFETY: rows of level Avx2 are handed out only where avx2, fma and f16c were detected.
                         unsafe { avx2($($arg),*) }
                     }
-                    #[cfg(not(target_arch = "x86_64"))]
+                    #[cfg(not(x86_kernels))]
                     Level::Avx2 => unreachable!("no such row on this architecture"),
                 }
             }
@@ -158,7 +161,7 @@ impl Kernels {
                 None,
                 scratch,
             ),
-            #[cfg(target_arch = "x86_64")]
+            #[cfg(x86_kernels)]
             Level::Avx2 => {
                 #[target_feature(enable = "avx2,fma,f16c")]
                 fn avx2(
@@ -206,7 +209,7 @@ impl Kernels {
                     );
                 }
             }
-            #[cfg(not(target_arch = "x86_64"))]
+            #[cfg(not(x86_kernels))]
             Level::Avx2 => unreachable!("no such row on this architecture"),
         }
     }
@@ -217,7 +220,7 @@ impl Kernels {
     pub fn vectorise<R>(&self, f: impl FnOnce() -> R) -> R {
         match self.level() {
             Level::Scalar => f(),
-            #[cfg(target_arch = "x86_64")]
+            #[cfg(x86_kernels)]
             Level::Avx2 => {
                 #[target_feature(enable = "avx2,fma,f16c")]
                 fn avx2<R>(f: impl FnOnce() -> R) -> R {
@@ -226,7 +229,7 @@ impl Kernels {
                 // SAFETY: rows of level Avx2 are handed out only where avx2, fma and f16c were detected.
                 unsafe { avx2(f) }
             }
-            #[cfg(not(target_arch = "x86_64"))]
+            #[cfg(not(x86_kernels))]
             Level::Avx2 => unreachable!("no such row on this architecture"),
         }
     }

@@ -18,14 +18,20 @@
 //! body keep that order, so portable and AVX2 results are the same bits. Rows are padded to whole chunks with
 //! scale zero. Overlapping the filling of one chunk's tables with the look-ups of another (two sets of four
 //! tables) measured 5 % slower on Zen 3.
-#![expect(
-    unsafe_code,
-    reason = "calls a body compiled for AVX2 after the table of kernels has seen the CPU offer it"
+#![cfg_attr(
+    x86_kernels,
+    expect(
+        unsafe_code,
+        reason = "calls a body compiled for AVX2 after the table of kernels has seen the CPU offer it"
+    )
 )]
 
 use formats::ternary::GROUP;
 use half::f16;
 use runtime::cpu::{Kernels, Level};
+
+#[cfg(x86_kernels)]
+use super::avx2;
 
 /// Tokens of a tile.
 const TOKENS: usize = 16;
@@ -40,7 +46,7 @@ const ZEROS: u8 = 1 + 3 + 9;
 type Lanes = [f32; TOKENS];
 /// The sums of three rows; 27 of the 32 entries are used, 32 makes every masked index valid.
 type Table = [Lanes; 32];
-type Block = [[f32; 8]; 8];
+pub(super) type Block = [[f32; 8]; 8];
 
 #[derive(Clone, Copy)]
 #[repr(align(64))]
@@ -139,16 +145,16 @@ fn transpose_bytes(mut w: [u64; 8]) -> [u64; 8] {
 pub fn dx_ternary(kernels: &Kernels, w: &DxMatrix, dy: &[f32], dx: &mut [f32], accumulate: bool) {
     match kernels.level() {
         Level::Scalar => body(w, dy, dx, accumulate, transpose),
-        #[cfg(target_arch = "x86_64")]
+        #[cfg(x86_kernels)]
         Level::Avx2 => {
             #[target_feature(enable = "avx2,fma,f16c")]
             fn avx2(w: &DxMatrix, dy: &[f32], dx: &mut [f32], accumulate: bool) {
-                body(w, dy, dx, accumulate, |block| transpose_avx2(block))
+                body(w, dy, dx, accumulate, |block| avx2::transpose(block))
             }
             // SAFETY: rows of level Avx2 are handed out only where avx2, fma and f16c were detected.
             unsafe { avx2(w, dy, dx, accumulate) }
         }
-        #[cfg(not(target_arch = "x86_64"))]
+        #[cfg(not(x86_kernels))]
         Level::Avx2 => unreachable!("no such row on this architecture"),
     }
 }
@@ -294,37 +300,6 @@ fn store(
 #[inline(always)]
 fn transpose(block: &Block) -> Block {
     std::array::from_fn(|i| std::array::from_fn(|j| block[j][i]))
-}
-
-/// The compiler turns the plain loops into scalar moves, which cost a tenth of the whole product.
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
-#[inline]
-fn transpose_avx2(block: &Block) -> Block {
-    use std::arch::x86_64::*;
-    // SAFETY: each row of the block is eight floats.
-    let r: [__m256; 8] = std::array::from_fn(|i| unsafe { _mm256_loadu_ps(block[i].as_ptr()) });
-    // Pairs of rows interleaved, even places the low halves of each 128 bits, odd places the high ones.
-    let pairs: [__m256; 8] = std::array::from_fn(|i| {
-        let (x, y) = (r[i / 2 * 2], r[i / 2 * 2 + 1]);
-        if i % 2 == 0 { _mm256_unpacklo_ps(x, y) } else { _mm256_unpackhi_ps(x, y) }
-    });
-    // Columns i and i + 4 of four rows: rows 0..4 in the first four places, rows 4..8 in the others.
-    let quads: [__m256; 8] = std::array::from_fn(|i| {
-        let at = i / 4 * 4 + i % 4 / 2;
-        let (x, y) = (pairs[at], pairs[at + 2]);
-        if i % 2 == 0 { _mm256_shuffle_ps::<0x44>(x, y) } else { _mm256_shuffle_ps::<0xee>(x, y) }
-    });
-    let mut out = [[0.0; 8]; 8];
-    for i in 0..4 {
-        let (x, y) = (quads[i], quads[i + 4]);
-        // SAFETY: each row of the block is eight floats.
-        unsafe {
-            _mm256_storeu_ps(out[i].as_mut_ptr(), _mm256_permute2f128_ps::<0x20>(x, y));
-            _mm256_storeu_ps(out[i + 4].as_mut_ptr(), _mm256_permute2f128_ps::<0x31>(x, y));
-        }
-    }
-    out
 }
 
 #[cfg(test)]
