@@ -39,8 +39,9 @@ const SPANS: usize = GROUP / 16;
 /// Bytes of a group of a block.
 const GROUP_BYTES: usize = BLOCK * GROUP / 4;
 
-/// As for the multiply-add kernel.
-const PREFETCH_BYTES: usize = 4096;
+/// Groups to prefetch ahead: as many bytes as for the multiply-add kernel. A tile of groups is a part of a block's bytes, so
+/// what follows its end is the same part of the next block.
+const PREFETCH_GROUPS: usize = 4;
 
 /// Tables of a group: by span, by byte of the span, low nibble then high nibble; low parts then high parts.
 #[derive(Clone, Copy)]
@@ -71,10 +72,12 @@ pub fn gemv(m: &TernaryMatrix, rows: Range<usize>, q: &[i8], a: f32, y: &mut [f3
             for (y, first) in y.chunks_mut(BLOCK).zip(rows.clone().step_by(BLOCK)) {
                 let codes = &m.codes()[first * m.cols() / 4 + first_group * GROUP_BYTES..];
                 let scales = &m.scales()[first * groups + first_group * BLOCK..];
+                let next = codes.as_ptr().wrapping_add(BLOCK * m.cols() / 4);
                 let mut sums = [0.0; BLOCK];
                 sums[..y.len()].copy_from_slice(y);
                 add_groups(
                     &codes.as_chunks().0[..q.len()],
+                    next,
                     &scales.as_chunks().0[..q.len()],
                     &tables[..q.len()],
                     &mut sums,
@@ -111,11 +114,12 @@ fn build_tables(tables: &mut GroupTables, q: &[i8; GROUP]) {
     }
 }
 
-/// Adds the scaled sums of some groups, in order, to the sums of 32 rows.
+/// Adds the scaled sums of some groups, in order, to the sums of 32 rows. `next` is where the next call's codes are, if there is one.
 #[target_feature(enable = "avx2,fma,f16c")]
 #[inline]
 fn add_groups(
     codes: &[[u8; GROUP_BYTES]],
+    next: *const u8,
     scales: &[[f16; BLOCK]],
     tables: &[GroupTables],
     sums: &mut [f32; BLOCK],
@@ -127,7 +131,11 @@ fn add_groups(
     // Rows 0..8, 8..16, 16..24, 24..32.
     // SAFETY: eight f32 from element 8 i of 32.
     let mut acc: [__m256; 4] = std::array::from_fn(|i| unsafe { _mm256_loadu_ps(sums.as_ptr().add(8 * i)) });
-    for ((codes, scales), tables) in codes.iter().zip(scales).zip(tables) {
+    for (g, ((group, scales), tables)) in codes.iter().zip(scales).zip(tables).enumerate() {
+        let ahead = match codes.get(g + PREFETCH_GROUPS) {
+            Some(group) => group.as_ptr(),
+            None => next.wrapping_add((g + PREFETCH_GROUPS).saturating_sub(codes.len()) * GROUP_BYTES),
+        };
         // 16-bit sums of byte pairs as they are (even row + 256 odd row) and of the odd rows alone.
         let zero = _mm256_setzero_si256();
         let (mut low_pairs, mut low_odd, mut high_pairs, mut high_odd) = (zero, zero, zero, zero);
@@ -136,10 +144,10 @@ fn add_groups(
             for k in 0..4 {
                 let at = (4 * v + k) * BLOCK;
                 if k % 2 == 0 {
-                    _mm_prefetch::<_MM_HINT_T0>(codes.as_ptr().wrapping_add(at + PREFETCH_BYTES).cast());
+                    _mm_prefetch::<_MM_HINT_T0>(ahead.wrapping_add(at).cast());
                 }
                 // SAFETY: 32 bytes from byte 32 (4 v + k) of 1,024.
-                let w = unsafe { _mm256_loadu_si256(codes.as_ptr().add(at).cast()) };
+                let w = unsafe { _mm256_loadu_si256(group.as_ptr().add(at).cast()) };
                 let nibbles =
                     [_mm256_and_si256(w, nibble), _mm256_and_si256(_mm256_srli_epi16::<4>(w), nibble)];
                 for n in 0..2 {
