@@ -143,6 +143,37 @@ pub enum Error {
     #[error("{0}")]
     Kernels(String),
 
+    /// No graphics adapter, or none of that name.
+    #[error("no GPU {asked}; {there}")]
+    NoAdapter {
+        /// As asked for.
+        asked: String,
+        /// What there is.
+        there: String,
+    },
+
+    /// More than a graphics device can bind or hold, found before anything was allocated.
+    #[error("{what} takes {needed} bytes on the GPU; {adapter} allows {limit}")]
+    GpuLimit {
+        /// The adapter.
+        adapter: String,
+        /// What was to be allocated.
+        what: String,
+        /// Its bytes.
+        needed: u64,
+        /// Bytes there may be.
+        limit: u64,
+    },
+
+    /// A graphics device that is out of memory, lost, or refuses what it was given.
+    #[error("the GPU {adapter} failed: {message}")]
+    Gpu {
+        /// The adapter.
+        adapter: String,
+        /// Its driver's own words.
+        message: String,
+    },
+
     /// A bug of ours, survived.
     #[error("internal error: {message}")]
     Panic {

@@ -5,6 +5,7 @@ pub mod cpu;
 pub mod engine;
 mod error;
 pub mod generate;
+pub mod gpu;
 mod kv_cache;
 mod lane;
 mod model;

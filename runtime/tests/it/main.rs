@@ -3,6 +3,7 @@
 mod cases;
 mod formula;
 mod generation;
+mod gpu;
 mod loading;
 mod model;
 mod reference_ops;

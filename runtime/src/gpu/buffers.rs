@@ -1,0 +1,126 @@
+//! Every buffer of a session, allocated once: what is in flight, the cache of keys and values, and what comes back.
+
+use shaders::{COEFFICIENTS, KEY_BLOCK, PROJECTED, Step};
+use wgpu::{Buffer, BufferUsages};
+
+use super::device::Gpu;
+use crate::config::ModelConfig;
+use crate::cpu::ops::RopeTable;
+use crate::error::Result;
+
+/// Most bytes of logits that come back at once, one token's aside.
+const LOGITS_MAX: usize = 1 << 26;
+
+/// The buffers of a session.
+#[derive(Debug)]
+pub struct Buffers {
+    /// Tokens in flight at most.
+    pub chunk: usize,
+    /// Tokens whose logits may be wanted at once.
+    pub wanted: usize,
+    /// Positions of the cache.
+    pub capacity: u32,
+    pub step: Buffer,
+    pub tokens: Buffer,
+    /// Streams, (chunk, streams, width).
+    pub x: Buffer,
+    pub projected: Buffer,
+    pub coefficients: Buffer,
+    /// The quantised row of a product, and its scale and sums.
+    pub q: Buffer,
+    pub q_scales: Buffer,
+    pub qkv: Buffer,
+    pub mixed: Buffer,
+    pub gate_up: Buffer,
+    /// What an f32 head reads.
+    pub h: Buffer,
+    pub logits: Buffer,
+    pub chosen: Buffer,
+    pub angles: Buffer,
+    /// Keys and values of each block.
+    pub cache: Vec<(Buffer, Buffer)>,
+    /// What the processor reads.
+    pub back: Buffer,
+    /// Bytes of all of them.
+    pub bytes: u64,
+}
+
+impl Buffers {
+    /// Buffers for `context` tokens, `chunk` at a time.
+    ///
+    /// # Errors
+    /// One that is larger than the device allows, before any is allocated; or no memory.
+    pub fn new(gpu: &Gpu, c: &ModelConfig, context: usize, chunk: usize) -> Result<Self> {
+        let capacity = context.next_multiple_of(KEY_BLOCK as usize);
+        let wanted = (LOGITS_MAX / (4 * c.vocab)).clamp(1, chunk);
+        let widest = c.width.max(c.ffn).max(c.q_width());
+        let floats = |n: usize| 4 * n as u64;
+        let storage = BufferUsages::STORAGE;
+        let up = storage | BufferUsages::COPY_DST;
+        let down = storage | BufferUsages::COPY_SRC;
+        let gate_up = if c.activation.gated() { 2 * c.ffn } else { c.ffn };
+        let keys = (capacity * c.kv_width() * 2) as u64;
+        let what = [
+            ("the step", size_of::<Step>() as u64, BufferUsages::UNIFORM | BufferUsages::COPY_DST),
+            ("token ids", floats(chunk), up),
+            ("the streams", floats(chunk * c.streams * c.width), storage),
+            ("projections", floats(chunk * PROJECTED as usize), storage),
+            ("coefficients", floats((chunk * COEFFICIENTS as usize).max(c.width)), storage),
+            ("quantised rows", (chunk * widest) as u64, storage),
+            ("their scales", floats(chunk * (1 + widest / 128)), storage),
+            ("queries, keys and values", floats(chunk * (c.q_width() + 2 * c.kv_width())), storage),
+            ("attention's output", floats(chunk * c.q_width()), storage),
+            ("gate and up", floats(chunk * gate_up), storage),
+            ("the head's input", floats(wanted * c.width), storage),
+            ("logits", floats(wanted * c.vocab), down),
+            ("the next token", 4, down),
+            ("rotary angles", floats(context * c.head_dim), up),
+            ("logits read back", floats(wanted * c.vocab), BufferUsages::MAP_READ | BufferUsages::COPY_DST),
+        ];
+        let cached = "the keys or values of a block";
+        gpu.fits(cached, keys)?;
+        for (name, bytes, _) in what {
+            gpu.fits(name, bytes)?;
+        }
+        let bytes = what.iter().map(|w| w.1).sum::<u64>() + 2 * keys * c.blocks as u64;
+        let mut next = what.into_iter();
+        let mut make = || {
+            let (name, bytes, usage) = next.next().expect("one line above for each field below");
+            gpu.buffer(name, bytes, usage)
+        };
+        let cache = (0..c.blocks)
+            .map(|_| Ok((gpu.buffer(cached, keys, storage)?, gpu.buffer(cached, keys, storage)?)))
+            .collect::<Result<_>>()?;
+        let buffers = Buffers {
+            chunk,
+            wanted,
+            capacity: capacity as u32,
+            step: make()?,
+            tokens: make()?,
+            x: make()?,
+            projected: make()?,
+            coefficients: make()?,
+            q: make()?,
+            q_scales: make()?,
+            qkv: make()?,
+            mixed: make()?,
+            gate_up: make()?,
+            h: make()?,
+            logits: make()?,
+            chosen: make()?,
+            angles: make()?,
+            back: make()?,
+            cache,
+            bytes,
+        };
+        let rope = RopeTable::new(context, c.head_dim, c.rope_base);
+        let angles: Vec<f32> = (0..context)
+            .flat_map(|p| {
+                let (cos, sin) = rope.at(p);
+                cos.iter().zip(sin).flat_map(|(&c, &s)| [c, s])
+            })
+            .collect();
+        gpu.queue.write_buffer(&buffers.angles, 0, bytemuck::cast_slice(&angles));
+        Ok(buffers)
+    }
+}

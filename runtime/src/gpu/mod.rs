@@ -1,0 +1,19 @@
+//! The same model on a graphics device, through WGSL compute. The device is its own, never a window's; losing it is an error
+//! of the call that notices, and whoever called goes on with the CPU.
+
+mod adapter;
+mod buffers;
+mod counters;
+mod device;
+mod kernels;
+mod matrix;
+mod model;
+mod plan;
+mod session;
+
+pub use adapter::{Adapter, AdapterInfo, adapters};
+pub use counters::Counters;
+pub use device::{Gpu, GpuOptions};
+pub use model::GpuModel;
+pub use session::GpuSession;
+pub use shaders::Variant;

@@ -1,0 +1,317 @@
+//! The forward pass as a list of dispatches: which shader, which buffers, how many workgroups. It is made once for a
+//! session; a submission walks it and nothing is created then. A block takes 10 dispatches, 12 with hyper-connections.
+
+use shaders::{Input, Op, Output, Step, Table, Weights};
+use wgpu::{BindGroup, Buffer, ComputePipeline};
+
+use super::buffers::Buffers;
+use super::device::Gpu;
+use super::kernels::{Constants, Kernels};
+use super::matrix::Matrix;
+use super::model::{Block, GpuModel, Hyper};
+use crate::config::{Activation, ModelConfig, RopeKind};
+use crate::error::Result;
+
+/// Workgroups of one dimension.
+#[derive(Clone, Copy, Debug)]
+pub enum Extent {
+    /// As many whatever the submission.
+    Fixed(u32),
+    /// One for each token.
+    Tokens,
+    /// One for each tile of tokens that a product takes together.
+    Tiles,
+    /// One for each token whose logits are wanted.
+    Wanted,
+}
+
+impl Extent {
+    /// How many.
+    pub fn of(self, step: &Step) -> u32 {
+        match self {
+            Extent::Fixed(n) => n,
+            Extent::Tokens => step.count,
+            Extent::Tiles => step.count.div_ceil(shaders::GEMM_TOKENS),
+            Extent::Wanted => step.head_count,
+        }
+    }
+}
+
+/// One dispatch.
+#[derive(Debug)]
+pub struct Dispatch {
+    pub pipeline: ComputePipeline,
+    pub bind_group: BindGroup,
+    pub x: Extent,
+    pub y: Extent,
+}
+
+/// Every dispatch that a session makes.
+#[derive(Debug)]
+pub struct Plan {
+    /// Tokens to streams.
+    pub embed: Vec<Dispatch>,
+    /// All blocks, products a token at a time.
+    pub few: Vec<Dispatch>,
+    /// All blocks, products 16 tokens at a time.
+    pub many: Vec<Dispatch>,
+    /// Streams to logits.
+    pub head: Vec<Dispatch>,
+    /// Logits to the next token.
+    pub choose: Vec<Dispatch>,
+}
+
+impl Plan {
+    /// The plan of a model over some buffers.
+    ///
+    /// # Errors
+    /// What the driver has against a shader or a binding.
+    pub fn new(model: &GpuModel, kernels: &mut Kernels, buffers: &Buffers) -> Result<Self> {
+        let mut p = Planner { gpu: &model.gpu, kernels, c: &model.config, b: buffers, list: Vec::new() };
+        p.embed(&model.embedding)?;
+        let embed = std::mem::take(&mut p.list);
+        let mut blocks = |together| -> Result<Vec<Dispatch>> {
+            for (i, block) in model.blocks.iter().enumerate() {
+                p.attention(i, block, together)?;
+                p.feed_forward(block, together)?;
+            }
+            Ok(std::mem::take(&mut p.list))
+        };
+        let (few, many) = (blocks(false)?, blocks(true)?);
+        p.head(model.head(), &model.output_norm)?;
+        let head = std::mem::take(&mut p.list);
+        let vocab = [("VOCAB", p.c.vocab as f64)];
+        p.add(
+            Op::Argmax,
+            &vocab,
+            &[&p.b.logits, &p.b.tokens, &p.b.chosen],
+            Extent::Fixed(1),
+            Extent::Fixed(1),
+        )?;
+        Ok(Plan { embed, few, many, head, choose: p.list })
+    }
+}
+
+/// Puts dispatches on a list.
+struct Planner<'a> {
+    gpu: &'a Gpu,
+    kernels: &'a mut Kernels,
+    c: &'a ModelConfig,
+    b: &'a Buffers,
+    list: Vec<Dispatch>,
+}
+
+impl Planner<'_> {
+    /// `buffers` in the order of the op's bindings.
+    fn add(
+        &mut self,
+        op: Op,
+        constants: Constants<'_>,
+        buffers: &[&Buffer],
+        x: Extent,
+        y: Extent,
+    ) -> Result<()> {
+        let (pipeline, layout) = self.kernels.get(self.gpu, op, constants)?;
+        let bindings = op.bindings();
+        assert_eq!(bindings.len(), buffers.len(), "{op:?}");
+        let entries: Vec<_> = bindings
+            .iter()
+            .zip(buffers)
+            .map(|(b, buffer)| wgpu::BindGroupEntry {
+                binding: b.index,
+                resource: buffer.as_entire_binding(),
+            })
+            .collect();
+        let bind_group = self.gpu.scoped(|| {
+            Ok(self.gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
+                label: Some(op.name()),
+                layout: &layout,
+                entries: &entries,
+            }))
+        })?;
+        self.list.push(Dispatch { pipeline, bind_group, x, y });
+        Ok(())
+    }
+
+    fn embed(&mut self, table: &Matrix) -> Result<()> {
+        for part in &table.parts {
+            let constants = [
+                ("WIDTH", self.c.width as f64),
+                ("STREAMS", self.c.streams as f64),
+                ("SCALE", f64::from(self.c.embedding_scale)),
+                ("ROWS", f64::from(part.rows)),
+                ("FIRST_ROW", f64::from(part.first_row)),
+            ];
+            let mut buffers = vec![&self.b.tokens, &self.b.x, &part.codes];
+            buffers.extend(&part.scales);
+            self.add(Op::Embed(table.kind), &constants, &buffers, Extent::Tokens, Extent::Fixed(1))?;
+        }
+        Ok(())
+    }
+
+    fn attention(&mut self, i: usize, block: &Block, together: bool) -> Result<()> {
+        let (c, b) = (self.c, self.b);
+        self.read(block.hc_attn.as_ref(), &block.attn_norm)?;
+        self.product(&block.qkv, Some((&b.qkv, c.q_width() + 2 * c.kv_width())), together)?;
+        let shape = [
+            ("HEADS", c.heads as f64),
+            ("KV_HEADS", c.kv_heads as f64),
+            ("HEAD_DIM", c.head_dim as f64),
+            ("CAPACITY", f64::from(b.capacity)),
+        ];
+        let own = [
+            ("EPS", f64::from(c.norm_eps)),
+            ("QK_NORM", f64::from(u8::from(c.qk_norm))),
+            ("INTERLEAVED", f64::from(u8::from(c.rope == RopeKind::Interleaved))),
+        ];
+        let (keys, values) = &b.cache[i];
+        let heads = Extent::Fixed((c.heads + 2 * c.kv_heads) as u32);
+        self.add(
+            Op::QkRopeStore,
+            &[&shape[..], &own].concat(),
+            &[&b.step, &b.qkv, &block.qk_gains, &b.angles, keys, values],
+            heads,
+            Extent::Tokens,
+        )?;
+        let scale = [("SCALE", f64::from(1.0 / (c.head_dim as f32).sqrt()))];
+        self.add(
+            Op::Attention,
+            &[&shape[..], &scale].concat(),
+            &[&b.step, &b.qkv, keys, values, &b.mixed],
+            Extent::Fixed(c.heads as u32),
+            Extent::Tokens,
+        )?;
+        let gain = block.attn_sub_norm.as_ref();
+        self.quantise(&b.mixed, c.q_width(), 1, gain, false)?;
+        self.product(&block.o, None, together)
+    }
+
+    fn feed_forward(&mut self, block: &Block, together: bool) -> Result<()> {
+        let (c, b) = (self.c, self.b);
+        self.read(block.hc_ffn.as_ref(), &block.ffn_norm)?;
+        self.product(&block.gate_up, Some((&b.gate_up, block.gate_up.rows as usize)), together)?;
+        let kind = match c.activation {
+            Activation::SwiGlu => 0.0,
+            Activation::Relu2 => 1.0,
+            Activation::Relu2Gated => 2.0,
+        };
+        let gain = block.ffn_sub_norm.as_ref();
+        let constants = [
+            ("WIDTH", c.ffn as f64),
+            ("EPS", f64::from(c.norm_eps)),
+            ("NORM", f64::from(u8::from(gain.is_some()))),
+            ("ACTIVATION", kind),
+        ];
+        let buffers = [gain.unwrap_or(&block.ffn_norm), &b.q, &b.q_scales, &b.gate_up];
+        let op = Op::NormQuantise(Input::Activation);
+        self.add(op, &constants, &buffers, Extent::Tokens, Extent::Fixed(1))?;
+        self.product(&block.down, None, together)
+    }
+
+    /// A sub-layer's input from the streams, normed and quantised.
+    fn read(&mut self, hyper: Option<&Hyper>, gain: &Buffer) -> Result<()> {
+        let (c, b) = (self.c, self.b);
+        let Some(hyper) = hyper else {
+            return self.quantise(&b.x, c.width, 1, Some(gain), false);
+        };
+        let constants = [("LENGTH", (c.streams * c.width) as f64), ("ROWS", f64::from(hyper.rows))];
+        let rows = Extent::Fixed(hyper.rows + 1);
+        self.add(Op::HyperProject, &constants, &[&b.x, &hyper.weights, &b.projected], rows, Extent::Tokens)?;
+        let constants = [
+            ("WIDTH", c.width as f64),
+            ("EPS", f64::from(c.norm_eps)),
+            ("NORM", 1.0),
+            ("STREAMS", c.streams as f64),
+        ];
+        let buffers = [gain, &b.q, &b.q_scales, &b.x, &b.projected, &hyper.constants, &b.coefficients];
+        self.add(Op::NormQuantise(Input::Hyper), &constants, &buffers, Extent::Tokens, Extent::Fixed(1))
+    }
+
+    /// Rows, or sums of streams, quantised, and normed if there is a gain; those whose logits are wanted or all.
+    fn quantise(
+        &mut self,
+        x: &Buffer,
+        width: usize,
+        streams: usize,
+        gain: Option<&Buffer>,
+        head: bool,
+    ) -> Result<()> {
+        let b = self.b;
+        let constants = [
+            ("WIDTH", width as f64),
+            ("EPS", f64::from(self.c.norm_eps)),
+            ("NORM", f64::from(u8::from(gain.is_some()))),
+            ("STREAMS", streams as f64),
+            ("HEAD", f64::from(u8::from(head))),
+        ];
+        let buffers = [&b.step, gain.unwrap_or(&b.coefficients), &b.q, &b.q_scales, x];
+        let tokens = if head { Extent::Wanted } else { Extent::Tokens };
+        self.add(Op::NormQuantise(Input::Row), &constants, &buffers, tokens, Extent::Fixed(1))
+    }
+
+    /// A product with the quantised rows, to a buffer of some numbers a token, or back to the streams.
+    fn product(&mut self, m: &Matrix, to: Option<(&Buffer, usize)>, together: bool) -> Result<()> {
+        let (c, b) = (self.c, self.b);
+        let output = if to.is_some() { Output::Store } else { Output::Streams };
+        let weights = if m.kind == Table::Q8 { Weights::Q8 } else { Weights::Ternary };
+        for part in &m.parts {
+            let mut constants = vec![
+                ("GROUPS", f64::from(m.cols / m.group())),
+                ("ROW_SCALES", f64::from(1 + m.cols / 128)),
+                ("ROWS", f64::from(part.rows)),
+                ("FIRST_ROW", f64::from(part.first_row)),
+            ];
+            match to {
+                Some((_, stride)) => constants.push(("STRIDE", stride as f64)),
+                None => constants.extend([("STREAMS", c.streams as f64), ("WIDTH", c.width as f64)]),
+            }
+            let scales = part.scales.as_ref().unwrap_or(&part.codes);
+            let mut buffers = vec![&b.q, &b.q_scales, &part.codes, scales];
+            match to {
+                Some((y, _)) => buffers.push(y),
+                None => buffers.extend([&b.x, &b.coefficients]),
+            }
+            if together {
+                buffers.insert(0, &b.step);
+                let rows = Extent::Fixed(part.rows.div_ceil(shaders::GEMM_ROWS));
+                self.add(Op::Gemm(output), &constants, &buffers, rows, Extent::Tiles)?;
+            } else {
+                constants.push(("TILE", f64::from(m.tile())));
+                let rows = Extent::Fixed(part.rows.div_ceil(m.tile()));
+                self.add(Op::Gemv(weights, output), &constants, &buffers, rows, Extent::Tokens)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn head(&mut self, m: &Matrix, gain: &Buffer) -> Result<()> {
+        let (c, b) = (self.c, self.b);
+        if c.head_int8 {
+            self.quantise(&b.x, c.width, c.streams, Some(gain), true)?;
+            let first = self.list.len();
+            self.product(m, Some((&b.logits, c.vocab)), false)?;
+            self.list[first..].iter_mut().for_each(|d| d.y = Extent::Wanted);
+            return Ok(());
+        }
+        let norm = [
+            ("WIDTH", c.width as f64),
+            ("EPS", f64::from(c.norm_eps)),
+            ("STREAMS", c.streams as f64),
+            ("HEAD", 1.0),
+        ];
+        self.add(Op::Norm, &norm, &[&b.step, gain, &b.h, &b.x], Extent::Wanted, Extent::Fixed(1))?;
+        for part in &m.parts {
+            let constants = [
+                ("WIDTH", c.width as f64),
+                ("ROWS", f64::from(part.rows)),
+                ("FIRST_ROW", f64::from(part.first_row)),
+                ("VOCAB", c.vocab as f64),
+            ];
+            let mut buffers = vec![&b.h, &b.logits, &part.codes];
+            buffers.extend(&part.scales);
+            let rows = Extent::Fixed(part.rows.div_ceil(shaders::HEAD_ROWS));
+            self.add(Op::Head(m.kind), &constants, &buffers, rows, Extent::Wanted)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,286 @@
+//! One text being read and written on a device: the calls of the CPU's session, one submission a chunk of tokens.
+
+use std::sync::PoisonError;
+use std::time::{Duration, Instant};
+
+use shaders::Step;
+use wgpu::{CommandEncoder, PollType};
+
+use super::buffers::Buffers;
+use super::counters::Counters;
+use super::model::GpuModel;
+use super::plan::{Dispatch, Plan};
+use crate::config::ModelConfig;
+use crate::error::{Error, Result};
+
+/// Most tokens of a submission.
+const CHUNK_MAX: usize = 128;
+/// Tokens of the first one, and fewest: a tile of the product.
+const CHUNK_MIN: usize = shaders::GEMM_TOKENS as usize;
+/// A submission that takes longer is too long: systems reset a device that does not answer for two seconds, and
+/// a screen may wait behind it.
+const SUBMISSION_MAX: Duration = Duration::from_millis(50);
+/// From so many tokens on, products take them together.
+const TOGETHER_MIN: usize = 6;
+
+/// What is to come back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Want {
+    Nothing,
+    /// Logits of the last token.
+    Last,
+    /// Logits of all tokens.
+    All,
+    /// The likeliest next token.
+    Choice,
+}
+
+/// A sequence of tokens and what the model remembers of them, on a device.
+#[derive(Debug)]
+pub struct GpuSession<'m> {
+    model: &'m GpuModel,
+    context: usize,
+    tokens: Vec<u32>,
+    buffers: Buffers,
+    plan: Plan,
+    logits: Vec<f32>,
+    /// Tokens that the next submission of many may have.
+    chunk: usize,
+    counters: Counters,
+    /// What the device has as its first token id, if it chose that itself.
+    chosen: Option<u32>,
+}
+
+impl<'m> GpuSession<'m> {
+    /// An empty session of up to `context` tokens.
+    ///
+    /// # Errors
+    /// A context of 0 or beyond the model's, a buffer larger than the device allows, or no memory.
+    pub fn new(model: &'m GpuModel, context: usize) -> Result<Self> {
+        let c = &model.config;
+        if !(1..=c.context).contains(&context) {
+            return Err(Error::Context { asked: context, trained: c.context });
+        }
+        let buffers = Buffers::new(&model.gpu, c, context, CHUNK_MAX.min(context))?;
+        let mut kernels = model.kernels.lock().unwrap_or_else(PoisonError::into_inner);
+        let plan = Plan::new(model, &mut kernels, &buffers)?;
+        Ok(GpuSession {
+            model,
+            context,
+            tokens: Vec::new(),
+            plan,
+            logits: Vec::new(),
+            chunk: CHUNK_MIN.min(buffers.chunk),
+            counters: Counters::default(),
+            chosen: None,
+            buffers,
+        })
+    }
+
+    /// The model.
+    pub fn model(&self) -> &'m GpuModel {
+        self.model
+    }
+
+    /// The model's shape.
+    pub fn config(&self) -> &'m ModelConfig {
+        &self.model.config
+    }
+
+    /// Most tokens it holds.
+    pub fn context(&self) -> usize {
+        self.context
+    }
+
+    /// The tokens it holds.
+    pub fn tokens(&self) -> &[u32] {
+        &self.tokens
+    }
+
+    /// Bytes of its buffers on the device.
+    pub fn bytes(&self) -> u64 {
+        self.buffers.bytes
+    }
+
+    /// What it has asked of the device so far.
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// Forgets everything.
+    pub fn reset(&mut self) {
+        self.truncate(0);
+    }
+
+    /// Forgets all but the first `len` tokens.
+    pub fn truncate(&mut self, len: usize) {
+        self.tokens.truncate(len);
+    }
+
+    /// Reads `tokens` and returns the logits that follow the last of them, (vocab).
+    ///
+    /// # Errors
+    /// No tokens, an id outside the vocabulary, or more than the context holds, the session being then as before; or a
+    /// device that fails.
+    pub fn forward(&mut self, tokens: &[u32]) -> Result<&[f32]> {
+        self.run(tokens, Want::Last)?;
+        Ok(&self.logits)
+    }
+
+    /// Reads `tokens` and returns the logits that follow each of them, (tokens, vocab).
+    ///
+    /// # Errors
+    /// As [`forward`](Self::forward), but no tokens give no logits.
+    pub fn forward_all(&mut self, tokens: &[u32]) -> Result<&[f32]> {
+        self.run(tokens, Want::All)?;
+        Ok(&self.logits)
+    }
+
+    /// Reads `tokens` without asking what follows.
+    ///
+    /// # Errors
+    /// As [`forward`](Self::forward), but no tokens are fine.
+    pub fn advance(&mut self, tokens: &[u32]) -> Result<()> {
+        self.run(tokens, Want::Nothing).map(|_| ())
+    }
+
+    /// Reads `tokens` and returns the likeliest next one, chosen on the device: four bytes come back. Handed in next, it
+    /// is on the device already.
+    ///
+    /// # Errors
+    /// As [`forward`](Self::forward), and logits that are not finite.
+    pub fn next_greedy(&mut self, tokens: &[u32]) -> Result<u32> {
+        match self.run(tokens, Want::Choice)? {
+            shaders::NONE => Err(Error::Logits),
+            id => {
+                self.chosen = Some(id);
+                Ok(id)
+            }
+        }
+    }
+
+    fn run(&mut self, tokens: &[u32], want: Want) -> Result<u32> {
+        let vocab = self.model.config.vocab;
+        if let Some(&id) = tokens.iter().find(|&&id| id as usize >= vocab) {
+            return Err(Error::Token { id, vocab });
+        }
+        let total = self.tokens.len() + tokens.len();
+        if total > self.context {
+            return Err(Error::ContextFull { tokens: total, context: self.context });
+        }
+        if tokens.is_empty() && matches!(want, Want::Last | Want::Choice) {
+            return Err(Error::PromptEmpty);
+        }
+        self.logits.clear();
+        let (before, mut choice, mut rest) = (self.tokens.len(), shaders::NONE, tokens);
+        while !rest.is_empty() {
+            let most = if want == Want::All { self.chunk.min(self.buffers.wanted) } else { self.chunk };
+            let (now, later) = rest.split_at(most.min(rest.len()));
+            let want = if want != Want::All && !later.is_empty() { Want::Nothing } else { want };
+            match self.submit(now, want) {
+                Ok(id) => choice = id,
+                Err(e) => {
+                    self.tokens.truncate(before);
+                    return Err(e);
+                }
+            }
+            rest = later;
+        }
+        Ok(choice)
+    }
+
+    /// One submission: reads `tokens`, at most a chunk, and brings back what is wanted.
+    fn submit(&mut self, tokens: &[u32], want: Want) -> Result<u32> {
+        let (model, b, start) = (self.model, &self.buffers, Instant::now());
+        let (gpu, vocab) = (&model.gpu, model.config.vocab);
+        let count = tokens.len();
+        let head_count = match want {
+            Want::Nothing => 0,
+            Want::Last | Want::Choice => 1,
+            Want::All => count,
+        };
+        let step = Step {
+            first: self.tokens.len() as u32,
+            count: count as u32,
+            head_first: (count - head_count) as u32,
+            head_count: head_count as u32,
+        };
+        gpu.queue.write_buffer(&b.step, 0, bytemuck::bytes_of(&step));
+        self.counters.bytes_up += size_of::<Step>() as u64;
+        if self.chosen.take().is_none_or(|id| tokens != [id]) {
+            gpu.queue.write_buffer(&b.tokens, 0, bytemuck::cast_slice(tokens));
+            self.counters.bytes_up += size_of_val(tokens) as u64;
+        }
+        let mut encoder = gpu.device.create_command_encoder(&Default::default());
+        let blocks = if count < TOGETHER_MIN { &self.plan.few } else { &self.plan.many };
+        let mut lists = vec![&self.plan.embed, blocks];
+        let back = match want {
+            Want::Nothing => None,
+            Want::Last | Want::All => Some((&b.logits, 4 * (head_count * vocab) as u64)),
+            Want::Choice => Some((&b.chosen, 4)),
+        };
+        if back.is_some() {
+            lists.push(&self.plan.head);
+        }
+        if want == Want::Choice {
+            lists.push(&self.plan.choose);
+        }
+        self.counters.dispatches += record(&mut encoder, &lists, &step);
+        if let Some((from, bytes)) = back {
+            encoder.copy_buffer_to_buffer(from, 0, &b.back, 0, bytes);
+        }
+        gpu.queue.submit([encoder.finish()]);
+        self.counters.submissions += 1;
+        self.counters.tokens += count as u64;
+        let mut id = shaders::NONE;
+        if let Some((_, bytes)) = back {
+            let read = b.back.slice(..bytes);
+            // A failure shows when the range is asked for.
+            read.map_async(wgpu::MapMode::Read, |_| {});
+            gpu.device.poll(PollType::wait_indefinitely()).map_err(|e| gpu.failed(e.to_string()))?;
+            gpu.check()?;
+            let view = read.get_mapped_range().map_err(|e| gpu.failed(e.to_string()))?;
+            match want {
+                Want::Choice => id = bytemuck::pod_read_unaligned(&view),
+                _ => {
+                    let from = self.logits.len();
+                    self.logits.resize(from + head_count * vocab, 0.0);
+                    bytemuck::cast_slice_mut(&mut self.logits[from..]).copy_from_slice(&view);
+                }
+            }
+            drop(view);
+            b.back.unmap();
+            self.counters.bytes_down += bytes;
+        } else {
+            gpu.device.poll(PollType::wait_indefinitely()).map_err(|e| gpu.failed(e.to_string()))?;
+            gpu.check()?;
+        }
+        self.tokens.extend_from_slice(tokens);
+        if count == self.chunk {
+            self.pace(start.elapsed());
+        }
+        Ok(id)
+    }
+
+    /// After a full chunk: fewer tokens next time if it took long, more if it did not.
+    fn pace(&mut self, took: Duration) {
+        if took > SUBMISSION_MAX {
+            self.chunk = (self.chunk / 2).max(CHUNK_MIN.min(self.buffers.chunk));
+        } else if took < SUBMISSION_MAX / 3 {
+            self.chunk = (self.chunk * 2).min(self.buffers.chunk);
+        }
+    }
+}
+
+/// Records lists of dispatches; returns how many.
+fn record(encoder: &mut CommandEncoder, lists: &[&Vec<Dispatch>], step: &Step) -> u64 {
+    let mut pass = encoder.begin_compute_pass(&Default::default());
+    let mut count = 0;
+    for d in lists.iter().copied().flatten() {
+        pass.set_pipeline(&d.pipeline);
+        pass.set_bind_group(0, &d.bind_group, &[]);
+        pass.dispatch_workgroups(d.x.of(step), d.y.of(step), 1);
+        count += 1;
+    }
+    count
+}
