@@ -46,19 +46,24 @@ pub struct Buffers {
 }
 
 impl Buffers {
-    /// Buffers for `context` tokens, `chunk` at a time.
+    /// Buffers for `context` tokens, at most `chunk` of them at a time.
     ///
     /// # Errors
     /// One that is larger than the device allows, before any is allocated; or no memory.
     pub fn new(gpu: &Gpu, c: &ModelConfig, context: usize, chunk: usize) -> Result<Self> {
         let capacity = context.next_multiple_of(KEY_BLOCK as usize);
-        let wanted = (LOGITS_MAX / (4 * c.vocab)).clamp(1, chunk);
         let widest = c.width.max(c.ffn).max(c.q_width());
+        let gate_up = if c.activation.gated() { 2 * c.ffn } else { c.ffn };
+        let qkv = c.q_width() + 2 * c.kv_width();
+        // Fewer tokens at a time where their rows would not fit.
+        let longest = (c.streams * c.width).max(gate_up).max(qkv);
+        let fit = |row: usize, most: usize| ((gpu.binding_max() / (4 * row) as u64) as usize).clamp(1, most);
+        let chunk = fit(longest, chunk.min(context));
+        let wanted = fit(c.vocab, (LOGITS_MAX / (4 * c.vocab)).clamp(1, chunk));
         let floats = |n: usize| 4 * n as u64;
         let storage = BufferUsages::STORAGE;
         let up = storage | BufferUsages::COPY_DST;
         let down = storage | BufferUsages::COPY_SRC;
-        let gate_up = if c.activation.gated() { 2 * c.ffn } else { c.ffn };
         let keys = (capacity * c.kv_width() * 2) as u64;
         let what = [
             ("the step", size_of::<Step>() as u64, BufferUsages::UNIFORM | BufferUsages::COPY_DST),
@@ -68,7 +73,7 @@ impl Buffers {
             ("coefficients", floats((chunk * COEFFICIENTS as usize).max(c.width)), storage),
             ("quantised rows", (chunk * widest) as u64, storage),
             ("their scales", floats(chunk * (1 + widest / 128)), storage),
-            ("queries, keys and values", floats(chunk * (c.q_width() + 2 * c.kv_width())), storage),
+            ("queries, keys and values", floats(chunk * qkv), storage),
             ("attention's output", floats(chunk * c.q_width()), storage),
             ("gate and up", floats(chunk * gate_up), storage),
             ("the head's input", floats(wanted * c.width), storage),

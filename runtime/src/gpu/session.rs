@@ -61,7 +61,7 @@ impl<'m> GpuSession<'m> {
         if !(1..=c.context).contains(&context) {
             return Err(Error::Context { asked: context, trained: c.context });
         }
-        let buffers = Buffers::new(&model.gpu, c, context, CHUNK_MAX.min(context))?;
+        let buffers = Buffers::new(&model.gpu, c, context, CHUNK_MAX)?;
         let mut kernels = model.kernels.lock().unwrap_or_else(PoisonError::into_inner);
         let plan = Plan::new(model, &mut kernels, &buffers)?;
         Ok(GpuSession {

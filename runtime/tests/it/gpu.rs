@@ -3,8 +3,9 @@
 
 use std::sync::{Arc, OnceLock};
 
+use runtime::config::ModelConfig;
 use runtime::gpu::{Gpu, GpuModel, GpuOptions, GpuSession, Variant, adapters};
-use runtime::{Model, Session};
+use runtime::{Error, Model, Session};
 
 use crate::tiny;
 
@@ -106,4 +107,127 @@ fn gpu_writes_the_cpus_text_with_native_halves() {
 #[test]
 fn gpu_writes_the_cpus_text_with_everything() {
     same_text(Variant::FULL);
+}
+
+#[test]
+fn gpu_takes_matrices_beyond_a_binding_in_parts() {
+    // The embedding takes three parts, gate and up two, and at most eight tokens fly together.
+    let options = GpuOptions { binding_max: Some(1 << 16), ..GpuOptions::default() };
+    let Some(gpu) = gpu(options) else { return };
+    let config = ModelConfig { vocab: 300, width: 256, ffn: 1024, context: 50, ..tiny::config() };
+    let model = Model::from_gguf(&tiny::gguf(&config, 3)).unwrap();
+    let prompt = tiny::tokens(&config, 4, 21);
+    let (text, _) = greedy(&model, &prompt, 20);
+    let on_gpu = GpuModel::new(gpu, &model).unwrap();
+    let mut session = GpuSession::new(&on_gpu, config.context).unwrap();
+    let mut got = vec![session.next_greedy(&prompt).unwrap()];
+    while got.len() < 20 {
+        got.push(session.next_greedy(&got[got.len() - 1..]).unwrap());
+    }
+    assert_eq!(got, text);
+}
+
+#[test]
+fn gpu_counts_what_a_token_costs() {
+    let Some(gpu) = gpu(GpuOptions::default()) else { return };
+    for (streams, a_block) in [(1, 10), (2, 12), (4, 12)] {
+        let config = ModelConfig { streams, ..tiny::config() };
+        let model = Model::from_gguf(&tiny::gguf(&config, 3)).unwrap();
+        let on_gpu = GpuModel::new(Arc::clone(&gpu), &model).unwrap();
+        let mut session = GpuSession::new(&on_gpu, config.context).unwrap();
+        let id = session.next_greedy(&tiny::tokens(&config, 4, 5)).unwrap();
+        let before = session.counters();
+        session.next_greedy(&[id]).unwrap();
+        let token = session.counters().since(before);
+        // Embedding, blocks, norm, head and choice; the step goes up, the id comes back.
+        assert_eq!(token.dispatches, 4 + a_block * config.blocks as u64, "{streams} streams");
+        assert_eq!((token.tokens, token.submissions), (1, 1));
+        assert_eq!((token.bytes_up, token.bytes_down), (16, 4));
+        // Another token than the one it chose has to be told.
+        let before = session.counters();
+        session.forward(&[id ^ 1]).unwrap();
+        let token = session.counters().since(before);
+        assert_eq!((token.bytes_up, token.bytes_down), (20, 4 * config.vocab as u64));
+    }
+}
+
+#[test]
+fn gpu_refuses_what_a_session_refuses() {
+    let Some(gpu) = gpu(GpuOptions::default()) else { return };
+    let config = tiny::config();
+    let model = Model::from_gguf(&tiny::gguf(&config, 3)).unwrap();
+    let on_gpu = GpuModel::new(gpu, &model).unwrap();
+    for context in [0, config.context + 1] {
+        assert!(matches!(GpuSession::new(&on_gpu, context), Err(Error::Context { .. })));
+    }
+    let mut session = GpuSession::new(&on_gpu, 8).unwrap();
+    session.advance(&[1, 2, 3]).unwrap();
+    assert!(matches!(session.forward(&[67]), Err(Error::Token { id: 67, vocab: 67 })));
+    assert!(matches!(session.forward(&[1; 6]), Err(Error::ContextFull { tokens: 9, context: 8 })));
+    assert!(matches!(session.forward(&[]), Err(Error::PromptEmpty)));
+    assert!(matches!(session.next_greedy(&[]), Err(Error::PromptEmpty)));
+    assert!(session.forward_all(&[]).unwrap().is_empty());
+    assert_eq!(session.tokens(), [1, 2, 3]);
+    session.forward(&[4; 5]).unwrap();
+    assert_eq!(session.tokens().len(), session.context());
+}
+
+#[test]
+fn gpu_too_small_is_refused_with_the_numbers() {
+    let config = tiny::config();
+    let model = Model::from_gguf(&tiny::gguf(&config, 3)).unwrap();
+    // A row of the cache's keys: 320 positions x 64 x 2 bytes.
+    let Some(small) = gpu(GpuOptions { binding_max: Some(20_000), ..GpuOptions::default() }) else { return };
+    let on_gpu = GpuModel::new(small, &model).unwrap();
+    let message = GpuSession::new(&on_gpu, config.context).unwrap_err().to_string();
+    assert!(message.contains("40960 bytes") && message.contains("20000"), "{message}");
+    assert!(GpuSession::new(&on_gpu, 64).is_ok());
+    let Some(smaller) = gpu(GpuOptions { binding_max: Some(100), ..GpuOptions::default() }) else { return };
+    let message = GpuModel::new(smaller, &model).unwrap_err().to_string();
+    assert!(message.starts_with("the embedding takes 256 bytes"), "{message}");
+}
+
+#[test]
+fn gpu_lost_is_an_error_and_no_panic() {
+    let Some(gpu) = gpu(GpuOptions::default()) else { return };
+    let config = tiny::config();
+    let model = Model::from_gguf(&tiny::gguf(&config, 3)).unwrap();
+    let on_gpu = GpuModel::new(Arc::clone(&gpu), &model).unwrap();
+    let mut session = GpuSession::new(&on_gpu, config.context).unwrap();
+    session.forward(&[1, 2, 3]).unwrap();
+    gpu.destroy();
+    for _ in 0..2 {
+        assert!(matches!(session.forward(&[4]), Err(Error::Gpu { .. })));
+        assert!(matches!(session.next_greedy(&[4]), Err(Error::Gpu { .. })));
+        assert!(matches!(session.advance(&[4, 5, 6, 7, 8, 9]), Err(Error::Gpu { .. })));
+    }
+    assert_eq!(session.tokens(), [1, 2, 3]);
+    assert!(matches!(GpuSession::new(&on_gpu, 64), Err(Error::Gpu { .. })));
+    let message = GpuModel::new(gpu, &model).unwrap_err().to_string();
+    assert!(message.starts_with("the GPU "), "{message}");
+}
+
+#[test]
+fn gpu_that_is_not_there_is_named_with_those_that_are() {
+    let error = Gpu::open(Some("no such card"), GpuOptions::default()).unwrap_err();
+    let message = error.to_string();
+    assert!(message.starts_with("no GPU is called \"no such card\"; "), "{message}");
+    for adapter in adapters() {
+        assert!(message.contains(&adapter.info().name), "{message}");
+    }
+}
+
+#[test]
+fn gpu_reports_logits_that_are_not_finite() {
+    let Some(gpu) = gpu(GpuOptions::default()) else { return };
+    // Finite weights whose products are not.
+    let config = tiny::config();
+    let (meta, mut tensors) = tiny::parts(&config, 3);
+    let gain = tensors.iter_mut().find(|t| t.name == "output_norm.weight").unwrap();
+    gain.values.iter_mut().for_each(|v| *v = 3e38);
+    let model = Model::from_gguf(&tiny::assemble(meta, &tensors)).unwrap();
+    let on_gpu = GpuModel::new(gpu, &model).unwrap();
+    let mut session = GpuSession::new(&on_gpu, 8).unwrap();
+    assert!(session.forward(&[1, 2]).unwrap().iter().any(|l| !l.is_finite()));
+    assert!(matches!(session.next_greedy(&[3]), Err(Error::Logits)));
 }
