@@ -4,15 +4,17 @@
 use std::any::Any;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, channel, sync_channel};
+use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::generate::{Event, Finish, GenerateRequest, generate};
+use crate::gpu::{Fault, GpuModel, GpuOrCpu};
 use crate::model::Model;
+use crate::sequence::Sequence;
 use crate::session::{Session, default_threads};
 
 /// Events that may wait for a client before the engine does.
@@ -35,6 +37,8 @@ pub struct Engine {
     model: Arc<Model>,
     context: usize,
     threads: usize,
+    gpu: Option<Arc<GpuModel>>,
+    fault: Fault,
     jobs: Option<Sender<Job>>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
@@ -70,26 +74,45 @@ impl Engine {
     /// # Errors
     /// A context that the model does not have, or no threads to be had.
     pub fn start(model: Arc<Model>, options: EngineOptions) -> Result<Self> {
+        Self::start_on(model, None, options)
+    }
+
+    /// Starts the thread, with the model also on a graphics device. Should that fail, now or later, the CPU goes on;
+    /// [`fault`](Self::fault) tells.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn start_on(model: Arc<Model>, gpu: Option<Arc<GpuModel>>, options: EngineOptions) -> Result<Self> {
         let context = options.context.unwrap_or(model.config().context);
         let threads = options.threads.unwrap_or_else(default_threads).max(1);
         let (jobs, queue) = channel::<Job>();
         let (ready, started) = sync_channel(1);
         let stop = Arc::new(AtomicBool::new(false));
-        let (thread_model, thread_stop) = (Arc::clone(&model), Arc::clone(&stop));
+        let fault = Fault::default();
+        let (model_there, gpu_there) = (Arc::clone(&model), gpu.clone());
+        let (fault_there, stop_there) = (Arc::clone(&fault), Arc::clone(&stop));
         let thread = std::thread::Builder::new()
             .name("tercet-engine".into())
-            .spawn(move || match Session::with_threads(&thread_model, context, threads) {
-                Ok(session) => {
-                    let _ = ready.send(Ok(()));
-                    serve(session, &queue, &thread_stop);
-                }
-                Err(error) => {
-                    let _ = ready.send(Err(error));
+            .spawn(move || {
+                let session: Result<Box<dyn Sequence + '_>> = match &gpu_there {
+                    Some(gpu) => GpuOrCpu::new(gpu, &model_there, context, threads, fault_there)
+                        .map(|s| Box::new(s) as Box<dyn Sequence + '_>),
+                    None => Session::with_threads(&model_there, context, threads)
+                        .map(|s| Box::new(s) as Box<dyn Sequence + '_>),
+                };
+                match session {
+                    Ok(mut session) => {
+                        let _ = ready.send(Ok(()));
+                        serve(&mut *session, &queue, &stop_there);
+                    }
+                    Err(error) => {
+                        let _ = ready.send(Err(error));
+                    }
                 }
             })
             .map_err(|source| Error::Resource { what: "thread for the engine", source })?;
         started.recv().map_err(|_| Error::EngineStopped)??;
-        Ok(Engine { model, context, threads, jobs: Some(jobs), stop, thread: Some(thread) })
+        Ok(Engine { model, context, threads, gpu, fault, jobs: Some(jobs), stop, thread: Some(thread) })
     }
 
     /// The model it runs.
@@ -105,6 +128,16 @@ impl Engine {
     /// Threads it runs on.
     pub fn threads(&self) -> usize {
         self.threads
+    }
+
+    /// The graphics device it runs on, unless it runs on the CPU.
+    pub fn gpu(&self) -> Option<&Arc<GpuModel>> {
+        if self.fault().is_some() { None } else { self.gpu.as_ref() }
+    }
+
+    /// Why the CPU had to take over from a graphics device, if it had to.
+    pub fn fault(&self) -> Option<String> {
+        self.fault.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Hands in a request; it is served after those before it.
@@ -164,7 +197,7 @@ impl Drop for Generation {
 }
 
 /// The engine's thread, until no client can hand in anything more.
-fn serve(mut session: Session<'_>, queue: &Receiver<Job>, stop: &AtomicBool) {
+fn serve(session: &mut dyn Sequence, queue: &Receiver<Job>, stop: &AtomicBool) {
     while let Ok(Job { request, events, cancel }) = queue.recv() {
         let unwanted = || stop.load(Ordering::Relaxed) || cancel.load(Ordering::Relaxed);
         if unwanted() {
@@ -173,7 +206,7 @@ fn serve(mut session: Session<'_>, queue: &Receiver<Job>, stop: &AtomicBool) {
         }
         // A bug in one request must not take the others with it.
         let served = catch_unwind(AssertUnwindSafe(|| {
-            generate(&mut session, &request, &mut |event| send(&events, event, unwanted))
+            generate(session, &request, &mut |event| send(&events, event, unwanted))
         }));
         let last = match served {
             Ok(Ok((finish, stats))) => Event::Done { finish, stats },

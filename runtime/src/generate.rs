@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
 use crate::sampler::{Sampler, Sampling, log_sum_exp};
-use crate::session::Session;
+use crate::sequence::{Next, Sequence};
 
 /// Prompt tokens between two [`Event::Prefill`], and so between two looks at whether to go on.
 const PREFILL_STEP: usize = 256;
@@ -126,7 +126,7 @@ pub enum Event {
 /// An empty prompt, one longer than the context, an id outside the vocabulary, bad sampling settings, or a model that
 /// computes nonsense.
 pub fn generate(
-    session: &mut Session<'_>,
+    session: &mut dyn Sequence,
     request: &GenerateRequest,
     tell: &mut dyn FnMut(Event) -> ControlFlow<()>,
 ) -> Result<(Finish, Stats)> {
@@ -153,7 +153,9 @@ pub fn generate(
             return Ok((Finish::Cancelled, stats));
         }
     }
-    let mut logits = session.forward(&prompt[done..])?;
+    // Where nothing but the likeliest id matters, the logits need not leave the device that made them.
+    let greedy = request.sampling.is_plain_greedy() && !request.log_probs;
+    let mut next = session.next(&prompt[done..], greedy)?;
     stats.prefill_time = start.elapsed();
     if tell(Event::Prefill { done: prompt.len(), total: prompt.len() }).is_break() {
         return Ok((Finish::Cancelled, stats));
@@ -162,12 +164,20 @@ pub fn generate(
 
     loop {
         let step = Instant::now();
-        let id = sampler.sample(logits)?;
+        let id = match next {
+            Next::Logits(logits) => sampler.sample(logits)?,
+            Next::Id(id) => id,
+        };
         sampler.accept(id);
         if request.stop.contains(&id) {
             return Ok((Finish::Stop(id), stats));
         }
-        let log_prob = request.log_probs.then(|| f64::from(logits[id as usize]) - log_sum_exp(logits));
+        let log_prob = match next {
+            Next::Logits(logits) if request.log_probs => {
+                Some(f64::from(logits[id as usize]) - log_sum_exp(logits))
+            }
+            _ => None,
+        };
         let sampling_time = step.elapsed();
         stats.generated_tokens += 1;
         if tell(Event::Token { id, log_prob }).is_break() {
@@ -178,10 +188,10 @@ pub fn generate(
         }
         let step = Instant::now();
         if session.tokens().len() < session.context() {
-            logits = session.forward(&[id])?;
+            next = session.next(&[id], greedy)?;
         } else if request.when_full == WhenFull::Slide {
             stats.slides += 1;
-            logits = slide(session, id)?;
+            next = slide(session, id, greedy)?;
         } else {
             return Ok((Finish::Context, stats));
         }
@@ -190,14 +200,14 @@ pub fn generate(
     }
 }
 
-fn check(session: &Session<'_>, prompt: &[u32]) -> Result<()> {
+fn check(session: &dyn Sequence, prompt: &[u32]) -> Result<()> {
     if prompt.is_empty() {
         return Err(Error::PromptEmpty);
     }
     if prompt.len() > session.context() {
         return Err(Error::PromptTooLong { tokens: prompt.len(), context: session.context() });
     }
-    let vocab = session.model().config().vocab;
+    let vocab = session.config().vocab;
     match prompt.iter().find(|&&id| id as usize >= vocab) {
         Some(&id) => Err(Error::Token { id, vocab }),
         None => Ok(()),
@@ -205,10 +215,10 @@ fn check(session: &Session<'_>, prompt: &[u32]) -> Result<()> {
 }
 
 /// Starts over with the last half of the context, `next` included.
-fn slide<'s>(session: &'s mut Session<'_>, next: u32) -> Result<&'s [f32]> {
+fn slide(session: &mut dyn Sequence, next: u32, greedy: bool) -> Result<Next<'_>> {
     let keep = (session.context() / 2).max(1);
     let mut kept = session.tokens()[session.tokens().len() + 1 - keep..].to_vec();
     kept.push(next);
     session.reset();
-    session.forward(&kept)
+    session.next(&kept, greedy)
 }

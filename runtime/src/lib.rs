@@ -11,6 +11,7 @@ mod lane;
 mod model;
 pub mod reference;
 pub mod sampler;
+pub mod sequence;
 mod session;
 pub mod synthetic;
 mod tensor_list;

@@ -60,6 +60,11 @@ impl Sampling {
         Sampling { temperature: 0.0, ..Sampling::default() }
     }
 
+    /// Whether the likeliest token is all that matters: the logits need not be seen.
+    pub fn is_plain_greedy(&self) -> bool {
+        self.temperature == 0.0 && (self.repetition_penalty == 1.0 || self.repetition_window == 0)
+    }
+
     /// The defaults that travel in a model file (`general.sampling.*`), else our own.
     ///
     /// # Errors

@@ -12,6 +12,7 @@ use super::model::GpuModel;
 use super::plan::{Dispatch, Plan};
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
+use crate::sequence::{Next, Sequence};
 
 /// Most tokens of a submission.
 const CHUNK_MAX: usize = 128;
@@ -25,7 +26,7 @@ const TOGETHER_MIN: usize = 6;
 
 /// What is to come back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Want {
+pub(super) enum Want {
     Nothing,
     /// Logits of the last token.
     Last,
@@ -150,16 +151,25 @@ impl<'m> GpuSession<'m> {
     /// # Errors
     /// As [`forward`](Self::forward), and logits that are not finite.
     pub fn next_greedy(&mut self, tokens: &[u32]) -> Result<u32> {
-        match self.run(tokens, Want::Choice)? {
-            shaders::NONE => Err(Error::Logits),
-            id => {
-                self.chosen = Some(id);
-                Ok(id)
-            }
-        }
+        let id = self.run(tokens, Want::Choice)?;
+        self.chose(id)
     }
 
-    fn run(&mut self, tokens: &[u32], want: Want) -> Result<u32> {
+    /// The logits that the last call asked for.
+    pub(super) fn logits(&self) -> &[f32] {
+        &self.logits
+    }
+
+    /// Takes note of what the device chose.
+    pub(super) fn chose(&mut self, id: u32) -> Result<u32> {
+        if id == shaders::NONE {
+            return Err(Error::Logits);
+        }
+        self.chosen = Some(id);
+        Ok(id)
+    }
+
+    pub(super) fn run(&mut self, tokens: &[u32], want: Want) -> Result<u32> {
         let vocab = self.model.config.vocab;
         if let Some(&id) = tokens.iter().find(|&&id| id as usize >= vocab) {
             return Err(Error::Token { id, vocab });
@@ -269,6 +279,36 @@ impl<'m> GpuSession<'m> {
         } else if took < SUBMISSION_MAX / 3 {
             self.chunk = (self.chunk * 2).min(self.buffers.chunk);
         }
+    }
+}
+
+impl Sequence for GpuSession<'_> {
+    fn config(&self) -> &ModelConfig {
+        self.config()
+    }
+
+    fn context(&self) -> usize {
+        self.context
+    }
+
+    fn tokens(&self) -> &[u32] {
+        &self.tokens
+    }
+
+    fn truncate(&mut self, len: usize) {
+        self.truncate(len);
+    }
+
+    fn advance(&mut self, tokens: &[u32]) -> Result<()> {
+        self.advance(tokens)
+    }
+
+    fn next(&mut self, tokens: &[u32], greedy: bool) -> Result<Next<'_>> {
+        if greedy { self.next_greedy(tokens).map(Next::Id) } else { self.forward(tokens).map(Next::Logits) }
+    }
+
+    fn forward_all(&mut self, tokens: &[u32]) -> Result<&[f32]> {
+        self.forward_all(tokens)
     }
 }
 

@@ -4,7 +4,11 @@
 use std::sync::{Arc, OnceLock};
 
 use runtime::config::ModelConfig;
-use runtime::gpu::{Gpu, GpuModel, GpuOptions, GpuSession, Variant, adapters};
+use runtime::engine::{Engine, EngineOptions};
+use runtime::generate::{Event, GenerateRequest, WhenFull};
+use runtime::gpu::{Fault, Gpu, GpuModel, GpuOptions, GpuOrCpu, GpuSession, Variant, adapters};
+use runtime::sampler::{Sampler, Sampling};
+use runtime::sequence::{Next, Sequence};
 use runtime::{Error, Model, Session};
 
 use crate::tiny;
@@ -230,4 +234,83 @@ fn gpu_reports_logits_that_are_not_finite() {
     let mut session = GpuSession::new(&on_gpu, 8).unwrap();
     assert!(session.forward(&[1, 2]).unwrap().iter().any(|l| !l.is_finite()));
     assert!(matches!(session.next_greedy(&[3]), Err(Error::Logits)));
+}
+
+/// What a request writes on an engine.
+fn written(engine: &Engine, prompt: &[u32], sampling: Sampling) -> Vec<u32> {
+    let request = GenerateRequest {
+        prompt: prompt.to_vec(),
+        max_tokens: 40,
+        sampling,
+        stop: Vec::new(),
+        when_full: WhenFull::Slide,
+        log_probs: false,
+    };
+    let events = engine.generate(request).unwrap();
+    let tokens = events.filter_map(|event| match event {
+        Event::Token { id, .. } => Some(id),
+        Event::Error(error) => panic!("{error}"),
+        _ => None,
+    });
+    tokens.collect()
+}
+
+#[test]
+fn gpu_engine_writes_what_the_cpus_does_also_when_the_context_slides() {
+    let Some(gpu) = gpu(GpuOptions::default()) else { return };
+    let config = tiny::config();
+    let model = Arc::new(Model::from_gguf(&tiny::gguf(&config, 3)).unwrap());
+    let on_gpu = Arc::new(GpuModel::new(gpu, &model).unwrap());
+    let options = EngineOptions { context: Some(32), threads: Some(1) };
+    let cpu = Engine::start(Arc::clone(&model), options).unwrap();
+    let engine = Engine::start_on(model, Some(on_gpu), options).unwrap();
+    let prompt = tiny::tokens(&config, 5, 9);
+    for sampling in [Sampling::greedy(), Sampling { seed: 3, ..Sampling::default() }] {
+        assert_eq!(written(&engine, &prompt, sampling), written(&cpu, &prompt, sampling));
+    }
+    assert_eq!(engine.fault(), None);
+    assert!(engine.gpu().is_some());
+}
+
+#[test]
+fn gpu_lost_in_the_middle_of_a_text_leaves_the_cpu_to_finish_it() {
+    let Some(gpu) = gpu(GpuOptions::default()) else { return };
+    let config = tiny::config();
+    let model = Model::from_gguf(&tiny::gguf(&config, 3)).unwrap();
+    let prompt = tiny::tokens(&config, 5, 9);
+    let (text, _) = greedy(&model, &prompt, 30);
+    let on_gpu = GpuModel::new(Arc::clone(&gpu), &model).unwrap();
+    let fault = Fault::default();
+    let mut session = GpuOrCpu::new(&on_gpu, &model, 64, 1, Arc::clone(&fault)).unwrap();
+    let mut sampler = Sampler::new(Sampling::greedy()).unwrap();
+    let mut got: Vec<u32> = Vec::new();
+    while got.len() < 30 {
+        if got.len() == 11 {
+            assert_eq!(*fault.lock().unwrap(), None);
+            gpu.destroy();
+        }
+        let new = if got.is_empty() { &prompt[..] } else { &got[got.len() - 1..] };
+        let id = match session.next(new, true).unwrap() {
+            Next::Id(id) => id,
+            Next::Logits(logits) => sampler.sample(logits).unwrap(),
+        };
+        got.push(id);
+    }
+    assert_eq!(got, text);
+    assert!(fault.lock().unwrap().as_ref().unwrap().starts_with("the GPU "));
+}
+
+#[test]
+fn gpu_without_room_for_a_session_leaves_it_to_the_cpu() {
+    let Some(small) = gpu(GpuOptions { binding_max: Some(20_000), ..GpuOptions::default() }) else { return };
+    let config = tiny::config();
+    let model = Arc::new(Model::from_gguf(&tiny::gguf(&config, 3)).unwrap());
+    let on_gpu = Arc::new(GpuModel::new(small, &model).unwrap());
+    let options = EngineOptions { context: None, threads: Some(1) };
+    let cpu = Engine::start(Arc::clone(&model), options).unwrap();
+    let engine = Engine::start_on(model, Some(on_gpu), options).unwrap();
+    let prompt = tiny::tokens(&config, 5, 9);
+    assert_eq!(written(&engine, &prompt, Sampling::greedy()), written(&cpu, &prompt, Sampling::greedy()));
+    assert!(engine.fault().unwrap().contains("40960 bytes"));
+    assert!(engine.gpu().is_none());
 }

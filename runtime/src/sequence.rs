@@ -1,0 +1,79 @@
+//! What runs a sequence of tokens, wherever it runs: the calls that generation and evaluation need of a session.
+
+use crate::config::ModelConfig;
+use crate::error::Result;
+use crate::session::Session;
+
+/// What follows some tokens.
+#[derive(Clone, Copy, Debug)]
+pub enum Next<'s> {
+    /// Logits, (vocab).
+    Logits(&'s [f32]),
+    /// The likeliest id, chosen where it was computed.
+    Id(u32),
+}
+
+/// A sequence of tokens and what a model remembers of them.
+pub trait Sequence {
+    /// The model's shape.
+    fn config(&self) -> &ModelConfig;
+    /// Most tokens it holds.
+    fn context(&self) -> usize;
+    /// The tokens it holds.
+    fn tokens(&self) -> &[u32];
+    /// Forgets all but the first `len` tokens.
+    fn truncate(&mut self, len: usize);
+    /// Forgets everything.
+    fn reset(&mut self) {
+        self.truncate(0);
+    }
+
+    /// Reads `tokens` without asking what follows.
+    ///
+    /// # Errors
+    /// An id outside the vocabulary or more than the context holds, the sequence being then as before; or a device that fails.
+    fn advance(&mut self, tokens: &[u32]) -> Result<()>;
+
+    /// Reads `tokens` and says what follows the last of them; if only the likeliest id is wanted (`greedy`) and it is known
+    /// without the logits, that id.
+    ///
+    /// # Errors
+    /// As [`advance`](Self::advance); and no tokens.
+    fn next(&mut self, tokens: &[u32], greedy: bool) -> Result<Next<'_>>;
+
+    /// Reads `tokens` and returns the logits that follow each of them, (tokens, vocab).
+    ///
+    /// # Errors
+    /// As [`advance`](Self::advance).
+    fn forward_all(&mut self, tokens: &[u32]) -> Result<&[f32]>;
+}
+
+impl Sequence for Session<'_> {
+    fn config(&self) -> &ModelConfig {
+        self.model().config()
+    }
+
+    fn context(&self) -> usize {
+        self.context()
+    }
+
+    fn tokens(&self) -> &[u32] {
+        self.tokens()
+    }
+
+    fn truncate(&mut self, len: usize) {
+        self.truncate(len);
+    }
+
+    fn advance(&mut self, tokens: &[u32]) -> Result<()> {
+        self.advance(tokens)
+    }
+
+    fn next(&mut self, tokens: &[u32], _: bool) -> Result<Next<'_>> {
+        Ok(Next::Logits(self.forward(tokens)?))
+    }
+
+    fn forward_all(&mut self, tokens: &[u32]) -> Result<&[f32]> {
+        self.forward_all(tokens)
+    }
+}
