@@ -10,6 +10,7 @@ use runtime::engine::Engine;
 use runtime::generate::{Event, Finish, GenerateRequest, WhenFull};
 use runtime::sampler::Sampling;
 
+use crate::device::DeviceArg;
 use crate::exit::{INTERRUPTED, usage};
 use crate::generate::Show;
 use crate::interrupt;
@@ -42,6 +43,8 @@ pub struct Args {
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
     #[command(flatten)]
+    pub device: DeviceArg,
+    #[command(flatten)]
     pub sampling: SamplingArgs,
 }
 
@@ -52,11 +55,11 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     let opened = Opened::open(&args.file)?;
     let sampling = args.sampling.resolve(opened.sampling)?;
-    let engine = opened.engine(args.context, args.threads)?;
+    let engine = opened.engine(&args.device, args.context, args.threads)?;
     interrupt::install()?;
     let person = std::io::stdin().is_terminal();
     if person {
-        note(format_args!("{}", opened.how_it_runs(engine.threads())));
+        note(format_args!("{}", opened.how_it_runs(&engine)));
         note(format_args!("You are {}, the model is {}. /quit leaves.", args.user, args.reply));
     }
     let mut talk = Talk { args, opened: &opened, engine: &engine, sampling, transcript: String::new() };

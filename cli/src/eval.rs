@@ -10,6 +10,7 @@
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use ::train::data::Text;
@@ -17,9 +18,12 @@ use anyhow::ensure;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use runtime::Session;
 use runtime::default_threads;
+use runtime::gpu::{Fault, GpuOrCpu};
 use runtime::sampler::log_sum_exp;
+use runtime::sequence::Sequence;
 use serde_json::json;
 
+use crate::device::DeviceArg;
 use crate::exit::usage;
 use crate::opened::Opened;
 use crate::terminal::{note, stderr_is_terminal};
@@ -57,6 +61,8 @@ pub struct Args {
     /// Threads; results do not depend on it [default: all, at most 16]
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
+    #[command(flatten)]
+    device: DeviceArg,
 }
 
 /// A part of a text.
@@ -101,12 +107,17 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     ensure!(ids.len() >= 2, "the text has {} tokens; scoring needs at least 2", ids.len());
 
     let threads = args.threads.unwrap_or_else(default_threads);
-    let mut session = Session::with_threads(&opened.model, window, threads)?;
+    let on_gpu = args.device.model(&opened.model)?;
+    let fault = Fault::default();
+    let mut session: Box<dyn Sequence> = match &on_gpu {
+        Some(on_gpu) => Box::new(GpuOrCpu::new(on_gpu, &opened.model, window, threads, Arc::clone(&fault))?),
+        None => Box::new(Session::with_threads(&opened.model, window, threads)?),
+    };
     let mut lines = args.per_token.then(|| BufWriter::new(std::io::stdout().lock()));
     let bar = progress_bar(ids.len() - 1);
     let start = Instant::now();
     let mut total = Total::default();
-    each_window(&mut session, &ids, stride, &mut total, &mut |id, log_prob| {
+    each_window(&mut *session, &ids, stride, &mut total, &mut |id, log_prob| {
         if let Some(lines) = &mut lines {
             let text = String::from_utf8_lossy(opened.tokenizer.token_bytes(id));
             writeln!(lines, "{}", json!({ "id": id, "text": text, "log_prob": log_prob }))?;
@@ -116,21 +127,26 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     })?;
     let time = start.elapsed();
     bar.finish_and_clear();
+    if let Some(fault) = &*fault.lock().unwrap_or_else(PoisonError::into_inner) {
+        note(format_args!("{fault}; the CPU went on"));
+    }
     if let Some(mut lines) = lines {
         lines.flush()?;
     }
-    report(args, &opened, part.len(), (window, stride), &total, time)
+    let used = on_gpu.as_ref().filter(|_| fault.lock().is_ok_and(|fault| fault.is_none()));
+    let device = used.map_or("cpu".to_owned(), |m| m.gpu().info().name.clone());
+    report(args, &opened, &device, part.len(), (window, stride), &total, time)
 }
 
 /// Predicts every token of `ids` but the first and tells `score` of each, with its log-probability; it answers with the token's bytes.
 fn each_window(
-    session: &mut Session<'_>,
+    session: &mut dyn Sequence,
     ids: &[u32],
     stride: usize,
     total: &mut Total,
     score: &mut dyn FnMut(u32, f64) -> anyhow::Result<usize>,
 ) -> anyhow::Result<()> {
-    let vocab = session.model().config().vocab;
+    let vocab = session.config().vocab;
     let inputs = &ids[..ids.len() - 1];
     let (mut start, mut scored) = (0, 0);
     loop {
@@ -168,6 +184,7 @@ fn progress_bar(tokens: usize) -> ProgressBar {
 fn report(
     args: &Args,
     opened: &Opened,
+    device: &str,
     text_bytes: usize,
     (window, stride): (usize, usize),
     total: &Total,
@@ -191,6 +208,7 @@ fn report(
             "stride": stride,
             "windows": total.windows,
             "tokens_per_sec": tokens_per_sec,
+            "device": device,
             "kernels": opened.model.kernels().name,
         });
         writeln!(out, "{result}")?;

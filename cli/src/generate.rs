@@ -12,6 +12,7 @@ use runtime::generate::{Event, Finish, GenerateRequest, Stats, WhenFull};
 use runtime::sampler::Sampling;
 use serde_json::json;
 
+use crate::device::DeviceArg;
 use crate::exit::{INTERRUPTED, usage};
 use crate::interrupt;
 use crate::opened::Opened;
@@ -55,6 +56,8 @@ pub struct Args {
     #[arg(long, short)]
     pub verbose: bool,
     #[command(flatten)]
+    pub device: DeviceArg,
+    #[command(flatten)]
     pub sampling: SamplingArgs,
 }
 
@@ -85,9 +88,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     };
     let opened = Opened::open(&args.file)?;
     let sampling = args.sampling.resolve(opened.sampling)?;
-    let engine = opened.engine(args.context, args.threads)?;
+    let engine = opened.engine(&args.device, args.context, args.threads)?;
     if args.verbose {
-        note(format_args!("{}", opened.how_it_runs(engine.threads())));
+        note(format_args!("{}", opened.how_it_runs(&engine)));
     }
     let request = GenerateRequest {
         prompt: opened.prompt_ids(&prompt),
@@ -176,6 +179,7 @@ pub fn write(
     show: &mut Show,
 ) -> anyhow::Result<Written> {
     interrupt::install()?;
+    let had_fault = engine.fault().is_some();
     let generation = engine.generate(request)?;
     interrupt::watch(generation.canceller());
     let mut stream = DecodeStream::new();
@@ -206,6 +210,9 @@ pub fn write(
         }
     }
     interrupt::unwatch();
+    if let (false, Some(fault)) = (had_fault, engine.fault()) {
+        note(format_args!("{fault}; the CPU went on"));
+    }
     Ok(written)
 }
 
@@ -219,15 +226,17 @@ pub fn speed(written: &Written, engine: &Engine, sampling: &Sampling) -> String 
         Finish::Context => "; the context is full",
         Finish::Cancelled => "; interrupted",
     };
+    let on = match engine.gpu() {
+        Some(model) => model.gpu().info().name.clone(),
+        None => format!("{} on {} threads", engine.model().kernels().name, engine.threads()),
+    };
     format!(
-        "prompt {} tokens at {} tokens/s; written {} at {} tokens/s; seed {}; {} on {} threads{why}",
+        "prompt {} tokens at {} tokens/s; written {} at {} tokens/s; seed {}; {on}{why}",
         s.prompt_tokens,
         rate(s.prefill_tokens_per_sec()),
         s.generated_tokens,
         rate(s.decode_tokens_per_sec()),
         sampling.seed,
-        engine.model().kernels().name,
-        engine.threads(),
     )
 }
 
@@ -271,6 +280,7 @@ fn as_json(
             "decode_tokens_per_sec": s.decode_tokens_per_sec(),
             "context": engine.context(),
             "context_slides": s.slides,
+            "device": engine.gpu().map_or("cpu", |model| &model.gpu().info().name),
             "kernels": engine.model().kernels().name,
             "threads": engine.threads(),
         },

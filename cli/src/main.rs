@@ -6,6 +6,7 @@ mod bench_table;
 mod chat;
 mod check;
 mod data;
+mod device;
 mod eval;
 mod exit;
 mod export;
@@ -63,6 +64,9 @@ enum Command {
 
 fn main() -> ExitCode {
     exit::quiet_panics();
+    if device::list_is_asked(std::env::args()) {
+        return exit::report(device::list());
+    }
     let cli = Cli::parse();
     exit::report(match &cli.command {
         None => verse::run(cli.file.as_deref()),

@@ -12,7 +12,9 @@ use runtime::Model;
 use runtime::engine::{Engine, EngineOptions};
 use runtime::sampler::Sampling;
 
+use crate::device::DeviceArg;
 use crate::exit::usage;
+use crate::terminal::note;
 
 /// A model ready to run.
 pub struct Opened {
@@ -53,13 +55,23 @@ impl Opened {
         Ok(opened)
     }
 
-    /// Starts an engine on it.
-    pub fn engine(&self, context: Option<usize>, threads: Option<usize>) -> anyhow::Result<Engine> {
+    /// Starts an engine on it, and says so where the device asked for cannot be had.
+    pub fn engine(
+        &self,
+        device: &DeviceArg,
+        context: Option<usize>,
+        threads: Option<usize>,
+    ) -> anyhow::Result<Engine> {
         let trained = self.model.config().context;
         if let Some(asked) = context.filter(|c| !(1..=trained).contains(c)) {
             return Err(usage(format!("--context is {asked}; this model takes 1 to {trained}")));
         }
-        Ok(Engine::start(Arc::clone(&self.model), EngineOptions { context, threads })?)
+        let gpu = device.model(&self.model)?;
+        let engine = Engine::start_on(Arc::clone(&self.model), gpu, EngineOptions { context, threads })?;
+        if let Some(fault) = engine.fault() {
+            note(format_args!("{fault}; the CPU goes on"));
+        }
+        Ok(engine)
     }
 
     /// The ids of a prompt. An empty one becomes what starts a text: the model's own token for that, or a line break.
@@ -76,10 +88,15 @@ impl Opened {
         (0..self.tokenizer.vocab_size() as u32).filter(|&id| self.tokenizer.is_end(id)).collect()
     }
 
-    /// One line: kernels, threads, load time.
-    pub fn how_it_runs(&self, threads: usize) -> String {
+    /// One line: device, or kernels and threads; load time.
+    pub fn how_it_runs(&self, engine: &Engine) -> String {
         let ms = self.load_time.as_secs_f64() * 1e3;
-        let kernels = self.model.kernels().log_line();
-        format!("{kernels}; threads: {threads}; loaded {} in {ms:.1} ms", self.path.display())
+        let loaded = format!("loaded {} in {ms:.1} ms", self.path.display());
+        match engine.gpu() {
+            Some(model) => {
+                format!("device: {}; shaders: {}; {loaded}", model.gpu().info(), model.gpu().variant())
+            }
+            None => format!("{}; threads: {}; {loaded}", self.model.kernels().log_line(), engine.threads()),
+        }
     }
 }

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use anyhow::bail;
 use runtime::generate::{Finish, GenerateRequest, WhenFull};
 
+use crate::device::DeviceArg;
 use crate::exit::INTERRUPTED;
 use crate::generate::{Show, speed, write};
 use crate::opened::Opened;
@@ -41,9 +42,9 @@ pub fn run(file: Option<&Path>) -> anyhow::Result<ExitCode> {
 /// Writes a page of verse to stdout.
 fn on_terminal(path: &Path) -> anyhow::Result<ExitCode> {
     let opened = Opened::open(path)?;
-    let engine = opened.engine(None, None)?;
+    let engine = opened.engine(&DeviceArg::default(), None, None)?;
     let sampling = SamplingArgs::default().resolve(opened.sampling)?;
-    note(format_args!("{}", opened.how_it_runs(engine.threads())));
+    note(format_args!("{}", opened.how_it_runs(&engine)));
     let request = GenerateRequest {
         prompt: opened.prompt_ids(""),
         max_tokens: TOKENS,

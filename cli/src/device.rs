@@ -1,0 +1,79 @@
+//! `--device`: where a model runs. The CPU, a graphics adapter by name, or a list of those there are.
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use runtime::Model;
+use runtime::gpu::{Gpu, GpuModel, GpuOptions, adapters};
+
+use crate::terminal::note;
+
+/// Where to run.
+#[derive(Clone, Debug, clap::Args)]
+pub struct DeviceArg {
+    /// cpu, gpu (the best one), a part of a GPU's name, or list to see those there are
+    #[arg(long, value_name = "DEVICE", default_value = "cpu")]
+    pub device: String,
+}
+
+impl Default for DeviceArg {
+    fn default() -> Self {
+        DeviceArg { device: "cpu".into() }
+    }
+}
+
+impl DeviceArg {
+    /// The device, opened; `None` for the CPU.
+    ///
+    /// # Errors
+    /// No GPU, or none of that name.
+    pub fn open(&self) -> runtime::Result<Option<Gpu>> {
+        let name = match self.device.as_str() {
+            "cpu" => return Ok(None),
+            "gpu" => None,
+            name => Some(name),
+        };
+        Gpu::open(name, GpuOptions::default()).map(Some)
+    }
+
+    /// The model on the device that was asked for. Where any GPU would do and none can take it, the CPU does, and a note says why.
+    ///
+    /// # Errors
+    /// No GPU of a name that was asked for.
+    pub fn model(&self, model: &Model) -> anyhow::Result<Option<Arc<GpuModel>>> {
+        let on_gpu =
+            self.open().and_then(|gpu| gpu.map(|gpu| GpuModel::new(Arc::new(gpu), model)).transpose());
+        match on_gpu {
+            Ok(Some(on_gpu)) => {
+                if on_gpu.gpu().info().software {
+                    note(format_args!("{}: expect it to be slower than --device cpu", on_gpu.gpu().info()));
+                }
+                Ok(Some(Arc::new(on_gpu)))
+            }
+            Ok(None) => Ok(None),
+            Err(error @ runtime::Error::NoAdapter { .. }) if self.device != "gpu" => Err(error.into()),
+            Err(error) => {
+                note(format_args!("{error}; the CPU goes on"));
+                Ok(None)
+            }
+        }
+    }
+}
+
+/// Whether the command line has `--device list`, which needs nothing else: no model, and so no parsing.
+pub fn list_is_asked(args: impl Iterator<Item = String>) -> bool {
+    let args: Vec<String> = args.collect();
+    args.windows(2).any(|two| two == ["--device", "list"]) || args.iter().any(|a| a == "--device=list")
+}
+
+/// Prints the devices that `--device` takes.
+pub fn list() -> anyhow::Result<ExitCode> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "cpu: {}", runtime::cpu::Kernels::best().log_line())?;
+    for adapter in adapters() {
+        let info = adapter.info();
+        writeln!(out, "{info}; shaders: {}", info.variant)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
