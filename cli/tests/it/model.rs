@@ -257,3 +257,35 @@ fn interrupt_ends_the_text_with_130() {
     assert_eq!(out.status.code(), Some(130));
     assert!(String::from_utf8_lossy(&out.stderr).contains("interrupted"));
 }
+
+#[test]
+fn device_list_needs_no_model_and_begins_with_the_cpu() {
+    for args in [&["generate", "--device", "list"][..], &["eval", "--device=list"]] {
+        let list = done(&mut tercet(args));
+        assert!(list.starts_with("cpu: kernels: "), "{list}");
+        assert!(list.lines().skip(1).all(|line| line.contains("; shaders: ")), "{list}");
+    }
+}
+
+#[test]
+fn device_gpu_writes_the_text_of_the_cpu_or_says_that_the_cpu_did() {
+    let args = ["--prompt", "ROMEO:", "--tokens", "30", "--temperature", "0"];
+    let cpu = done(&mut on_model("generate", &args));
+    let (code, gpu, remarks) = output(on_model("generate", &args).args(["--device", "gpu", "--verbose"]));
+    assert_eq!((code, &gpu), (0, &cpu), "{remarks}");
+    assert!(remarks.contains("device: ") || remarks.contains("the CPU goes on"), "{remarks}");
+    let text = path("text.txt");
+    let bits = |device| {
+        let mut eval =
+            on_model("eval", &["--text", &text, "--part", "validation", "--json", "--device", device]);
+        json(&mut eval)["bits_per_byte"].as_f64().unwrap()
+    };
+    assert!((bits("cpu") - bits("gpu")).abs() < 1e-3, "{} and {}", bits("cpu"), bits("gpu"));
+}
+
+#[test]
+fn device_of_an_unknown_name_is_an_error_that_says_what_there_is() {
+    let (code, _, error) = output(&mut on_model("generate", &["--device", "no such card"]));
+    assert_eq!(code, 1, "{error}");
+    assert!(error.contains("no GPU is called \"no such card\""), "{error}");
+}
