@@ -54,6 +54,7 @@ impl Gpu {
         let mut features = Features::empty();
         features.set(Features::SUBGROUP, variant.subgroups);
         features.set(Features::SHADER_F16, variant.f16);
+        features |= adapter.inner.features() & Features::TIMESTAMP_QUERY;
         let there = adapter.inner.limits();
         let limits = Limits {
             max_storage_buffer_binding_size: there.max_storage_buffer_binding_size,
@@ -116,6 +117,25 @@ impl Gpu {
 
     pub(super) fn failed(&self, message: String) -> Error {
         Error::Gpu { adapter: self.info.name.clone(), message }
+    }
+
+    /// Waits for everything submitted.
+    pub(super) fn wait(&self) -> Result<()> {
+        self.device.poll(wgpu::PollType::wait_indefinitely()).map_err(|e| self.failed(e.to_string()))?;
+        self.check()
+    }
+
+    /// The first `bytes` of a buffer that can be mapped, once all that was submitted is done.
+    pub(super) fn read<T>(&self, buffer: &wgpu::Buffer, bytes: u64, f: impl FnOnce(&[u8]) -> T) -> Result<T> {
+        let slice = buffer.slice(..bytes);
+        // A failure shows when the range is asked for.
+        slice.map_async(wgpu::MapMode::Read, |_| {});
+        self.wait()?;
+        let view = slice.get_mapped_range().map_err(|e| self.failed(e.to_string()))?;
+        let read = f(&view);
+        drop(view);
+        buffer.unmap();
+        Ok(read)
     }
 
     /// Refuses a buffer that no shader could see whole.

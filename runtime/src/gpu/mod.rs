@@ -10,12 +10,15 @@ mod kernels;
 mod matrix;
 mod model;
 mod plan;
+mod product;
 mod session;
+mod timer;
 
 pub use adapter::{Adapter, AdapterInfo, adapters};
 pub use counters::Counters;
 pub use device::{Gpu, GpuOptions};
 pub use fallback::{Fault, GpuOrCpu};
 pub use model::GpuModel;
+pub use product::{Product, ProductTime};
 pub use session::GpuSession;
 pub use shaders::Variant;

@@ -7,7 +7,7 @@ use wgpu::{BindGroup, Buffer, ComputePipeline};
 use super::buffers::Buffers;
 use super::device::Gpu;
 use super::kernels::{Constants, Kernels};
-use super::matrix::Matrix;
+use super::matrix::{Matrix, Part};
 use super::model::{Block, GpuModel, Hyper};
 use crate::config::{Activation, ModelConfig, RopeKind};
 use crate::error::Result;
@@ -92,6 +92,105 @@ impl Plan {
     }
 }
 
+/// One dispatch of an op. `buffers` in the order of its bindings.
+fn dispatch(
+    gpu: &Gpu,
+    kernels: &mut Kernels,
+    op: Op,
+    constants: Constants<'_>,
+    buffers: &[&Buffer],
+    (x, y): (Extent, Extent),
+) -> Result<Dispatch> {
+    let (pipeline, layout) = kernels.get(gpu, op, constants)?;
+    let bindings = op.bindings();
+    assert_eq!(bindings.len(), buffers.len(), "{op:?}");
+    let entries: Vec<_> = bindings
+        .iter()
+        .zip(buffers)
+        .map(|(b, buffer)| wgpu::BindGroupEntry { binding: b.index, resource: buffer.as_entire_binding() })
+        .collect();
+    let bind_group = gpu.scoped(|| {
+        Ok(gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some(op.name()),
+            layout: &layout,
+            entries: &entries,
+        }))
+    })?;
+    Ok(Dispatch { pipeline, bind_group, x, y })
+}
+
+/// Where a product goes.
+#[derive(Clone, Copy)]
+pub enum To<'a> {
+    /// To a buffer of `stride` numbers a token.
+    Buffer { y: &'a Buffer, stride: usize },
+    /// Back to the residual streams.
+    Streams { x: &'a Buffer, coefficients: &'a Buffer, streams: usize, width: usize },
+}
+
+/// A matrix times quantised rows, a token at a time or 16 together: one dispatch a part. `operands` are the step, the rows and their scales.
+///
+/// # Errors
+/// What the driver has against a shader or a binding.
+pub fn product(
+    gpu: &Gpu,
+    kernels: &mut Kernels,
+    m: &Matrix,
+    operands: [&Buffer; 3],
+    to: To<'_>,
+    together: bool,
+) -> Result<Vec<Dispatch>> {
+    let [step, q, q_scales] = operands;
+    let weights = if m.kind == Table::Q8 { Weights::Q8 } else { Weights::Ternary };
+    let one = |part: &Part| {
+        let mut constants = vec![
+            ("GROUPS", f64::from(m.cols / m.group())),
+            ("ROW_SCALES", f64::from(1 + m.cols / 128)),
+            ("ROWS", f64::from(part.rows)),
+            ("FIRST_ROW", f64::from(part.first_row)),
+        ];
+        let scales = part.scales.as_ref().unwrap_or(&part.codes);
+        let mut buffers = vec![q, q_scales, &part.codes, scales];
+        let output = match to {
+            To::Buffer { y, stride } => {
+                constants.push(("STRIDE", stride as f64));
+                buffers.push(y);
+                Output::Store
+            }
+            To::Streams { x, coefficients, streams, width } => {
+                constants.extend([("STREAMS", streams as f64), ("WIDTH", width as f64)]);
+                buffers.extend([x, coefficients]);
+                Output::Streams
+            }
+        };
+        if together {
+            buffers.insert(0, step);
+            let extents = (Extent::Fixed(part.rows.div_ceil(shaders::GEMM_ROWS)), Extent::Tiles);
+            return dispatch(gpu, kernels, Op::Gemm(output), &constants, &buffers, extents);
+        }
+        constants.push(("TILE", f64::from(m.tile())));
+        let extents = (Extent::Fixed(part.rows.div_ceil(m.tile())), Extent::Tokens);
+        dispatch(gpu, kernels, Op::Gemv(weights, output), &constants, &buffers, extents)
+    };
+    m.parts.iter().map(one).collect()
+}
+
+/// Records dispatches into a pass; returns how many.
+pub fn record<'d>(
+    pass: &mut wgpu::ComputePass<'_>,
+    list: impl IntoIterator<Item = &'d Dispatch>,
+    step: &Step,
+) -> u64 {
+    let mut count = 0;
+    for d in list {
+        pass.set_pipeline(&d.pipeline);
+        pass.set_bind_group(0, &d.bind_group, &[]);
+        pass.dispatch_workgroups(d.x.of(step), d.y.of(step), 1);
+        count += 1;
+    }
+    count
+}
+
 /// Puts dispatches on a list.
 struct Planner<'a> {
     gpu: &'a Gpu,
@@ -102,7 +201,6 @@ struct Planner<'a> {
 }
 
 impl Planner<'_> {
-    /// `buffers` in the order of the op's bindings.
     fn add(
         &mut self,
         op: Op,
@@ -111,25 +209,7 @@ impl Planner<'_> {
         x: Extent,
         y: Extent,
     ) -> Result<()> {
-        let (pipeline, layout) = self.kernels.get(self.gpu, op, constants)?;
-        let bindings = op.bindings();
-        assert_eq!(bindings.len(), buffers.len(), "{op:?}");
-        let entries: Vec<_> = bindings
-            .iter()
-            .zip(buffers)
-            .map(|(b, buffer)| wgpu::BindGroupEntry {
-                binding: b.index,
-                resource: buffer.as_entire_binding(),
-            })
-            .collect();
-        let bind_group = self.gpu.scoped(|| {
-            Ok(self.gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
-                label: Some(op.name()),
-                layout: &layout,
-                entries: &entries,
-            }))
-        })?;
-        self.list.push(Dispatch { pipeline, bind_group, x, y });
+        self.list.push(dispatch(self.gpu, self.kernels, op, constants, buffers, (x, y))?);
         Ok(())
     }
 
@@ -252,35 +332,13 @@ impl Planner<'_> {
     /// A product with the quantised rows, to a buffer of some numbers a token, or back to the streams.
     fn product(&mut self, m: &Matrix, to: Option<(&Buffer, usize)>, together: bool) -> Result<()> {
         let (c, b) = (self.c, self.b);
-        let output = if to.is_some() { Output::Store } else { Output::Streams };
-        let weights = if m.kind == Table::Q8 { Weights::Q8 } else { Weights::Ternary };
-        for part in &m.parts {
-            let mut constants = vec![
-                ("GROUPS", f64::from(m.cols / m.group())),
-                ("ROW_SCALES", f64::from(1 + m.cols / 128)),
-                ("ROWS", f64::from(part.rows)),
-                ("FIRST_ROW", f64::from(part.first_row)),
-            ];
-            match to {
-                Some((_, stride)) => constants.push(("STRIDE", stride as f64)),
-                None => constants.extend([("STREAMS", c.streams as f64), ("WIDTH", c.width as f64)]),
+        let to = match to {
+            Some((y, stride)) => To::Buffer { y, stride },
+            None => {
+                To::Streams { x: &b.x, coefficients: &b.coefficients, streams: c.streams, width: c.width }
             }
-            let scales = part.scales.as_ref().unwrap_or(&part.codes);
-            let mut buffers = vec![&b.q, &b.q_scales, &part.codes, scales];
-            match to {
-                Some((y, _)) => buffers.push(y),
-                None => buffers.extend([&b.x, &b.coefficients]),
-            }
-            if together {
-                buffers.insert(0, &b.step);
-                let rows = Extent::Fixed(part.rows.div_ceil(shaders::GEMM_ROWS));
-                self.add(Op::Gemm(output), &constants, &buffers, rows, Extent::Tiles)?;
-            } else {
-                constants.push(("TILE", f64::from(m.tile())));
-                let rows = Extent::Fixed(part.rows.div_ceil(m.tile()));
-                self.add(Op::Gemv(weights, output), &constants, &buffers, rows, Extent::Tokens)?;
-            }
-        }
+        };
+        self.list.extend(product(self.gpu, self.kernels, m, [&b.step, &b.q, &b.q_scales], to, together)?);
         Ok(())
     }
 

@@ -4,12 +4,12 @@ use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use shaders::Step;
-use wgpu::{CommandEncoder, PollType};
 
 use super::buffers::Buffers;
 use super::counters::Counters;
 use super::model::GpuModel;
-use super::plan::{Dispatch, Plan};
+use super::plan::{Plan, record};
+use super::timer::Timer;
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::sequence::{Next, Sequence};
@@ -50,6 +50,9 @@ pub struct GpuSession<'m> {
     counters: Counters,
     /// What the device has as its first token id, if it chose that itself.
     chosen: Option<u32>,
+    /// Asks the device for its own times.
+    timer: Option<Timer>,
+    device_time: Duration,
 }
 
 impl<'m> GpuSession<'m> {
@@ -74,6 +77,8 @@ impl<'m> GpuSession<'m> {
             chunk: CHUNK_MIN.min(buffers.chunk),
             counters: Counters::default(),
             chosen: None,
+            timer: None,
+            device_time: Duration::ZERO,
             buffers,
         })
     }
@@ -106,6 +111,20 @@ impl<'m> GpuSession<'m> {
     /// What it has asked of the device so far.
     pub fn counters(&self) -> Counters {
         self.counters
+    }
+
+    /// Has the device measure its own time from now on, if it can; that costs a readback of its own a submission.
+    ///
+    /// # Errors
+    /// No memory for it.
+    pub fn measure_device_time(&mut self) -> Result<()> {
+        self.timer = Timer::new(&self.model.gpu)?;
+        Ok(())
+    }
+
+    /// Time spent in shaders since it is measured; `None` where the device cannot tell.
+    pub fn device_time(&self) -> Option<Duration> {
+        self.timer.as_ref().map(|_| self.device_time)
     }
 
     /// Forgets everything.
@@ -235,35 +254,39 @@ impl<'m> GpuSession<'m> {
         if want == Want::Choice {
             lists.push(&self.plan.choose);
         }
-        self.counters.dispatches += record(&mut encoder, &lists, &step);
+        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
+            label: Some("tercet"),
+            timestamp_writes: self.timer.as_ref().map(Timer::writes),
+        });
+        self.counters.dispatches += record(&mut pass, lists.into_iter().flatten(), &step);
+        drop(pass);
         if let Some((from, bytes)) = back {
             encoder.copy_buffer_to_buffer(from, 0, &b.back, 0, bytes);
+        }
+        if let Some(timer) = &self.timer {
+            timer.resolve(&mut encoder);
         }
         gpu.queue.submit([encoder.finish()]);
         self.counters.submissions += 1;
         self.counters.tokens += count as u64;
         let mut id = shaders::NONE;
-        if let Some((_, bytes)) = back {
-            let read = b.back.slice(..bytes);
-            // A failure shows when the range is asked for.
-            read.map_async(wgpu::MapMode::Read, |_| {});
-            gpu.device.poll(PollType::wait_indefinitely()).map_err(|e| gpu.failed(e.to_string()))?;
-            gpu.check()?;
-            let view = read.get_mapped_range().map_err(|e| gpu.failed(e.to_string()))?;
-            match want {
-                Want::Choice => id = bytemuck::pod_read_unaligned(&view),
-                _ => {
-                    let from = self.logits.len();
-                    self.logits.resize(from + head_count * vocab, 0.0);
-                    bytemuck::cast_slice_mut(&mut self.logits[from..]).copy_from_slice(&view);
-                }
+        match back {
+            None => gpu.wait()?,
+            Some((_, bytes)) => {
+                let logits = &mut self.logits;
+                gpu.read(&b.back, bytes, |read| match want {
+                    Want::Choice => id = bytemuck::pod_read_unaligned(read),
+                    _ => {
+                        let at = logits.len();
+                        logits.resize(at + head_count * vocab, 0.0);
+                        bytemuck::cast_slice_mut(&mut logits[at..]).copy_from_slice(read);
+                    }
+                })?;
+                self.counters.bytes_down += bytes;
             }
-            drop(view);
-            b.back.unmap();
-            self.counters.bytes_down += bytes;
-        } else {
-            gpu.device.poll(PollType::wait_indefinitely()).map_err(|e| gpu.failed(e.to_string()))?;
-            gpu.check()?;
+        }
+        if let Some(timer) = &self.timer {
+            self.device_time += timer.read(gpu)?;
         }
         self.tokens.extend_from_slice(tokens);
         if count == self.chunk {
@@ -310,17 +333,4 @@ impl Sequence for GpuSession<'_> {
     fn forward_all(&mut self, tokens: &[u32]) -> Result<&[f32]> {
         self.forward_all(tokens)
     }
-}
-
-/// Records lists of dispatches; returns how many.
-fn record(encoder: &mut CommandEncoder, lists: &[&Vec<Dispatch>], step: &Step) -> u64 {
-    let mut pass = encoder.begin_compute_pass(&Default::default());
-    let mut count = 0;
-    for d in lists.iter().copied().flatten() {
-        pass.set_pipeline(&d.pipeline);
-        pass.set_bind_group(0, &d.bind_group, &[]);
-        pass.dispatch_workgroups(d.x.of(step), d.y.of(step), 1);
-        count += 1;
-    }
-    count
 }

@@ -4,14 +4,15 @@
 use std::sync::{Arc, OnceLock};
 
 use runtime::config::ModelConfig;
+use runtime::cpu::{Kernels, TernaryMatrix};
 use runtime::engine::{Engine, EngineOptions};
 use runtime::generate::{Event, GenerateRequest, WhenFull};
-use runtime::gpu::{Fault, Gpu, GpuModel, GpuOptions, GpuOrCpu, GpuSession, Variant, adapters};
+use runtime::gpu::{Fault, Gpu, GpuModel, GpuOptions, GpuOrCpu, GpuSession, Product, Variant, adapters};
 use runtime::sampler::{Sampler, Sampling};
 use runtime::sequence::{Next, Sequence};
 use runtime::{Error, Model, Session};
 
-use crate::tiny;
+use crate::{cases, tiny};
 
 /// Sums run in another order, so logits of a few units differ in their last bits.
 const TOLERANCE: f32 = 1e-4;
@@ -313,4 +314,31 @@ fn gpu_without_room_for_a_session_leaves_it_to_the_cpu() {
     assert_eq!(written(&engine, &prompt, Sampling::greedy()), written(&cpu, &prompt, Sampling::greedy()));
     assert!(engine.fault().unwrap().contains("40960 bytes"));
     assert!(engine.gpu().is_none());
+}
+
+#[test]
+fn gpu_products_have_the_defined_bits_for_every_variant() {
+    // Each shape is compiled anew, so the table is thinned out: every sixth case and the last two, the tallest.
+    let all = cases::all();
+    let chosen = || all.iter().enumerate().filter(|(i, _)| i % 6 == 0 || *i + 2 >= all.len()).map(|(_, c)| c);
+    for variant in [Variant::EACH[0], Variant::EACH[2], Variant::EACH[3]] {
+        let Some(gpu) = gpu(GpuOptions { variant, ..GpuOptions::default() }) else { return };
+        for case in chosen() {
+            let m =
+                TernaryMatrix::from_codes(Kernels::best(), case.rows, case.cols, &case.codes, &case.scales);
+            let product = Product::new(Arc::clone(&gpu), &m, &case.q, &case.a).unwrap();
+            let expected = case.expected();
+            for together in [false, true] {
+                let y = product.run(together).unwrap();
+                for (i, (y, e)) in y.iter().zip(&expected).enumerate() {
+                    let what = format!("{}, {}, together {together}: {i}", case.name, gpu.variant());
+                    // Drivers may leave out an addition of zero, and with it the sign of another.
+                    assert!(
+                        y.to_bits() == e.to_bits() || (*y == 0.0 && *e == 0.0),
+                        "{what} is {y:e}, expected {e:e}"
+                    );
+                }
+            }
+        }
+    }
 }
