@@ -11,11 +11,14 @@ use crate::error::Result;
 /// Values of an op's constants, by name.
 pub type Constants<'a> = &'a [(&'static str, f64)];
 
+/// An op and the bits of its constants.
+type Key = (Op, Vec<(&'static str, u64)>);
+
 /// Everything compiled so far.
 #[derive(Debug, Default)]
 pub struct Kernels {
     ops: HashMap<Op, Compiled>,
-    pipelines: HashMap<(Op, Vec<(&'static str, u64)>), ComputePipeline>,
+    pipelines: HashMap<Key, ComputePipeline>,
 }
 
 #[derive(Clone, Debug)]

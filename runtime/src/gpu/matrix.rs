@@ -106,14 +106,17 @@ fn part_rows(gpu: &Gpu, what: &str, row_bytes: u64, tile: u32) -> Result<usize> 
     Ok((gpu.binding_max() / row_bytes).min(u64::from(dispatched)) as usize)
 }
 
-/// Rows of words and scales, asked for one by one, in order.
+/// Appends the words and scales of a row.
+type WriteRow<'a> = dyn FnMut(usize, &mut Vec<u32>, &mut Vec<f16>) + 'a;
+
+/// A matrix whose rows are asked for one by one, in order.
 fn upload(
     gpu: &Gpu,
     what: &str,
     kind: Kind,
     rows: usize,
     cols: usize,
-    row: &mut dyn FnMut(usize, &mut Vec<u32>, &mut Vec<f16>),
+    row: &mut WriteRow<'_>,
 ) -> Result<Matrix> {
     let bits = match kind {
         Kind::Ternary => 2,

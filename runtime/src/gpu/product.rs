@@ -82,7 +82,7 @@ impl Product {
         record(&mut encoder.begin_compute_pass(&Default::default()), self.list(together), &self.step);
         encoder.copy_buffer_to_buffer(&self.y, 0, &self.back, 0, self.bytes);
         self.gpu.queue.submit([encoder.finish()]);
-        self.gpu.read(&self.back, self.bytes, |y| bytemuck::pod_collect_to_vec(y))
+        self.gpu.read(&self.back, self.bytes, bytemuck::pod_collect_to_vec)
     }
 
     /// Times `count` products in one submission.
