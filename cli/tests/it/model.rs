@@ -284,6 +284,15 @@ fn device_gpu_writes_the_text_of_the_cpu_or_says_that_the_cpu_did() {
 }
 
 #[test]
+fn device_gpu_writes_the_shipped_models_verse() {
+    let model = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/shakespeare.gguf");
+    let args = ["generate", model, "--prompt", "ROMEO:", "--tokens", "64", "--temperature", "0"];
+    let cpu = done(tercet(&args).stdin(Stdio::null()));
+    assert!(cpu.starts_with("ROMEO:") && cpu.lines().count() > 3, "{cpu}");
+    assert_eq!(done(tercet(&args).args(["--device", "gpu"]).stdin(Stdio::null())), cpu);
+}
+
+#[test]
 fn device_of_an_unknown_name_is_an_error_that_says_what_there_is() {
     let (code, _, error) = output(&mut on_model("generate", &["--device", "no such card"]));
     assert_eq!(code, 1, "{error}");
