@@ -19,7 +19,7 @@ pub enum Format {
 }
 
 /// Columns of CSV: every key that a row may have.
-pub const COLUMNS: [&str; 44] = [
+pub const COLUMNS: [&str; 55] = [
     "test",
     "shape",
     "kernel",
@@ -63,6 +63,17 @@ pub const COLUMNS: [&str; 44] = [
     "cache_bytes",
     "system",
     "version",
+    "adapter",
+    "backend",
+    "driver",
+    "software",
+    "shaders",
+    "device_us",
+    "device_share",
+    "dispatches",
+    "submissions",
+    "bytes_up",
+    "bytes_down",
     "reason",
 ];
 
@@ -158,7 +169,8 @@ fn rounded(value: &Value) -> String {
 mod tests {
     use super::*;
     use crate::row::{
-        BandwidthRow, CeilingRow, LoadRow, MachineRow, MatmulsRow, ModelRow, ProductRow, Skipped,
+        BandwidthRow, CeilingRow, DeviceRow, GpuModelRow, GpuProductRow, LoadRow, MachineRow, MatmulsRow,
+        ModelRow, ProductRow, Skipped,
     };
 
     fn rows() -> Vec<Row> {
@@ -245,6 +257,44 @@ mod tests {
                 ceiling_gops: None,
                 bandwidth_gbs: 20.0,
             }),
+            Row::Device(DeviceRow {
+                test: "device",
+                adapter: "A card".into(),
+                backend: "Vulkan".into(),
+                driver: "1.2".into(),
+                software: false,
+                shaders: "f16".into(),
+            }),
+            Row::GpuProduct(GpuProductRow {
+                test: "gpu product",
+                shape: "256x128".into(),
+                kernel: "gemv",
+                adapter: "A card".into(),
+                batch: 1,
+                us: Some(3.0),
+                device_us: None,
+                gops: Some(4.0),
+                gbs: Some(5.0),
+                max_abs_err: 0.0,
+                error: None,
+            }),
+            Row::GpuModel(GpuModelRow {
+                test: "gpu tg128".into(),
+                model: "showcase".into(),
+                adapter: "A card".into(),
+                depth: 0,
+                tokens_per_second: Some(12.5),
+                sd: Some(0.5),
+                repetitions: 5,
+                first_token_ms: None,
+                device_share: Some(0.5),
+                dispatches: Some(44.0),
+                submissions: Some(1.0),
+                bytes_up: Some(16.0),
+                bytes_down: Some(4.0),
+                max_abs_err: 1e-5,
+                error: None,
+            }),
             Row::Skipped(Skipped { test: "tg128".into(), reason: "no room".into() }),
         ]
     }
@@ -307,7 +357,7 @@ mod tests {
     #[test]
     fn markdown_is_a_table_for_each_kind_of_row() {
         let text = written(Format::Markdown);
-        assert_eq!(text.split("\n\n").count(), 8);
+        assert_eq!(text.split("\n\n").count(), 11);
         assert!(
             text.contains("with \\| and") && text.contains("| 12.35 |") && text.contains("| 12346 |"),
             "{text}"

@@ -4,6 +4,7 @@
 mod case;
 mod error;
 mod export;
+mod gpu;
 mod limits;
 pub mod machine;
 mod matmuls;
@@ -19,6 +20,7 @@ pub use error::{Error, Result};
 pub use export::{COLUMNS, Format, write};
 pub use options::{ModelOptions, Options, ProductOptions, Shape, Source};
 pub use row::{
-    BandwidthRow, CeilingRow, LoadRow, MachineRow, MatmulsRow, ModelRow, ProductRow, Row, Skipped,
+    BandwidthRow, CeilingRow, DeviceRow, GpuModelRow, GpuProductRow, LoadRow, MachineRow, MatmulsRow,
+    ModelRow, ProductRow, Row, Skipped,
 };
 pub use run::{Outcome, run};

@@ -63,6 +63,16 @@ fn open(options: &ModelOptions) -> Result<Opened> {
 }
 
 impl Opened {
+    /// The model.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// File or synthetic name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Makes a model ready.
     pub fn new(options: &ModelOptions) -> Result<Self> {
         reset_peak_memory();

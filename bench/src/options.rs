@@ -3,9 +3,11 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use formats::ternary::GROUP;
 use runtime::cpu::{Kernels, Pool};
+use runtime::gpu::Gpu;
 
 use crate::error::{Error, Result, refuse};
 use crate::plain;
@@ -28,6 +30,8 @@ pub struct Options {
     pub products: Option<ProductOptions>,
     /// A model, if any.
     pub model: Option<ModelOptions>,
+    /// A graphics device to measure beside the CPU.
+    pub gpu: Option<Arc<Gpu>>,
 }
 
 /// Ternary products: every shape with every kernel, batch and number of threads.
@@ -87,6 +91,7 @@ impl Default for Options {
             whole_machine: true,
             products: Some(ProductOptions::default()),
             model: None,
+            gpu: None,
         }
     }
 }

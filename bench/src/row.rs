@@ -21,6 +21,12 @@ pub enum Row {
     Model(ModelRow),
     /// A decoded token beside its matrix products.
     Matmuls(MatmulsRow),
+    /// What a graphics adapter is.
+    Device(DeviceRow),
+    /// One ternary product on it.
+    GpuProduct(GpuProductRow),
+    /// Tokens per second on it.
+    GpuModel(GpuModelRow),
     /// What was asked and could not be measured.
     Skipped(Skipped),
 }
@@ -194,6 +200,85 @@ pub struct MatmulsRow {
     pub ceiling_gops: Option<f64>,
     /// Reading from huge pages, measured just before.
     pub bandwidth_gbs: f64,
+}
+
+/// A graphics adapter.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct DeviceRow {
+    /// "device".
+    pub test: &'static str,
+    /// Its name.
+    pub adapter: String,
+    /// Vulkan, Metal or Dx12.
+    pub backend: String,
+    /// Its driver and version.
+    pub driver: String,
+    /// The processor pretending to be a GPU: its figures say nothing about one.
+    pub software: bool,
+    /// Optional features that the shaders use.
+    pub shaders: String,
+}
+
+/// One ternary product on a graphics adapter, many of them to a submission.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct GpuProductRow {
+    /// "gpu product".
+    pub test: &'static str,
+    /// Rows x columns.
+    pub shape: String,
+    /// "gemv" or "gemm".
+    pub kernel: &'static str,
+    /// The adapter.
+    pub adapter: String,
+    /// Tokens at once.
+    pub batch: usize,
+    /// Microseconds a product by the wall clock, recording and waiting included, median.
+    pub us: Option<f64>,
+    /// The same by the device's clock, where it has one.
+    pub device_us: Option<f64>,
+    /// 2 x rows x cols x batch / wall time, in 10^9 per second.
+    pub gops: Option<f64>,
+    /// Bytes of weights and scales / wall time, in 10^9 per second.
+    pub gbs: Option<f64>,
+    /// Largest difference from the scalar kernel's result.
+    pub max_abs_err: f64,
+    /// What is wrong: results that differ. Such a row has no times.
+    pub error: Option<String>,
+}
+
+/// Speed of a model on a graphics adapter and what a token costs there.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct GpuModelRow {
+    /// "gpu pp512" or "gpu tg128".
+    pub test: String,
+    /// File or synthetic name.
+    pub model: String,
+    /// The adapter.
+    pub adapter: String,
+    /// Tokens that the session held before.
+    pub depth: usize,
+    /// Mean over the repetitions.
+    pub tokens_per_second: Option<f64>,
+    /// Their standard deviation.
+    pub sd: Option<f64>,
+    /// Repetitions.
+    pub repetitions: usize,
+    /// From a prompt to its first token chosen, milliseconds, mean; of `pp` alone.
+    pub first_token_ms: Option<f64>,
+    /// Time in shaders over wall time; the rest is recording, waiting and reading back.
+    pub device_share: Option<f64>,
+    /// Dispatches a token.
+    pub dispatches: Option<f64>,
+    /// Submissions a token.
+    pub submissions: Option<f64>,
+    /// Bytes sent a token.
+    pub bytes_up: Option<f64>,
+    /// Bytes read back a token.
+    pub bytes_down: Option<f64>,
+    /// Largest difference of a logit from the CPU's over a short text.
+    pub max_abs_err: f64,
+    /// What is wrong: another text than the CPU's. Such a row has no times.
+    pub error: Option<String>,
 }
 
 /// What was asked and could not be measured.

@@ -7,7 +7,7 @@ use runtime::cpu::Pool;
 use crate::error::{Error, Result};
 use crate::options::Options;
 use crate::row::Row;
-use crate::{limits, machine, model, products};
+use crate::{gpu, limits, machine, model, products};
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +26,13 @@ pub fn run(options: &Options, tell: &mut dyn FnMut(Row), cancel: &AtomicBool) ->
     options.check()?;
     let mut mismatches = 0;
     let mut tell = |row: Row| {
-        mismatches += usize::from(matches!(&row, Row::Product(row) if row.error.is_some()));
+        let error = match &row {
+            Row::Product(row) => &row.error,
+            Row::GpuProduct(row) => &row.error,
+            Row::GpuModel(row) => &row.error,
+            _ => &None,
+        };
+        mismatches += usize::from(error.is_some());
         tell(row);
     };
     let done = steps(options, &mut tell, cancel)?;
@@ -49,8 +55,20 @@ fn steps(options: &Options, tell: &mut dyn FnMut(Row), cancel: &AtomicBool) -> R
     {
         return Ok(None);
     }
+    if let Some((opened, options)) = &model
+        && model::measure(opened, options, &pools, tell, cancel)?.is_none()
+    {
+        return Ok(None);
+    }
+    let Some(gpu) = &options.gpu else { return Ok(Some(())) };
+    tell(gpu::describe(gpu));
+    if let (Some(products), Some(pool)) = (&options.products, pools.last())
+        && gpu::products(gpu, products, pool, tell, cancel)?.is_none()
+    {
+        return Ok(None);
+    }
     match &model {
-        Some((opened, options)) => model::measure(opened, options, &pools, tell, cancel),
+        Some((opened, options)) => gpu::model(gpu, opened.model(), opened.name(), options, tell, cancel),
         None => Ok(Some(())),
     }
 }
@@ -72,6 +90,7 @@ mod tests {
                 cold_batches: Vec::new(),
             }),
             model: None,
+            gpu: None,
         };
         let (mut tests, never) = (Vec::new(), AtomicBool::new(false));
         let outcome = run(&options, &mut |row| tests.push(row), &never).unwrap();

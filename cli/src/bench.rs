@@ -4,6 +4,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use runtime::cpu::Kernels;
 use runtime::synthetic;
 
 use crate::bench_table::Table;
+use crate::device::DeviceArg;
 use crate::exit::{self, usage};
 use crate::terminal::{note, stderr_is_terminal};
 
@@ -59,6 +61,8 @@ pub struct Args {
     /// Repetitions of each test of a model
     #[arg(short = 'r', long, value_name = "N", default_value_t = 5)]
     repetitions: usize,
+    #[command(flatten)]
+    device: DeviceArg,
     /// How to write all rows [default: by the name of --out, or a table on the terminal]
     #[arg(long, value_enum)]
     format: Option<FormatArg>,
@@ -90,7 +94,15 @@ impl FormatArg {
 
 /// Runs `tercet bench`.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let options = options(args)?;
+    let mut options = options(args)?;
+    if let Some(gpu) = args.device.open()? {
+        // Beside the device: what the CPU does best, and without the cold rows that a device has none of.
+        if let Some(products) = options.products.as_mut().filter(|_| args.kernels.is_empty()) {
+            products.kernels = vec![Kernels::best().name.to_owned()];
+            products.cold_batches.clear();
+        }
+        options.gpu = Some(Arc::new(gpu));
+    }
     let format = format(args)?;
     let cancel = crate::interrupt::flag("stopping; once more to stop at once");
     // Rows on stdout as they come, unless it is to hold the export.
@@ -222,7 +234,10 @@ fn spinner() -> ProgressBar {
 fn ending(outcome: Outcome) -> anyhow::Result<ExitCode> {
     match outcome {
         Outcome { mismatches: 1.., .. } => {
-            bail!("{} rows differ from the scalar kernel's results", outcome.mismatches)
+            bail!(
+                "{} rows differ from the scalar kernel's results, or from the CPU's text",
+                outcome.mismatches
+            )
         }
         Outcome { cancelled: true, .. } => {
             note(format_args!("interrupted"));

@@ -1,7 +1,7 @@
 //! Rows of a measurement as lines of a table: columns of fixed width, so that each line can be written as its row is known. A
 //! heading goes where the kind of row changes.
 
-use bench::{MachineRow, MatmulsRow, ModelRow, ProductRow, Row};
+use bench::{DeviceRow, GpuModelRow, GpuProductRow, MachineRow, MatmulsRow, ModelRow, ProductRow, Row};
 
 /// What was written last, which decides where headings go.
 #[derive(Default)]
@@ -46,6 +46,9 @@ impl Table {
             ),
             Row::Model(row) => (model_heading(), model(row)),
             Row::Matmuls(row) => (String::new(), matmuls(row)),
+            Row::Device(row) => (String::new(), device(row)),
+            Row::GpuProduct(row) => (gpu_product_heading(), gpu_product(row)),
+            Row::GpuModel(row) => (gpu_model_heading(), gpu_model(row)),
             Row::Skipped(row) => (self.heading.clone(), format!("{} not measured: {}", row.test, row.reason)),
         };
         if heading == self.heading {
@@ -159,6 +162,75 @@ fn matmuls(row: &MatmulsRow) -> String {
         bytes(row.matmul_bytes),
         row.gbs,
         row.bandwidth_gbs
+    )
+}
+
+fn device(row: &DeviceRow) -> String {
+    let software = if row.software {
+        "\nthis is a software rasterizer, not a GPU: its figures say nothing about one"
+    } else {
+        ""
+    };
+    format!("{} ({}, {}); shaders: {}{software}", row.adapter, row.backend, row.driver, row.shaders)
+}
+
+fn figure(value: Option<f64>, digits: usize) -> String {
+    value.map_or("-".into(), |v| format!("{v:.digits$}"))
+}
+
+fn gpu_product_heading() -> String {
+    format!(
+        "{:>11}  {:6} {:>5} {:>12} {:>12} {:>8} {:>7}",
+        "shape", "kernel", "batch", "us", "us in shader", "GOPS", "GB/s"
+    )
+}
+
+fn gpu_product(row: &GpuProductRow) -> String {
+    let start = format!("{:>11}  {:6} {:>5}", row.shape, row.kernel, row.batch);
+    if let Some(error) = &row.error {
+        return format!("{start}  WRONG: {error}, by up to {:e}", row.max_abs_err);
+    }
+    format!(
+        "{start} {:>12} {:>12} {:>8} {:>7}",
+        figure(row.us, 2),
+        figure(row.device_us, 2),
+        figure(row.gops, 1),
+        figure(row.gbs, 2)
+    )
+}
+
+fn gpu_model_heading() -> String {
+    format!(
+        "{:20} {:>16} {:>18} {:>13} {:>9} {:>10} {:>7} {:>8} {:>10} {:>10}",
+        "model",
+        "test",
+        "t/s",
+        "first token",
+        "in shader",
+        "dispatches",
+        "submits",
+        "bytes up",
+        "bytes back",
+        "logits off"
+    )
+}
+
+fn gpu_model(row: &GpuModelRow) -> String {
+    let test = if row.depth > 0 { format!("{} @ d{}", row.test, row.depth) } else { row.test.clone() };
+    let start = format!("{:20} {test:>16}", row.model);
+    if let Some(error) = &row.error {
+        return format!("{start}  WRONG: {error}; logits differ by up to {:e}", row.max_abs_err);
+    }
+    format!(
+        "{start} {:>18} {:>13} {:>9} {:>10} {:>7} {:>8} {:>10} {:>10}",
+        format!("{} ± {}", figure(row.tokens_per_second, 2), figure(row.sd, 2)),
+        row.first_token_ms.map_or(String::new(), |ms| format!("{ms:.2} ms")),
+        row.device_share.map_or("-".into(), |s| format!("{:.0}%", 100.0 * s)),
+        figure(row.dispatches, 2),
+        figure(row.submissions, 3),
+        figure(row.bytes_up, 1),
+        figure(row.bytes_down, 1),
+        format!("{:.1e}", row.max_abs_err)
     )
 }
 

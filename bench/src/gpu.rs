@@ -1,0 +1,314 @@
+//! A graphics adapter: its products held against the scalar kernel and timed, a model's text held against the CPU's and its speed, with what a
+//! token costs in dispatches and bytes. Wall time and the device's own are told apart.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use runtime::cpu::{Kernels, Pool};
+use runtime::gpu::{Counters, Gpu, GpuModel, GpuSession, Product};
+use runtime::{Model, Session};
+
+use crate::case::{Case, KINDS};
+use crate::error::Result;
+use crate::model::token_ids;
+use crate::options::{ModelOptions, ProductOptions};
+use crate::row::{DeviceRow, GpuModelRow, GpuProductRow, Row, Skipped};
+use crate::timing::mean_sd;
+
+/// Submissions last about this long, and are repeated for at least so long in all, at least so often.
+const SUBMISSION: Duration = Duration::from_millis(20);
+const LEAST: Duration = Duration::from_millis(200);
+const REPETITIONS: usize = 3;
+/// Products of one submission at most.
+const PRODUCTS_MAX: u32 = 200;
+/// Tokens of text that the device must write as the CPU does, and of the prompt before.
+const CHECKED: usize = 16;
+const PROMPT: usize = 8;
+
+/// What the adapter is.
+pub fn describe(gpu: &Gpu) -> Row {
+    let info = gpu.info();
+    Row::Device(DeviceRow {
+        test: "device",
+        adapter: info.name.clone(),
+        backend: info.backend.clone(),
+        driver: info.driver.clone(),
+        software: info.software,
+        shaders: gpu.variant().to_string(),
+    })
+}
+
+/// Ternary products of every shape and batch; `None` once cancelled.
+pub fn products(
+    gpu: &Arc<Gpu>,
+    options: &ProductOptions,
+    pool: &Pool,
+    tell: &mut dyn FnMut(Row),
+    cancel: &AtomicBool,
+) -> Result<Option<()>> {
+    for &shape in &options.shapes {
+        let case = Case::new(shape, &options.batches, pool);
+        for &batch in &options.batches {
+            for together in [false, true] {
+                // One token alone never goes the way of many, nor many the way of one.
+                if together == (batch == 1) {
+                    continue;
+                }
+                if cancel.load(Ordering::Relaxed) {
+                    return Ok(None);
+                }
+                tell(Row::GpuProduct(product(gpu, &case, batch, together)?));
+            }
+        }
+    }
+    Ok(Some(()))
+}
+
+fn product(gpu: &Arc<Gpu>, case: &Case, batch: usize, together: bool) -> Result<GpuProductRow> {
+    let (rows, cols) = (case.shape.rows, case.shape.cols);
+    let m = case.matrix(Kernels::best());
+    let mut row = GpuProductRow {
+        test: "gpu product",
+        shape: case.shape.to_string(),
+        kernel: if together { "gemm" } else { "gemv" },
+        adapter: gpu.info().name.clone(),
+        batch,
+        us: None,
+        device_us: None,
+        gops: None,
+        gbs: None,
+        max_abs_err: 0.0,
+        error: None,
+    };
+    let tokens = batch * KINDS.div_ceil(batch);
+    let all = Product::new(Arc::clone(gpu), &m, &case.q[..tokens * cols], &case.a[..tokens])?;
+    let mut wrong = 0;
+    // By value: drivers may leave out an addition of zero, and with it a sign.
+    for (y, expected) in all.run(together)?.iter().zip(&case.expected[..tokens * rows]) {
+        if y != expected {
+            wrong += 1;
+            let error = f64::from((y - expected).abs());
+            row.max_abs_err = row.max_abs_err.max(if error.is_nan() { f64::INFINITY } else { error });
+        }
+    }
+    drop(all);
+    if wrong > 0 {
+        row.error = Some(format!("{wrong} results differ from the scalar kernel's"));
+        return Ok(row);
+    }
+    let timed = Product::new(Arc::clone(gpu), &m, &case.q[..batch * cols], &case.a[..batch])?;
+    timed.time(together, 1)?;
+    let once = timed.time(together, 1)?.wall.max(Duration::from_micros(1));
+    let count = (SUBMISSION.as_secs_f64() / once.as_secs_f64()).clamp(1.0, f64::from(PRODUCTS_MAX)) as u32;
+    let (mut wall, mut device, start) = (Vec::new(), Vec::new(), Instant::now());
+    while wall.len() < REPETITIONS || start.elapsed() < LEAST {
+        let time = timed.time(together, count)?;
+        wall.push(time.wall.as_secs_f64());
+        device.extend(time.device.map(|d| d.as_secs_f64()));
+    }
+    let wall = median(&mut wall);
+    row.us = Some(wall * 1e6);
+    row.device_us = (!device.is_empty()).then(|| median(&mut device) * 1e6);
+    row.gops = Some(2.0 * (rows * cols * batch) as f64 / wall / 1e9);
+    row.gbs = Some((rows * cols / 128 * 34) as f64 / wall / 1e9);
+    Ok(row)
+}
+
+/// A model's text, its speed and its costs; `None` once cancelled.
+pub fn model(
+    gpu: &Arc<Gpu>,
+    model: &Model,
+    name: &str,
+    options: &ModelOptions,
+    tell: &mut dyn FnMut(Row),
+    cancel: &AtomicBool,
+) -> Result<Option<()>> {
+    let on_gpu = GpuModel::new(Arc::clone(gpu), model)?;
+    let (error, max_abs_err) = compare(&on_gpu, model)?;
+    let context = model.config().context;
+    for &depth in &options.depths {
+        let prompts = options.prompts.iter().map(|&n| ("pp", n.min(context), true));
+        let generate = options.generate.iter().map(|&n| ("tg", n.min(context), false));
+        for (kind, n, prompt) in prompts.chain(generate) {
+            let test = format!("gpu {kind}{n}");
+            if depth + n > context {
+                let reason = format!("{n} tokens after {depth} exceed the context of {context}");
+                tell(Row::Skipped(Skipped { test, reason }));
+                continue;
+            }
+            let mut row = GpuModelRow {
+                test,
+                model: name.to_owned(),
+                adapter: gpu.info().name.clone(),
+                depth,
+                tokens_per_second: None,
+                sd: None,
+                repetitions: options.repetitions,
+                first_token_ms: None,
+                device_share: None,
+                dispatches: None,
+                submissions: None,
+                bytes_up: None,
+                bytes_down: None,
+                max_abs_err,
+                error: error.clone(),
+            };
+            if row.error.is_none() {
+                let mut session = GpuSession::new(&on_gpu, depth + n)?;
+                session.advance(&token_ids(depth, model.config().vocab))?;
+                if time(&mut session, depth, n, prompt, &mut row, cancel)?.is_none() {
+                    return Ok(None);
+                }
+            }
+            tell(Row::GpuModel(row));
+        }
+    }
+    Ok(Some(()))
+}
+
+/// Whether the device writes what the CPU does, and how far its logits are.
+fn compare(on_gpu: &GpuModel, model: &Model) -> Result<(Option<String>, f64)> {
+    let c = model.config();
+    let context = c.context.min(PROMPT + CHECKED);
+    let (mut cpu, mut gpu) = (Session::new(model, context)?, GpuSession::new(on_gpu, context)?);
+    let (mut ids, mut most) = (token_ids(context.min(PROMPT), c.vocab), 0.0f64);
+    while cpu.tokens().len() + ids.len() <= context {
+        let here = cpu.forward(&ids)?;
+        let there = gpu.forward(&ids)?;
+        let errors = here.iter().zip(there).map(|(a, b)| f64::from((a - b).abs()));
+        most = errors.fold(most, |m, e| m.max(if e.is_nan() { f64::INFINITY } else { e }));
+        let (a, b) = (argmax(here), argmax(there));
+        if a != b {
+            let at = cpu.tokens().len();
+            return Ok((Some(format!("token {at} is {b}, on the CPU {a}")), most));
+        }
+        ids = vec![a];
+    }
+    Ok((None, most))
+}
+
+fn argmax(logits: &[f32]) -> u32 {
+    (0..logits.len()).fold(0, |best, i| if logits[i] > logits[best] { i } else { best }) as u32
+}
+
+/// One repetition to warm up, then as many as asked; `None` once cancelled. Tokens are written as generation does: chosen on the device.
+fn time(
+    session: &mut GpuSession<'_>,
+    depth: usize,
+    n: usize,
+    prompt: bool,
+    row: &mut GpuModelRow,
+    cancel: &AtomicBool,
+) -> Result<Option<()>> {
+    let ids = token_ids(depth + n, session.config().vocab);
+    let (mut rates, mut first) = (Vec::new(), Vec::new());
+    let mut cost = Counters::default();
+    for i in 0..=row.repetitions {
+        session.truncate(depth);
+        let (start, before) = (Instant::now(), session.counters());
+        if prompt {
+            session.next_greedy(&ids[depth..])?;
+        } else {
+            let mut id = ids[depth];
+            for _ in 0..n {
+                if cancel.load(Ordering::Relaxed) {
+                    return Ok(None);
+                }
+                id = session.next_greedy(&[id])?;
+            }
+        }
+        let wall = start.elapsed().as_secs_f64();
+        if cancel.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        cost = session.counters().since(before);
+        if i > 0 {
+            rates.push(n as f64 / wall);
+            first.push(wall * 1e3);
+        }
+    }
+    // Once more with the device's clock, whose readback the others do without.
+    session.measure_device_time()?;
+    session.truncate(depth);
+    let start = Instant::now();
+    if prompt {
+        session.next_greedy(&ids[depth..])?;
+    } else {
+        let mut id = ids[depth];
+        for _ in 0..n.min(16) {
+            id = session.next_greedy(&[id])?;
+        }
+    }
+    row.device_share = session.device_time().map(|d| d.as_secs_f64() / start.elapsed().as_secs_f64());
+    let (mean, sd) = mean_sd(&rates);
+    (row.tokens_per_second, row.sd) = (Some(mean), Some(sd));
+    row.first_token_ms = prompt.then(|| mean_sd(&first).0);
+    let each = |count: u64| Some(count as f64 / cost.tokens as f64);
+    row.dispatches = each(cost.dispatches);
+    row.submissions = each(cost.submissions);
+    (row.bytes_up, row.bytes_down) = (each(cost.bytes_up), each(cost.bytes_down));
+    Ok(Some(()))
+}
+
+fn median(times: &mut [f64]) -> f64 {
+    times.sort_by(f64::total_cmp);
+    times[times.len() / 2]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::Shape;
+    use runtime::gpu::{GpuOptions, adapters};
+    use runtime::synthetic;
+
+    #[test]
+    fn gpu_rows_are_right_and_have_figures() {
+        if adapters().is_empty() {
+            assert!(std::env::var("TERCET_REQUIRE_GPU").as_deref() != Ok("1"), "no graphics adapter");
+            eprintln!("no graphics adapter here: skipped");
+            return;
+        }
+        let gpu = Arc::new(Gpu::open(None, GpuOptions::default()).unwrap());
+        let shapes = vec![Shape { rows: 70, cols: 256 }];
+        let options = ProductOptions { shapes, batches: vec![1, 20], ..ProductOptions::quick() };
+        let (mut rows, never) = (Vec::new(), AtomicBool::new(false));
+        let pool = Pool::new(1).unwrap();
+        products(&gpu, &options, &pool, &mut |row| rows.push(row), &never).unwrap().unwrap();
+        for row in &rows {
+            let Row::GpuProduct(row) = row else { panic!("{row:?}") };
+            assert_eq!((row.error.as_ref(), row.max_abs_err), (None, 0.0), "{row:?}");
+            assert!(row.us.unwrap() > 0.0 && row.gops.unwrap() > 0.0, "{row:?}");
+        }
+        assert_eq!(rows.len(), 2);
+
+        let config = runtime::config::ModelConfig {
+            vocab: 200,
+            width: 128,
+            heads: 2,
+            kv_heads: 1,
+            head_dim: 64,
+            ffn: 256,
+            ..synthetic::config("shakespeare").unwrap()
+        };
+        let cpu = Model::synthetic(&config, Kernels::best(), 1).unwrap();
+        let options = ModelOptions {
+            source: crate::options::Source::Synthetic("shakespeare".into()),
+            kernels: Kernels::best(),
+            prompts: vec![20],
+            generate: vec![4],
+            depths: vec![3],
+            repetitions: 1,
+        };
+        let mut rows = Vec::new();
+        model(&gpu, &cpu, "tiny", &options, &mut |row| rows.push(row), &never).unwrap().unwrap();
+        assert_eq!(rows.len(), 2);
+        let Row::GpuModel(row) = &rows[1] else { panic!("{:?}", rows[1]) };
+        assert_eq!((row.test.as_str(), row.error.as_ref()), ("gpu tg4", None), "{row:?}");
+        assert_eq!((row.submissions, row.bytes_down), (Some(1.0), Some(4.0)));
+        assert_eq!(row.dispatches, Some((12 * config.blocks + 4) as f64));
+        let cancelled = AtomicBool::new(true);
+        assert!(model(&gpu, &cpu, "tiny", &options, &mut |_| (), &cancelled).unwrap().is_none());
+    }
+}
