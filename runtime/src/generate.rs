@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
 use crate::sampler::{Sampler, Sampling, log_sum_exp};
-use crate::sequence::{Next, Sequence};
+use crate::sequence::{Choose, Next, Sequence};
 
 /// Prompt tokens between two [`Event::Prefill`], and so between two looks at whether to go on.
 const PREFILL_STEP: usize = 256;
@@ -153,9 +153,9 @@ pub fn generate(
             return Ok((Finish::Cancelled, stats));
         }
     }
-    // Where nothing but the likeliest id matters, the logits need not leave the device that made them.
-    let greedy = request.sampling.is_plain_greedy() && !request.log_probs;
-    let mut next = session.next(&prompt[done..], greedy)?;
+    // Where they need not be looked at, the logits need not leave the device that made them.
+    let choose = |sampler: &Sampler| if request.log_probs { Choose::No } else { sampler.choose() };
+    let mut next = session.next(&prompt[done..], choose(&sampler))?;
     stats.prefill_time = start.elapsed();
     if tell(Event::Prefill { done: prompt.len(), total: prompt.len() }).is_break() {
         return Ok((Finish::Cancelled, stats));
@@ -166,7 +166,10 @@ pub fn generate(
         let step = Instant::now();
         let id = match next {
             Next::Logits(logits) => sampler.sample(logits)?,
-            Next::Id(id) => id,
+            Next::Id(id) => {
+                sampler.chosen();
+                id
+            }
         };
         sampler.accept(id);
         if request.stop.contains(&id) {
@@ -188,10 +191,10 @@ pub fn generate(
         }
         let step = Instant::now();
         if session.tokens().len() < session.context() {
-            next = session.next(&[id], greedy)?;
+            next = session.next(&[id], choose(&sampler))?;
         } else if request.when_full == WhenFull::Slide {
             stats.slides += 1;
-            next = slide(session, id, greedy)?;
+            next = slide(session, id, choose(&sampler))?;
         } else {
             return Ok((Finish::Context, stats));
         }
@@ -215,10 +218,10 @@ fn check(session: &dyn Sequence, prompt: &[u32]) -> Result<()> {
 }
 
 /// Starts over with the last half of the context, `next` included.
-fn slide(session: &mut dyn Sequence, next: u32, greedy: bool) -> Result<Next<'_>> {
+fn slide(session: &mut dyn Sequence, next: u32, choose: Choose) -> Result<Next<'_>> {
     let keep = (session.context() / 2).max(1);
     let mut kept = session.tokens()[session.tokens().len() + 1 - keep..].to_vec();
     kept.push(next);
     session.reset();
-    session.next(&kept, greedy)
+    session.next(&kept, choose)
 }

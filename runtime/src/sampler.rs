@@ -19,6 +19,7 @@ use formats::gguf::Metadata;
 use crate::cpu::Kernels;
 use crate::cpu::ops::exp;
 use crate::error::{Error, Result};
+use crate::sequence::Choose;
 use crate::xoshiro::Xoshiro256;
 
 /// How the next token is chosen.
@@ -58,11 +59,6 @@ impl Sampling {
     /// Always the most likely token.
     pub fn greedy() -> Self {
         Sampling { temperature: 0.0, ..Sampling::default() }
-    }
-
-    /// Whether the likeliest token is all that matters: the logits need not be seen.
-    pub fn is_plain_greedy(&self) -> bool {
-        self.temperature == 0.0 && (self.repetition_penalty == 1.0 || self.repetition_window == 0)
     }
 
     /// The defaults that travel in a model file (`general.sampling.*`), else our own.
@@ -166,6 +162,22 @@ impl Sampler {
             self.recent.pop_front();
         }
         self.recent.push_back(id);
+    }
+
+    /// How the next token may be chosen without showing the logits here. If it is, [`chosen`](Self::chosen) wants to know.
+    pub fn choose(&self) -> Choose {
+        let s = &self.settings;
+        if s.repetition_penalty != 1.0 && s.repetition_window > 0 {
+            return Choose::No;
+        }
+        if s.temperature == 0.0 { Choose::Likeliest } else { Choose::Draw(*s, self.rng.clone().next_f64()) }
+    }
+
+    /// Takes note that a token was chosen as [`choose`](Self::choose) said.
+    pub fn chosen(&mut self) {
+        if self.settings.temperature != 0.0 {
+            self.rng.next_f64();
+        }
     }
 
     /// Chooses the next token. `logits`: one per id of the vocabulary.

@@ -2,14 +2,26 @@
 
 use crate::config::ModelConfig;
 use crate::error::Result;
+use crate::sampler::Sampling;
 use crate::session::Session;
+
+/// What is to be done about the next token.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Choose {
+    /// The caller wants the logits.
+    No,
+    /// The likeliest id will do.
+    Likeliest,
+    /// An id drawn by these settings, without a repetition penalty, with this uniform number in `[0, 1)`, will do.
+    Draw(Sampling, f64),
+}
 
 /// What follows some tokens.
 #[derive(Clone, Copy, Debug)]
 pub enum Next<'s> {
     /// Logits, (vocab).
     Logits(&'s [f32]),
-    /// The likeliest id, chosen where it was computed.
+    /// The id asked for, chosen where its logits were computed.
     Id(u32),
 }
 
@@ -34,12 +46,12 @@ pub trait Sequence {
     /// An id outside the vocabulary or more than the context holds, the sequence being then as before; or a device that fails.
     fn advance(&mut self, tokens: &[u32]) -> Result<()>;
 
-    /// Reads `tokens` and says what follows the last of them; if only the likeliest id is wanted (`greedy`) and it is known
-    /// without the logits, that id.
+    /// Reads `tokens` and says what follows the last of them: the logits, or an id if one will do and the logits
+    /// need not be moved for it.
     ///
     /// # Errors
     /// As [`advance`](Self::advance); and no tokens.
-    fn next(&mut self, tokens: &[u32], greedy: bool) -> Result<Next<'_>>;
+    fn next(&mut self, tokens: &[u32], choose: Choose) -> Result<Next<'_>>;
 
     /// Reads `tokens` and returns the logits that follow each of them, (tokens, vocab).
     ///
@@ -69,7 +81,7 @@ impl Sequence for Session<'_> {
         self.advance(tokens)
     }
 
-    fn next(&mut self, tokens: &[u32], _: bool) -> Result<Next<'_>> {
+    fn next(&mut self, tokens: &[u32], _: Choose) -> Result<Next<'_>> {
         Ok(Next::Logits(self.forward(tokens)?))
     }
 

@@ -6,7 +6,7 @@ mod step;
 mod variant;
 
 pub use op::{Access, Binding, Input, Op, Output, Table, Weights};
-pub use step::Step;
+pub use step::{Draw, Step};
 pub use variant::Variant;
 
 /// Rows that a workgroup of [`Op::Gemm`] takes.
@@ -27,5 +27,5 @@ pub const COEFFICIENTS: u32 = 24;
 pub const WIDTH_MAX: u32 = 1 << 16;
 /// Most workgroups of one dimension, on every device.
 pub const GROUPS_MAX: u32 = 65_535;
-/// What [`Op::Argmax`] answers where a logit is not finite.
+/// What [`Op::Argmax`] and [`Op::Draw`] answer where a logit is not finite.
 pub const NONE: u32 = u32::MAX;

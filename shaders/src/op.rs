@@ -65,12 +65,14 @@ pub enum Op {
     Head(Table),
     /// `argmax.wgsl`.
     Argmax,
+    /// `draw.wgsl`.
+    Draw,
 }
 
 /// How a shader uses a binding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// [`Step`](crate::Step).
+    /// [`Step`](crate::Step), or for `draw` [`Draw`](crate::Draw).
     Uniform,
     /// A storage buffer that is only read.
     Read,
@@ -106,7 +108,7 @@ const fn write(index: u32) -> Binding {
 impl Op {
     /// Every op there is.
     pub fn all() -> Vec<Op> {
-        let mut all = vec![Op::HyperProject, Op::QkRopeStore, Op::Attention, Op::Norm, Op::Argmax];
+        let mut all = vec![Op::HyperProject, Op::QkRopeStore, Op::Attention, Op::Norm, Op::Argmax, Op::Draw];
         all.extend([Input::Row, Input::Activation, Input::Hyper].map(Op::NormQuantise));
         for output in [Output::Store, Output::Streams] {
             all.extend([Op::Gemm(output), Op::Gemv(Weights::Ternary, output), Op::Gemv(Weights::Q8, output)]);
@@ -130,6 +132,7 @@ impl Op {
             Op::Norm => "norm",
             Op::Head(_) => "head",
             Op::Argmax => "argmax",
+            Op::Draw => "draw",
         }
     }
 
@@ -176,6 +179,7 @@ impl Op {
             Op::Norm => vec![group, row_sum, step, wgsl!("input_row"), wgsl!("norm")],
             Op::Head(t) => vec![half, group, table(t), wgsl!("head")],
             Op::Argmax => vec![group, wgsl!("argmax")],
+            Op::Draw => vec![group, exp, wgsl!("draw")],
         };
         parts.join("\n")
     }
@@ -199,6 +203,9 @@ impl Op {
             Op::Attention => vec![STEP, read(1), read(2), read(3), write(4)],
             Op::Norm => vec![STEP, read(1), write(2), read(4)],
             Op::Argmax => vec![read(1), write(2), write(3)],
+            Op::Draw => {
+                vec![read(1), write(2), write(3), Binding { index: 4, access: Access::Uniform }]
+            }
         }
     }
 }

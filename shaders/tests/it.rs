@@ -2,7 +2,7 @@
 
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, StorageAccess, TypeInner};
-use shaders::{Access, Binding, Op, Step, Variant};
+use shaders::{Access, Binding, Draw, Op, Step, Variant};
 
 /// All eight sets of features.
 fn variants() -> impl Iterator<Item = Variant> {
@@ -67,25 +67,33 @@ fn bindings_are_those_of_the_contract() {
     }
 }
 
-#[test]
-fn the_uniform_has_the_offsets_that_naga_gives_it() {
-    let module = parse(Op::Attention, Variant::default());
-    let (_, ty) = module.types.iter().find(|(_, t)| t.name.as_deref() == Some("Step")).expect("a Step");
-    let TypeInner::Struct { members, span } = &ty.inner else { panic!("Step is no struct") };
-    let ours = [
-        ("first", std::mem::offset_of!(Step, first)),
-        ("count", std::mem::offset_of!(Step, count)),
-        ("head_first", std::mem::offset_of!(Step, head_first)),
-        ("head_count", std::mem::offset_of!(Step, head_count)),
-    ];
-    let theirs: Vec<_> =
-        members.iter().map(|m| (m.name.as_deref().unwrap_or_default(), m.offset as usize)).collect();
-    assert_eq!(theirs, ours);
-    assert_eq!(*span as usize, size_of::<Step>());
+/// Names and offsets of a struct's members, and its size.
+fn layout(op: Op, name: &str) -> (Vec<(String, usize)>, usize) {
+    let module = parse(op, Variant::default());
+    let (_, ty) = module.types.iter().find(|(_, t)| t.name.as_deref() == Some(name)).expect("the struct");
+    let TypeInner::Struct { members, span } = &ty.inner else { panic!("{name} is no struct") };
+    let members = members.iter().map(|m| (m.name.clone().unwrap_or_default(), m.offset as usize));
+    (members.collect(), *span as usize)
+}
+
+macro_rules! offsets {
+    ($ty:ident: $($field:ident),*) => {
+        [$((stringify!($field).to_owned(), std::mem::offset_of!($ty, $field))),*]
+    };
 }
 
 #[test]
-fn the_constants_are_those_of_the_shaders() {
+fn uniforms_have_the_offsets_that_naga_gives_them() {
+    let (members, size) = layout(Op::Attention, "Step");
+    assert_eq!(members, offsets!(Step: first, count, head_first, head_count));
+    assert_eq!(size, size_of::<Step>());
+    let (members, size) = layout(Op::Draw, "Draw");
+    assert_eq!(members[..5], offsets!(Draw: temperature, top_k, top_p, min_p, point));
+    assert_eq!((members[5].1, size), (std::mem::offset_of!(Draw, pad), size_of::<Draw>()));
+}
+
+#[test]
+fn constants_are_those_of_the_shaders() {
     let says = |op: Op, line: &str| {
         assert!(op.source(Variant::default()).contains(line), "{} does not say {line}", op.name());
     };

@@ -1,6 +1,6 @@
 //! Every buffer of a session, allocated once: what is in flight, the cache of keys and values, and what comes back.
 
-use shaders::{COEFFICIENTS, KEY_BLOCK, PROJECTED, Step};
+use shaders::{COEFFICIENTS, Draw, KEY_BLOCK, PROJECTED, Step};
 use wgpu::{Buffer, BufferUsages};
 
 use super::device::Gpu;
@@ -21,6 +21,8 @@ pub struct Buffers {
     /// Positions of the cache.
     pub capacity: u32,
     pub step: Buffer,
+    /// How a token is drawn.
+    pub draw: Buffer,
     pub tokens: Buffer,
     /// Streams, (chunk, streams, width).
     pub x: Buffer,
@@ -67,6 +69,7 @@ impl Buffers {
         let keys = (capacity * c.kv_width() * 2) as u64;
         let what = [
             ("the step", size_of::<Step>() as u64, BufferUsages::UNIFORM | BufferUsages::COPY_DST),
+            ("the draw", size_of::<Draw>() as u64, BufferUsages::UNIFORM | BufferUsages::COPY_DST),
             ("token ids", floats(chunk), up),
             ("the streams", floats(chunk * c.streams * c.width), storage),
             ("projections", floats(chunk * PROJECTED as usize), storage),
@@ -101,6 +104,7 @@ impl Buffers {
             wanted,
             capacity: capacity as u32,
             step: make()?,
+            draw: make()?,
             tokens: make()?,
             x: make()?,
             projected: make()?,

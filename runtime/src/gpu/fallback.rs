@@ -8,7 +8,7 @@ use super::session::{GpuSession, Want};
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::model::Model;
-use crate::sequence::{Next, Sequence};
+use crate::sequence::{Choose, Next, Sequence};
 use crate::session::Session;
 
 /// Why the CPU had to go on; empty while it has not.
@@ -113,12 +113,12 @@ impl Sequence for GpuOrCpu<'_> {
         }
     }
 
-    fn next(&mut self, tokens: &[u32], greedy: bool) -> Result<Next<'_>> {
-        let chosen = self.on_gpu(tokens, if greedy { Want::Choice } else { Want::Last })?;
+    fn next(&mut self, tokens: &[u32], choose: Choose) -> Result<Next<'_>> {
+        let chosen = self.on_gpu(tokens, choose.into())?;
         match (&mut self.runs, chosen) {
-            (Runs::Gpu(s), Some(id)) if greedy => s.chose(id).map(Next::Id),
+            (Runs::Gpu(s), Some(id)) if choose != Choose::No => s.chose(id).map(Next::Id),
             (Runs::Gpu(s), _) => Ok(Next::Logits(s.logits())),
-            (Runs::Cpu(s), _) => s.next(tokens, greedy),
+            (Runs::Cpu(s), _) => s.next(tokens, choose),
         }
     }
 

@@ -57,8 +57,10 @@ pub struct Plan {
     pub many: Vec<Dispatch>,
     /// Streams to logits.
     pub head: Vec<Dispatch>,
-    /// Logits to the next token.
+    /// Logits to the likeliest next token.
     pub choose: Vec<Dispatch>,
+    /// Logits to a next token, drawn.
+    pub draw: Vec<Dispatch>,
 }
 
 impl Plan {
@@ -88,7 +90,10 @@ impl Plan {
             Extent::Fixed(1),
             Extent::Fixed(1),
         )?;
-        Ok(Plan { embed, few, many, head, choose: p.list })
+        let choose = std::mem::take(&mut p.list);
+        let buffers = [&p.b.logits, &p.b.tokens, &p.b.chosen, &p.b.draw];
+        p.add(Op::Draw, &vocab, &buffers, Extent::Fixed(1), Extent::Fixed(1))?;
+        Ok(Plan { embed, few, many, head, choose, draw: p.list })
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
-use shaders::Step;
+use shaders::{Draw, Step};
 
 use super::buffers::Buffers;
 use super::counters::Counters;
@@ -12,7 +12,7 @@ use super::plan::{Plan, record};
 use super::timer::Timer;
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
-use crate::sequence::{Next, Sequence};
+use crate::sequence::{Choose, Next, Sequence};
 
 /// Most tokens of a submission.
 const CHUNK_MAX: usize = 128;
@@ -25,7 +25,7 @@ const SUBMISSION_MAX: Duration = Duration::from_millis(50);
 const TOGETHER_MIN: usize = 6;
 
 /// What is to come back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Want {
     Nothing,
     /// Logits of the last token.
@@ -34,6 +34,26 @@ pub(super) enum Want {
     All,
     /// The likeliest next token.
     Choice,
+    /// A next token, drawn.
+    Drawn(Draw),
+}
+
+impl From<Choose> for Want {
+    fn from(choose: Choose) -> Self {
+        match choose {
+            Choose::No => Want::Last,
+            Choose::Likeliest => Want::Choice,
+            Choose::Draw(s, point) => Want::Drawn(Draw {
+                temperature: s.temperature,
+                top_k: u32::try_from(s.top_k).unwrap_or(0),
+                top_p: s.top_p,
+                min_p: s.min_p,
+                // The largest f32 below 1, should rounding reach it.
+                point: (point as f32).min(1.0 - f32::EPSILON / 2.0),
+                pad: [0; 3],
+            }),
+        }
+    }
 }
 
 /// A sequence of tokens and what the model remembers of them, on a device.
@@ -197,7 +217,7 @@ impl<'m> GpuSession<'m> {
         if total > self.context {
             return Err(Error::ContextFull { tokens: total, context: self.context });
         }
-        if tokens.is_empty() && matches!(want, Want::Last | Want::Choice) {
+        if tokens.is_empty() && matches!(want, Want::Last | Want::Choice | Want::Drawn(_)) {
             return Err(Error::PromptEmpty);
         }
         self.logits.clear();
@@ -225,7 +245,7 @@ impl<'m> GpuSession<'m> {
         let count = tokens.len();
         let head_count = match want {
             Want::Nothing => 0,
-            Want::Last | Want::Choice => 1,
+            Want::Last | Want::Choice | Want::Drawn(_) => 1,
             Want::All => count,
         };
         let step = Step {
@@ -246,13 +266,19 @@ impl<'m> GpuSession<'m> {
         let back = match want {
             Want::Nothing => None,
             Want::Last | Want::All => Some((&b.logits, 4 * (head_count * vocab) as u64)),
-            Want::Choice => Some((&b.chosen, 4)),
+            Want::Choice | Want::Drawn(_) => Some((&b.chosen, 4)),
         };
         if back.is_some() {
             lists.push(&self.plan.head);
         }
-        if want == Want::Choice {
-            lists.push(&self.plan.choose);
+        match want {
+            Want::Choice => lists.push(&self.plan.choose),
+            Want::Drawn(draw) => {
+                gpu.queue.write_buffer(&b.draw, 0, bytemuck::bytes_of(&draw));
+                self.counters.bytes_up += size_of::<Draw>() as u64;
+                lists.push(&self.plan.draw);
+            }
+            _ => {}
         }
         let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
             label: Some("tercet"),
@@ -275,7 +301,7 @@ impl<'m> GpuSession<'m> {
             Some((_, bytes)) => {
                 let logits = &mut self.logits;
                 gpu.read(&b.back, bytes, |read| match want {
-                    Want::Choice => id = bytemuck::pod_read_unaligned(read),
+                    Want::Choice | Want::Drawn(_) => id = bytemuck::pod_read_unaligned(read),
                     _ => {
                         let at = logits.len();
                         logits.resize(at + head_count * vocab, 0.0);
@@ -326,8 +352,9 @@ impl Sequence for GpuSession<'_> {
         self.advance(tokens)
     }
 
-    fn next(&mut self, tokens: &[u32], greedy: bool) -> Result<Next<'_>> {
-        if greedy { self.next_greedy(tokens).map(Next::Id) } else { self.forward(tokens).map(Next::Logits) }
+    fn next(&mut self, tokens: &[u32], choose: Choose) -> Result<Next<'_>> {
+        let id = self.run(tokens, choose.into())?;
+        if choose == Choose::No { Ok(Next::Logits(&self.logits)) } else { self.chose(id).map(Next::Id) }
     }
 
     fn forward_all(&mut self, tokens: &[u32]) -> Result<&[f32]> {

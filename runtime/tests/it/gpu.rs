@@ -9,7 +9,7 @@ use runtime::engine::{Engine, EngineOptions};
 use runtime::generate::{Event, GenerateRequest, WhenFull};
 use runtime::gpu::{Fault, Gpu, GpuModel, GpuOptions, GpuOrCpu, GpuSession, Product, Variant, adapters};
 use runtime::sampler::{Sampler, Sampling};
-use runtime::sequence::{Next, Sequence};
+use runtime::sequence::{Choose, Next, Sequence};
 use runtime::{Error, Model, Session};
 
 use crate::{cases, tiny};
@@ -142,17 +142,23 @@ fn gpu_counts_what_a_token_costs() {
         let mut session = GpuSession::new(&on_gpu, config.context).unwrap();
         let id = session.next_greedy(&tiny::tokens(&config, 4, 5)).unwrap();
         let before = session.counters();
-        session.next_greedy(&[id]).unwrap();
+        let id = session.next_greedy(&[id]).unwrap();
         let token = session.counters().since(before);
         // Embedding, blocks, norm, head and choice; the step goes up, the id comes back.
         assert_eq!(token.dispatches, 4 + a_block * config.blocks as u64, "{streams} streams");
         assert_eq!((token.tokens, token.submissions), (1, 1));
         assert_eq!((token.bytes_up, token.bytes_down), (16, 4));
-        // Another token than the one it chose has to be told.
+        // A token drawn takes the settings of the draw along.
         let before = session.counters();
-        session.forward(&[id ^ 1]).unwrap();
+        session.next(&[id], Choose::Draw(Sampling::default(), 0.5)).unwrap();
         let token = session.counters().since(before);
-        assert_eq!((token.bytes_up, token.bytes_down), (20, 4 * config.vocab as u64));
+        assert_eq!((token.dispatches, token.bytes_down), (4 + a_block * config.blocks as u64, 4));
+        assert_eq!(token.bytes_up, 16 + 32);
+        // Other tokens than the one it chose have to be told.
+        let before = session.counters();
+        session.forward(&[1, 2]).unwrap();
+        let token = session.counters().since(before);
+        assert_eq!((token.bytes_up, token.bytes_down), (24, 4 * config.vocab as u64));
     }
 }
 
@@ -266,8 +272,17 @@ fn gpu_engine_writes_what_the_cpus_does_also_when_the_context_slides() {
     let cpu = Engine::start(Arc::clone(&model), options).unwrap();
     let engine = Engine::start_on(model, Some(on_gpu), options).unwrap();
     let prompt = tiny::tokens(&config, 5, 9);
-    for sampling in [Sampling::greedy(), Sampling { seed: 3, ..Sampling::default() }] {
-        assert_eq!(written(&engine, &prompt, sampling), written(&cpu, &prompt, sampling));
+    let neutral = Sampling { temperature: 1.0, top_p: 1.0, seed: 3, ..Sampling::default() };
+    for sampling in [
+        Sampling::greedy(),
+        neutral,
+        Sampling { temperature: 2.5, min_p: 0.05, ..neutral },
+        Sampling { top_k: 5, ..neutral },
+        Sampling { top_p: 0.8, ..neutral },
+        Sampling { temperature: 0.7, top_k: 20, top_p: 0.9, min_p: 0.1, ..neutral },
+        Sampling { repetition_penalty: 1.3, ..neutral },
+    ] {
+        assert_eq!(written(&engine, &prompt, sampling), written(&cpu, &prompt, sampling), "{sampling:?}");
     }
     assert_eq!(engine.fault(), None);
     assert!(engine.gpu().is_some());
@@ -291,7 +306,7 @@ fn gpu_lost_in_the_middle_of_a_text_leaves_the_cpu_to_finish_it() {
             gpu.destroy();
         }
         let new = if got.is_empty() { &prompt[..] } else { &got[got.len() - 1..] };
-        let id = match session.next(new, true).unwrap() {
+        let id = match session.next(new, Choose::Likeliest).unwrap() {
             Next::Id(id) => id,
             Next::Logits(logits) => sampler.sample(logits).unwrap(),
         };
