@@ -177,7 +177,7 @@ impl Lane {
             for i in 0..group {
                 let q = &qkv[(kv * group + i) * c.head_dim..];
                 let out = &mut out[i * c.head_dim..];
-                kn.attention_f16(q, q_stride, first, n, k, v, c.head_dim, scale, out, stride, scores);
+                kn.attention_f16(q, q_stride, first, n, k, v, c.head_dim, scale, out, stride, None, scores);
             }
         };
         let width = group * c.head_dim;

@@ -32,9 +32,12 @@ use ::half::f16;
 use super::{Kernels, Level};
 use crate::config::{Activation, RopeKind};
 
-/// Declares one method of [`Kernels`] an op: the body, called as it is or compiled for AVX2.
+/// Declares one method of [`Kernels`] an op: the body, called as it is or compiled for AVX2. A second body is the same op where
+/// the processor has AVX2, FMA and F16C.
 macro_rules! ops {
-    ($($(#[$meta:meta])* fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? = $body:path;)*) => {
+    (@last $body:path) => { $body };
+    (@last $body:path, $avx2:path) => { $avx2 };
+    ($($(#[$meta:meta])* fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? = $body:path $(, $avx2:path)?;)*) => {
         impl Kernels {$(
             $(#[$meta])*
             #[inline]
@@ -45,7 +48,7 @@ macro_rules! ops {
                     Level::Avx2 => {
                         #[target_feature(enable = "avx2,fma,f16c")]
                         fn avx2($($arg: $ty),*) $(-> $ret)? {
-                            $body($($arg),*)
+                            (ops!(@last $body $(, $avx2)?))($($arg),*)
                         }
                         // SAFETY: rows of level Avx2 are handed out only where avx2, fma and f16c were detected.
                         unsafe { avx2($($arg),*) }
@@ -85,6 +88,23 @@ ops! {
         log_sum_exp: Option<&mut [f32]>,
         scratch: &mut Vec<f32>,
     ) = attention::body::<attention::Floats>;
+
+    /// [`attention`](Self::attention) over keys and values in f16, as the cache holds them: the same bits as
+    /// widening them first.
+    fn attention_f16(
+        q: &[f32],
+        q_stride: usize,
+        first: usize,
+        count: usize,
+        k_transposed: &[f16],
+        v: &[f16],
+        head_dim: usize,
+        scale: f32,
+        out: &mut [f32],
+        out_stride: usize,
+        log_sum_exp: Option<&mut [f32]>,
+        scratch: &mut Vec<f32>,
+    ) = attention::body::<attention::Halves>, attention::body::<attention::HalvesF16c>;
 
     /// Hyper-connection coefficients of one token from its streams `x` (n x d).
     fn hyper_coefficients(w: &HyperWeights<'_>, x: &[f32], c: &mut HyperCoefficients) = hyper::coefficients;
@@ -130,92 +150,9 @@ ops! {
 }
 
 impl Kernels {
-    /// [`attention`](Self::attention) over keys and values in f16, as the cache holds them: the same bits as
-    /// widening them first.
-    pub fn attention_f16(
-        &self,
-        q: &[f32],
-        q_stride: usize,
-        first: usize,
-        count: usize,
-        k_transposed: &[f16],
-        v: &[f16],
-        head_dim: usize,
-        scale: f32,
-        out: &mut [f32],
-        out_stride: usize,
-        scratch: &mut Vec<f32>,
-    ) {
-        match self.level() {
-            Level::Scalar => attention::body::<attention::Halves>(
-                q,
-                q_stride,
-                first,
-                count,
-                k_transposed,
-                v,
-                head_dim,
-                scale,
-                out,
-                out_stride,
-                None,
-                scratch,
-            ),
-            #[cfg(x86_kernels)]
-            Level::Avx2 => {
-                #[target_feature(enable = "avx2,fma,f16c")]
-                fn avx2(
-                    q: &[f32],
-                    q_stride: usize,
-                    first: usize,
-                    count: usize,
-                    k_transposed: &[f16],
-                    v: &[f16],
-                    head_dim: usize,
-                    scale: f32,
-                    out: &mut [f32],
-                    out_stride: usize,
-                    scratch: &mut Vec<f32>,
-                ) {
-                    attention::body::<attention::HalvesF16c>(
-                        q,
-                        q_stride,
-                        first,
-                        count,
-                        k_transposed,
-                        v,
-                        head_dim,
-                        scale,
-                        out,
-                        out_stride,
-                        None,
-                        scratch,
-                    );
-                }
-                // SAFETY: rows of level Avx2 are handed out only where avx2, fma and f16c were detected.
-                unsafe {
-                    avx2(
-                        q,
-                        q_stride,
-                        first,
-                        count,
-                        k_transposed,
-                        v,
-                        head_dim,
-                        scale,
-                        out,
-                        out_stride,
-                        scratch,
-                    );
-                }
-            }
-            #[cfg(not(x86_kernels))]
-            Level::Avx2 => unreachable!("no such row on this architecture"),
-        }
-    }
-
     /// Runs a closure compiled for this row's instruction set: loops of plain Rust inside it become vector code.
-    /// What it computes does not change; multiply and add are never fused behind its back.
+    /// What it computes does not change; multiply and add are never fused behind its back. For short closures: one that is too long to be
+    /// inlined is compiled for any processor, and is many times slower.
     #[inline]
     pub fn vectorise<R>(&self, f: impl FnOnce() -> R) -> R {
         match self.level() {

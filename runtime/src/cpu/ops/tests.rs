@@ -101,7 +101,7 @@ fn attention_over_halves_is_attention_over_the_same_numbers() {
             let q = &q[first * hd..];
             let mut s = vec![];
             kn.attention(q, hd, first, count, &kt, &floats(&v), hd, 0.2, &mut want, hd, None, &mut s);
-            kn.attention_f16(q, hd, first, count, &kt_halves, &v, hd, 0.2, &mut got, hd, &mut s);
+            kn.attention_f16(q, hd, first, count, &kt_halves, &v, hd, 0.2, &mut got, hd, None, &mut s);
             assert_eq!(got, want, "{} from {first}", kn.name);
         }
     }
