@@ -168,9 +168,12 @@ impl Op {
                 });
                 parts
             }
-            Op::Gemv(w, out) => vec![half, group, dot, weights(w), output(out), wgsl!("gemv")],
+            Op::Gemv(w, out) => {
+                vec![half, group, dot, wgsl!("weights"), weights(w), output(out), wgsl!("gemv")]
+            }
             Op::Gemm(out) => {
-                vec![half, group, dot, step, weights(Weights::Ternary), output(out), wgsl!("gemm")]
+                let weights = [wgsl!("weights"), weights(Weights::Ternary)];
+                [&[half, group, dot, step][..], &weights, &[output(out), wgsl!("gemm")]].concat()
             }
             Op::QkRopeStore => {
                 vec![half, group, wgsl!("half_round"), row_sum, step, wgsl!("qk_rope_store")]

@@ -3,19 +3,6 @@
 //   word of 16 weights: byte b holds columns b, b + 4, b + 8, b + 12, each as code + 1 in two bits, lowest first,
 //   so that (word >> 2k) & 0x03030303 meets the four activations of columns 4k .. 4k + 3.
 
-override GROUPS: u32; // of 128, in a row
-override ROW_SCALES: u32; // numbers a token has in q_scales
-
-@group(0) @binding(1) var<storage, read> q: array<vec4<u32>>; // (tokens, GROUPS, 8)
-@group(0) @binding(2) var<storage, read> q_scales: array<f32>; // (tokens, ROW_SCALES)
-@group(0) @binding(3) var<storage, read> codes: array<vec4<u32>>; // (rows, GROUPS, 2)
-@group(0) @binding(4) var<storage, read> scales: array<Half2>; // (rows, GROUPS), two together
-
-fn scale_at(item: u32) -> f32 {
-    let pair = widen(scales[item / 2u]);
-    return select(pair.x, pair.y, item % 2u == 1u);
-}
-
 fn word_product(w: u32, a: vec4<u32>) -> i32 {
     return dot4(w & 0x03030303u, a.x) + dot4((w >> 2u) & 0x03030303u, a.y)
         + dot4((w >> 4u) & 0x03030303u, a.z) + dot4((w >> 6u) & 0x03030303u, a.w);
