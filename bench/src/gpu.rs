@@ -7,14 +7,15 @@ use std::time::{Duration, Instant};
 
 use runtime::cpu::{Kernels, Pool};
 use runtime::gpu::{Counters, Gpu, GpuModel, GpuSession, Product};
+use runtime::sampler::argmax;
 use runtime::{Model, Session};
 
 use crate::case::{Case, KINDS};
 use crate::error::Result;
 use crate::model::token_ids;
-use crate::options::{ModelOptions, ProductOptions};
-use crate::row::{DeviceRow, GpuModelRow, GpuProductRow, Row, Skipped};
-use crate::timing::mean_sd;
+use crate::options::{ModelOptions, ModelTest, ProductOptions};
+use crate::row::{DeviceRow, GpuModelRow, GpuProductRow, Row};
+use crate::timing::{mean_sd, median};
 
 /// Submissions last about this long, and are repeated for at least so long in all, at least so often.
 const SUBMISSION: Duration = Duration::from_millis(20);
@@ -107,9 +108,9 @@ fn product(gpu: &Arc<Gpu>, case: &Case, batch: usize, together: bool) -> Result<
         wall.push(time.wall.as_secs_f64());
         device.extend(time.device.map(|d| d.as_secs_f64()));
     }
-    let wall = median(&mut wall);
+    let wall = middle(wall);
     row.us = Some(wall * 1e6);
-    row.device_us = (!device.is_empty()).then(|| median(&mut device) * 1e6);
+    row.device_us = (!device.is_empty()).then(|| middle(device) * 1e6);
     row.gops = Some(2.0 * (rows * cols * batch) as f64 / wall / 1e9);
     row.gbs = Some((rows * cols / 128 * 34) as f64 / wall / 1e9);
     Ok(row)
@@ -128,15 +129,14 @@ pub fn model(
     let (error, max_abs_err) = compare(&on_gpu, model)?;
     let context = model.config().context;
     for &depth in &options.depths {
-        let prompts = options.prompts.iter().map(|&n| ("pp", n.min(context), true));
-        let generate = options.generate.iter().map(|&n| ("tg", n.min(context), false));
-        for (kind, n, prompt) in prompts.chain(generate) {
-            let test = format!("gpu {kind}{n}");
-            if depth + n > context {
-                let reason = format!("{n} tokens after {depth} exceed the context of {context}");
-                tell(Row::Skipped(Skipped { test, reason }));
-                continue;
-            }
+        for test in options.tests("gpu ", depth, context) {
+            let ModelTest { name: test, tokens: n, prompt } = match test {
+                Ok(test) => test,
+                Err(skipped) => {
+                    tell(Row::Skipped(skipped));
+                    continue;
+                }
+            };
             let mut row = GpuModelRow {
                 test,
                 model: name.to_owned(),
@@ -188,10 +188,6 @@ fn compare(on_gpu: &GpuModel, model: &Model) -> Result<(Option<String>, f64)> {
     Ok((None, most))
 }
 
-fn argmax(logits: &[f32]) -> u32 {
-    (0..logits.len()).fold(0, |best, i| if logits[i] > logits[best] { i } else { best }) as u32
-}
-
 /// One repetition to warm up, then as many as asked; `None` once cancelled. Tokens are written as generation does: chosen on the device.
 fn time(
     session: &mut GpuSession<'_>,
@@ -207,21 +203,10 @@ fn time(
     for i in 0..=row.repetitions {
         session.truncate(depth);
         let (start, before) = (Instant::now(), session.counters());
-        if prompt {
-            session.next_greedy(&ids[depth..])?;
-        } else {
-            let mut id = ids[depth];
-            for _ in 0..n {
-                if cancel.load(Ordering::Relaxed) {
-                    return Ok(None);
-                }
-                id = session.next_greedy(&[id])?;
-            }
-        }
-        let wall = start.elapsed().as_secs_f64();
-        if cancel.load(Ordering::Relaxed) {
+        if read(session, &ids[depth..], prompt, cancel)?.is_none() {
             return Ok(None);
         }
+        let wall = start.elapsed().as_secs_f64();
         cost = session.counters().since(before);
         if i > 0 {
             rates.push(n as f64 / wall);
@@ -231,14 +216,10 @@ fn time(
     // Once more with the device's clock, whose readback the others do without.
     session.measure_device_time()?;
     session.truncate(depth);
+    let few = if prompt { n } else { n.min(16) };
     let start = Instant::now();
-    if prompt {
-        session.next_greedy(&ids[depth..])?;
-    } else {
-        let mut id = ids[depth];
-        for _ in 0..n.min(16) {
-            id = session.next_greedy(&[id])?;
-        }
+    if read(session, &ids[depth..depth + few], prompt, cancel)?.is_none() {
+        return Ok(None);
     }
     row.device_share = session.device_time().map(|d| d.as_secs_f64() / start.elapsed().as_secs_f64());
     let (mean, sd) = mean_sd(&rates);
@@ -251,9 +232,25 @@ fn time(
     Ok(Some(()))
 }
 
-fn median(times: &mut [f64]) -> f64 {
+/// Reads a prompt, or writes as many tokens from the first of `ids` on; `None` once cancelled.
+fn read(session: &mut GpuSession<'_>, ids: &[u32], prompt: bool, cancel: &AtomicBool) -> Result<Option<()>> {
+    if prompt {
+        session.next_greedy(ids)?;
+    } else {
+        let mut id = ids[0];
+        for _ in ids {
+            if cancel.load(Ordering::Relaxed) {
+                return Ok(None);
+            }
+            id = session.next_greedy(&[id])?;
+        }
+    }
+    Ok((!cancel.load(Ordering::Relaxed)).then_some(()))
+}
+
+fn middle(mut times: Vec<f64>) -> f64 {
     times.sort_by(f64::total_cmp);
-    times[times.len() / 2]
+    median(&times)
 }
 
 #[cfg(test)]

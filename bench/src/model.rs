@@ -12,8 +12,8 @@ use runtime::{Model, Session, in_file, synthetic};
 use crate::error::{Result, refuse};
 use crate::machine::{peak_memory_bytes, reset_peak_memory};
 use crate::matmuls;
-use crate::options::{ModelOptions, Source};
-use crate::row::{LoadRow, ModelRow, Row, Skipped};
+use crate::options::{ModelOptions, ModelTest, Source};
+use crate::row::{LoadRow, ModelRow, Row};
 use crate::timing::mean_sd;
 
 /// Tokens of a prompt between two looks at whether to go on.
@@ -103,15 +103,14 @@ pub fn measure(
     let context = opened.model.config().context;
     for pool in pools {
         for &depth in &options.depths {
-            let prompts = options.prompts.iter().map(|&n| ("pp", n.min(context), true));
-            let generate = options.generate.iter().map(|&n| ("tg", n.min(context), false));
-            for (kind, n, prompt) in prompts.chain(generate) {
-                let test = format!("{kind}{n}");
-                if depth + n > context {
-                    let reason = format!("{n} tokens after {depth} exceed the context of {context}");
-                    tell(Row::Skipped(Skipped { test, reason }));
-                    continue;
-                }
+            for test in options.tests("", depth, context) {
+                let ModelTest { name: test, tokens: n, prompt } = match test {
+                    Ok(test) => test,
+                    Err(skipped) => {
+                        tell(Row::Skipped(skipped));
+                        continue;
+                    }
+                };
                 reset_peak_memory();
                 let mut session = Session::with_threads(&opened.model, depth + n, pool.threads())?;
                 let Some(sample) = repeat(&mut session, depth, n, prompt, options.repetitions, cancel)?

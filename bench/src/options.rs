@@ -11,6 +11,7 @@ use runtime::gpu::Gpu;
 
 use crate::error::{Error, Result, refuse};
 use crate::plain;
+use crate::row::Skipped;
 
 /// Most rows or columns of a shape, and most weights: what one matrix of a very large model has.
 const SIDE_MAX: usize = 1 << 20;
@@ -71,6 +72,38 @@ pub struct ModelOptions {
     pub depths: Vec<usize>,
     /// Repetitions of each test.
     pub repetitions: usize,
+}
+
+/// One test of a model.
+pub(crate) struct ModelTest {
+    /// "pp512" or "tg128", after what the device is called.
+    pub name: String,
+    /// Tokens to read or to write, at most the context.
+    pub tokens: usize,
+    /// Whether they are read all at once.
+    pub prompt: bool,
+}
+
+impl ModelOptions {
+    /// The tests after `depth` tokens; of one that the context has no room for, why it is skipped.
+    pub(crate) fn tests(
+        &self,
+        device: &str,
+        depth: usize,
+        context: usize,
+    ) -> impl Iterator<Item = std::result::Result<ModelTest, Skipped>> {
+        let prompts = self.prompts.iter().map(|&n| ("pp", n, true));
+        let generate = self.generate.iter().map(|&n| ("tg", n, false));
+        prompts.chain(generate).map(move |(kind, asked, prompt)| {
+            let tokens = asked.min(context);
+            let name = format!("{device}{kind}{tokens}");
+            if depth + tokens > context {
+                let reason = format!("{tokens} tokens after {depth} exceed the context of {context}");
+                return Err(Skipped { test: name, reason });
+            }
+            Ok(ModelTest { name, tokens, prompt })
+        })
+    }
 }
 
 /// Where a model comes from.
