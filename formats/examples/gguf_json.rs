@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use formats::blocks::{TensorType, pack};
-use formats::gguf::{Array, Gguf, GgufWriter, Metadata, Value};
+use formats::gguf::{Gguf, GgufWriter, Metadata};
 use serde_json::{Value as Json, json};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -22,7 +22,7 @@ fn dump(gguf: &Gguf) -> formats::Result<Json> {
     let keys: Vec<Json> = gguf
         .metadata()
         .iter()
-        .map(|(key, value)| json!({"key": key, "type": value.type_name(), "value": json_of(value)}))
+        .map(|(key, value)| json!({"key": key, "type": value.type_name(), "value": value}))
         .collect();
     let mut tensors = Vec::new();
     for info in gguf.tensors() {
@@ -32,37 +32,6 @@ fn dump(gguf: &Gguf) -> formats::Result<Json> {
         );
     }
     Ok(json!({"keys": keys, "tensors": tensors}))
-}
-
-fn json_of(value: &Value) -> Json {
-    match value {
-        Value::U8(v) => json!(v),
-        Value::I8(v) => json!(v),
-        Value::U16(v) => json!(v),
-        Value::I16(v) => json!(v),
-        Value::U32(v) => json!(v),
-        Value::I32(v) => json!(v),
-        Value::F32(v) => json!(v),
-        Value::Bool(v) => json!(v),
-        Value::Str(v) => json!(v),
-        Value::U64(v) => json!(v),
-        Value::I64(v) => json!(v),
-        Value::F64(v) => json!(v),
-        Value::Array(array) => match &**array {
-            Array::U8(v) => json!(v),
-            Array::I8(v) => json!(v),
-            Array::U16(v) => json!(v),
-            Array::I16(v) => json!(v),
-            Array::U32(v) => json!(v),
-            Array::I32(v) => json!(v),
-            Array::F32(v) => json!(v),
-            Array::Bool(v) => json!(v),
-            Array::Str(v) => v.iter().map(Json::from).collect(),
-            Array::U64(v) => json!(v),
-            Array::I64(v) => json!(v),
-            Array::F64(v) => json!(v),
-        },
-    }
 }
 
 /// Every value type, every tensor type but our own, one to four dimensions.

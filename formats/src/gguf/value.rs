@@ -3,8 +3,11 @@
 
 use std::ops::Index;
 
-/// One metadata value.
-#[derive(Clone, Debug, PartialEq)]
+use serde::{Serialize, Serializer};
+
+/// One metadata value. It serialises as what it holds.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
 #[allow(missing_docs, reason = "the variants are the types they hold")]
 pub enum Value {
     U8(u8),
@@ -26,7 +29,8 @@ pub enum Value {
 const _: () = assert!(size_of::<Value>() == 24);
 
 /// An array of values of one type.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
 #[allow(missing_docs, reason = "the variants are the types they hold")]
 pub enum Array {
     U8(Vec<u8>),
@@ -233,6 +237,12 @@ pub struct Strings {
     text: String,
     /// Where each string ends in `text`.
     ends: Vec<usize>,
+}
+
+impl Serialize for Strings {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.iter())
+    }
 }
 
 impl Strings {
