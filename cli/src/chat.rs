@@ -9,12 +9,13 @@ use formats::tokenizer::DecodeStream;
 use runtime::engine::Engine;
 use runtime::generate::{Event, Finish, GenerateRequest, WhenFull};
 use runtime::sampler::Sampling;
+use text::Opened;
 
 use crate::device::DeviceArg;
 use crate::exit::{INTERRUPTED, usage};
 use crate::generate::Show;
 use crate::interrupt;
-use crate::opened::Opened;
+use crate::opened::{engine, how_it_runs};
 use crate::sampling::SamplingArgs;
 use crate::terminal::{note, write_now};
 
@@ -55,11 +56,11 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     let opened = Opened::open(&args.file)?;
     let sampling = args.sampling.resolve(opened.sampling)?;
-    let engine = opened.engine(&args.device, args.context, args.threads)?;
+    let engine = engine(&opened, &args.device, args.context, args.threads)?;
     interrupt::install()?;
     let person = std::io::stdin().is_terminal();
     if person {
-        note(format_args!("{}", opened.how_it_runs(&engine)));
+        note(format_args!("{}", how_it_runs(&opened, &engine)));
         note(format_args!("You are {}, the model is {}. /quit leaves.", args.user, args.reply));
     }
     let mut talk = Talk { args, opened: &opened, engine: &engine, sampling, transcript: String::new() };
@@ -107,7 +108,7 @@ impl Talk<'_> {
             sampling: self.sampling,
             stop: self.opened.stop_ids(),
             when_full: WhenFull::Slide,
-            log_probs: false,
+            log_probs: None,
         };
         // Another turn, another draw, but the same seed still gives the same conversation.
         self.sampling.seed = self.sampling.seed.wrapping_add(1);

@@ -22,10 +22,10 @@ use runtime::gpu::{Fault, GpuOrCpu};
 use runtime::sampler::log_sum_exp;
 use runtime::sequence::Sequence;
 use serde_json::json;
+use text::Opened;
 
 use crate::device::DeviceArg;
 use crate::exit::usage;
-use crate::opened::Opened;
 use crate::terminal::{note, stderr_is_terminal};
 
 /// Logits held at once, in floats: 16 MiB.

@@ -11,11 +11,12 @@ use runtime::engine::Engine;
 use runtime::generate::{Event, Finish, GenerateRequest, Stats, WhenFull};
 use runtime::sampler::Sampling;
 use serde_json::json;
+use text::Opened;
 
 use crate::device::DeviceArg;
 use crate::exit::{INTERRUPTED, usage};
 use crate::interrupt;
-use crate::opened::Opened;
+use crate::opened::{engine, how_it_runs};
 use crate::sampling::SamplingArgs;
 use crate::terminal::{note, printable, stdout_is_terminal, write_now};
 
@@ -88,9 +89,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     };
     let opened = Opened::open(&args.file)?;
     let sampling = args.sampling.resolve(opened.sampling)?;
-    let engine = opened.engine(&args.device, args.context, args.threads)?;
+    let engine = engine(&opened, &args.device, args.context, args.threads)?;
     if args.verbose {
-        note(format_args!("{}", opened.how_it_runs(&engine)));
+        note(format_args!("{}", how_it_runs(&opened, &engine)));
     }
     let request = GenerateRequest {
         prompt: opened.prompt_ids(&prompt),
@@ -98,7 +99,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         sampling,
         stop: if args.ignore_end { Vec::new() } else { opened.stop_ids() },
         when_full: args.when_full.into(),
-        log_probs: args.json,
+        log_probs: args.json.then_some(0),
     };
     if request.prompt.len() > engine.context() {
         return Err(usage(format!(
@@ -193,9 +194,9 @@ pub fn write(
     while let Some(event) = generation.next_event() {
         let piece = match event {
             Event::Prefill { .. } => None,
-            Event::Token { id, log_prob } => {
+            Event::Token { id, log_probs } => {
                 written.ids.push(id);
-                written.log_probs.extend(log_prob);
+                written.log_probs.extend(log_probs.map(|l| l.chosen));
                 stream.push(&opened.tokenizer, id)
             }
             Event::Done { finish, stats } => {

@@ -41,7 +41,7 @@ struct Measured {
 impl Measured {
     fn new(tensor: &Tensor<'_>) -> Self {
         let info = tensor.info;
-        let ternary = matches!(info.ty.known(), Some(TensorType::Q1_58 | TensorType::TQ2_0));
+        let ternary = info.ty.known().is_some_and(TensorType::is_ternary);
         Measured {
             name: info.name.escape_debug().to_string(),
             ty: info.ty.name(),

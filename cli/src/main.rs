@@ -1,6 +1,7 @@
 //! The `tercet` binary: a shell around the library crates. Each sub-command is a file with an `Args`
 //! and a `run`; this one only reads the command line and passes the word on.
 
+mod app;
 mod bench;
 mod bench_table;
 mod chat;
@@ -27,12 +28,12 @@ use clap::{Parser, Subcommand};
 
 /// Train, shrink and run 1.58-bit language models.
 ///
-/// With no arguments, or with just a model file, Tercet opens that model and writes.
+/// With no arguments, or with just a model file, Tercet opens the app; where there is no display it writes to the terminal.
 #[derive(Debug, Parser)]
 #[command(version, args_conflicts_with_subcommands = true, arg_required_else_help = false)]
 #[command(after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted (work saved).")]
 struct Cli {
-    /// A model to open, as a GGUF file; the shipped one if absent
+    /// A model to open in the app, as a GGUF file; the last one, or the shipped one, if absent
     #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
 
@@ -42,6 +43,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Open the app on a page, or draw one into a picture
+    App(app::Args),
     /// Train a model on a text, or continue a run
     Train(train::Args),
     /// Write a trained model as one GGUF file
@@ -69,7 +72,8 @@ fn main() -> ExitCode {
     }
     let cli = Cli::parse();
     exit::report(match &cli.command {
-        None => verse::run(cli.file.as_deref()),
+        None => app::open(cli.file.as_deref()),
+        Some(Command::App(args)) => app::run(args),
         Some(Command::Train(args)) => train::run(args),
         Some(Command::Export(args)) => export::run(args),
         Some(Command::Check(args)) => check::run(args),

@@ -1,5 +1,5 @@
-//! What `tercet` does when it is given nothing but, perhaps, a model: finds one and writes verse to the terminal.
-//! [`run`] decides where a model is shown; everything below it is the terminal's way of showing one.
+//! What `tercet` does without a display when it is given nothing but, perhaps, a model: finds one and writes verse to the
+//! terminal.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -7,11 +7,12 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use runtime::generate::{Finish, GenerateRequest, WhenFull};
+use text::Opened;
 
 use crate::device::DeviceArg;
 use crate::exit::INTERRUPTED;
 use crate::generate::{Show, speed, write};
-use crate::opened::Opened;
+use crate::opened::{engine, how_it_runs};
 use crate::sampling::SamplingArgs;
 use crate::terminal::note;
 
@@ -20,15 +21,10 @@ const SHIPPED: &str = "shakespeare.gguf";
 /// A page of verse.
 const TOKENS: usize = 400;
 
-/// Opens `file`, or the model that ships with the program, where a person can see it. That is the terminal; a window
-/// is another such place, to be tried first where there is a display.
+/// Opens `file`, or the model that ships with the program, and writes a page of verse.
 pub fn run(file: Option<&Path>) -> anyhow::Result<ExitCode> {
     let path = match file {
-        Some(path) if path.exists() => path.to_owned(),
-        Some(path) => bail!(
-            "there is no file and no command named {}; `tercet --help` lists the commands",
-            path.display().to_string().escape_debug()
-        ),
+        Some(path) => path.to_owned(),
         None => match shipped_model() {
             Some(path) => path,
             None => bail!(
@@ -42,16 +38,16 @@ pub fn run(file: Option<&Path>) -> anyhow::Result<ExitCode> {
 /// Writes a page of verse to stdout.
 fn on_terminal(path: &Path) -> anyhow::Result<ExitCode> {
     let opened = Opened::open(path)?;
-    let engine = opened.engine(&DeviceArg::default(), None, None)?;
+    let engine = engine(&opened, &DeviceArg::default(), None, None)?;
     let sampling = SamplingArgs::default().resolve(opened.sampling)?;
-    note(format_args!("{}", opened.how_it_runs(&engine)));
+    note(format_args!("{}", how_it_runs(&opened, &engine)));
     let request = GenerateRequest {
         prompt: opened.prompt_ids(""),
         max_tokens: TOKENS,
         sampling,
         stop: opened.stop_ids(),
         when_full: WhenFull::Slide,
-        log_probs: false,
+        log_probs: None,
     };
     let mut show = Show::new(true);
     let written = write(&opened, &engine, request, &mut show)?;
@@ -67,7 +63,7 @@ fn on_terminal(path: &Path) -> anyhow::Result<ExitCode> {
 
 /// The shipped model, or else the first other one, in a `models` folder beside the program, in the current folder or one
 /// above it, or in the source tree that the program was built from.
-fn shipped_model() -> Option<PathBuf> {
+pub fn shipped_model() -> Option<PathBuf> {
     let mut places: Vec<PathBuf> = Vec::new();
     if let Ok(program) = std::env::current_exe() {
         places.extend(program.parent().map(Path::to_owned));

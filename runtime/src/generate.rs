@@ -38,8 +38,9 @@ pub struct GenerateRequest {
     pub stop: Vec<u32>,
     /// What to do when the context is full.
     pub when_full: WhenFull,
-    /// Report each token's log-probability under the model (temperature 1, nothing truncated).
-    pub log_probs: bool,
+    /// Report log-probabilities under the model (temperature 1, nothing truncated): each token's own, and those of so many
+    /// of the likeliest in its place. `None` reports none.
+    pub log_probs: Option<usize>,
 }
 
 /// Why a generation ended.
@@ -90,6 +91,33 @@ fn rate(count: usize, time: Duration) -> Option<f64> {
     (count > 0 && !time.is_zero()).then(|| count as f64 / time.as_secs_f64())
 }
 
+/// What the model thought of a token it wrote and of others in its place: natural logarithms of probabilities.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LogProbs {
+    /// Of the token itself.
+    pub chosen: f64,
+    /// The likeliest ids, the most likely first, the lower id among equals.
+    pub likeliest: Vec<(u32, f64)>,
+}
+
+impl LogProbs {
+    /// Of token `id` and of the `count` likeliest, from logits, (vocab).
+    pub fn new(logits: &[f32], id: u32, count: usize) -> Self {
+        let norm = log_sum_exp(logits);
+        let log_prob = |id: u32| f64::from(logits[id as usize]) - norm;
+        let mut ids: Vec<u32> = (0..logits.len() as u32).collect();
+        let likelier =
+            |a: &u32, b: &u32| logits[*b as usize].total_cmp(&logits[*a as usize]).then_with(|| a.cmp(b));
+        let count = count.min(ids.len());
+        if count > 0 && count < ids.len() {
+            ids.select_nth_unstable_by(count - 1, likelier);
+        }
+        ids.truncate(count);
+        ids.sort_unstable_by(likelier);
+        LogProbs { chosen: log_prob(id), likeliest: ids.into_iter().map(|id| (id, log_prob(id))).collect() }
+    }
+}
+
 /// What happens while a request is served. The last one is `Done` or `Error`.
 #[derive(Debug)]
 pub enum Event {
@@ -104,8 +132,8 @@ pub enum Event {
     Token {
         /// Its id.
         id: u32,
-        /// Its log-probability, if the request asks.
-        log_prob: Option<f64>,
+        /// What the model thought of it, if the request asks.
+        log_probs: Option<LogProbs>,
     },
     /// The end, as asked.
     Done {
@@ -154,7 +182,7 @@ pub fn generate(
         }
     }
     // Where they need not be looked at, the logits need not leave the device that made them.
-    let choose = |sampler: &Sampler| if request.log_probs { Choose::No } else { sampler.choose() };
+    let choose = |sampler: &Sampler| if request.log_probs.is_some() { Choose::No } else { sampler.choose() };
     let mut next = session.next(&prompt[done..], choose(&sampler))?;
     stats.prefill_time = start.elapsed();
     if tell(Event::Prefill { done: prompt.len(), total: prompt.len() }).is_break() {
@@ -175,15 +203,13 @@ pub fn generate(
         if request.stop.contains(&id) {
             return Ok((Finish::Stop(id), stats));
         }
-        let log_prob = match next {
-            Next::Logits(logits) if request.log_probs => {
-                Some(f64::from(logits[id as usize]) - log_sum_exp(logits))
-            }
+        let log_probs = match (next, request.log_probs) {
+            (Next::Logits(logits), Some(count)) => Some(LogProbs::new(logits, id, count)),
             _ => None,
         };
         let sampling_time = step.elapsed();
         stats.generated_tokens += 1;
-        if tell(Event::Token { id, log_prob }).is_break() {
+        if tell(Event::Token { id, log_probs }).is_break() {
             return Ok((Finish::Cancelled, stats));
         }
         if stats.generated_tokens == request.max_tokens {

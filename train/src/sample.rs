@@ -50,7 +50,7 @@ pub fn write(
         sampling: Sampling { temperature: TEMPERATURE, seed: settings.seed, ..Sampling::default() },
         stop: tokenizer.eos().into_iter().collect(),
         when_full: WhenFull::Slide,
-        log_probs: false,
+        log_probs: None,
     };
     // One thread is enough for a hundred tokens, and the trainer's are idle meanwhile.
     let mut session = Session::with_threads(&model, config.context, 1)?;

@@ -39,6 +39,11 @@ impl TensorType {
         TensorType::Q1_58,
     ];
 
+    /// Whether its weights are -1, 0 and +1 times a scale.
+    pub const fn is_ternary(self) -> bool {
+        matches!(self, TensorType::TQ2_0 | TensorType::Q1_58)
+    }
+
     /// The number that names this type in a GGUF file.
     pub const fn id(self) -> u32 {
         match self {

@@ -251,7 +251,7 @@ fn written(engine: &Engine, prompt: &[u32], sampling: Sampling) -> Vec<u32> {
         sampling,
         stop: Vec::new(),
         when_full: WhenFull::Slide,
-        log_probs: false,
+        log_probs: None,
     };
     let events = engine.generate(request).unwrap();
     let tokens = events.filter_map(|event| match event {

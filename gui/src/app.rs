@@ -1,0 +1,320 @@
+//! The app: all state in one place, what happens between frames, and where commands are carried out. Drawing is `shell`'s and the
+//! pages' business.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use eframe::egui::{self, Key, Modifiers, ThemePreference};
+
+use crate::benchmark::Benchmark;
+use crate::command::{Command, Commands, Entry};
+use crate::env::{Env, GGUF};
+use crate::generate::Generate;
+use crate::inspect::Inspect;
+use crate::jobs::{self, Job, Jobs};
+use crate::notices::Notices;
+use crate::open::{Backend, Happened, OpenModel};
+use crate::page::Page;
+use crate::server::Server;
+use crate::settings::{Settings, ThemeChoice};
+use crate::shared::Shared;
+use crate::shell::{Palette, Shell};
+use crate::theme;
+use crate::training::Training;
+
+/// How long settings may be newer than the file that keeps them.
+const KEEP_AFTER: Duration = Duration::from_secs(2);
+
+/// What to begin with.
+#[derive(Clone, Debug, Default)]
+pub struct Start {
+    /// A model to open instead of the last one.
+    pub file: Option<PathBuf>,
+    /// A page to turn to instead of the last one.
+    pub page: Option<Page>,
+}
+
+/// The app.
+#[derive(Debug)]
+pub struct App {
+    pub(crate) shared: Shared,
+    pub(crate) shell: Shell,
+    pub(crate) palette: Palette,
+    pub(crate) generate: Generate,
+    pub(crate) inspect: Inspect,
+    pub(crate) benchmark: Benchmark,
+    pub(crate) training: Training,
+    pub(crate) server: Server,
+    asking: Option<Job<Option<PathBuf>>>,
+    kept: Settings,
+    changed: Option<Instant>,
+    /// Where settings are kept, until that fails.
+    keep_in: Option<PathBuf>,
+}
+
+impl App {
+    /// Dresses the context and begins.
+    pub fn new(ctx: &egui::Context, env: Env, start: Start) -> App {
+        theme::install(ctx);
+        let mut notices = Notices::default();
+        let (mut settings, problem) = match &env.config_dir {
+            Some(folder) => Settings::load(folder),
+            None => (Settings::default(), None),
+        };
+        if let Some(problem) = problem {
+            notices.warn(problem);
+        }
+        let kept = settings.clone();
+        settings.page = start.page.unwrap_or(settings.page);
+        let mut shared = Shared {
+            model: OpenModel::default(),
+            jobs: Jobs::new(ctx),
+            notices,
+            commands: Commands::default(),
+            ctx: ctx.clone(),
+            settings,
+            env,
+        };
+        shared.model.look_for_adapters(&mut shared.jobs);
+        let last = shared.settings.recents.first().filter(|p| p.is_file()).cloned();
+        let file = start.file.or(last).or_else(|| shared.env.shipped_model.clone());
+        if let Some(file) = file {
+            shared.send(Command::Open(file));
+        }
+        let mut app = App {
+            shell: Shell::default(),
+            palette: Palette::default(),
+            generate: Generate::default(),
+            inspect: Inspect::default(),
+            benchmark: Benchmark::default(),
+            training: Training::default(),
+            server: Server::default(),
+            asking: None,
+            keep_in: shared.env.config_dir.clone(),
+            changed: None,
+            kept,
+            shared,
+        };
+        app.dress(ctx);
+        app
+    }
+
+    /// Sends a command, as a menu would.
+    pub fn send(&self, command: Command) {
+        self.shared.send(command);
+    }
+
+    /// The text on the generate page.
+    pub fn text(&self) -> &str {
+        self.generate.text()
+    }
+
+    /// How many of its tokens the model wrote.
+    pub fn written_tokens(&self) -> usize {
+        self.generate.written_tokens()
+    }
+
+    /// What was said so far, the oldest first.
+    pub fn said(&self) -> Vec<&str> {
+        self.shared.notices.lines().iter().map(|n| n.text.as_str()).collect()
+    }
+
+    /// What is kept.
+    pub fn settings(&self) -> &Settings {
+        &self.shared.settings
+    }
+
+    /// Whether anything is on its way: a model being opened, text being written, a job.
+    pub fn is_busy(&mut self) -> bool {
+        self.shared.model.opening().is_some()
+            || self.generate.is_writing()
+            || !self.shared.jobs.running().is_empty()
+            || !self.shared.commands.is_empty()
+    }
+
+    /// Every command that can be listed: the shell's, and those of all pages.
+    pub(crate) fn entries(&self) -> Vec<Entry> {
+        let command = Modifiers::COMMAND;
+        let numbers = [Key::Num1, Key::Num2, Key::Num3, Key::Num4, Key::Num5];
+        let mut list: Vec<Entry> = Page::ALL
+            .into_iter()
+            .zip(numbers)
+            .map(|(page, key)| {
+                Entry::new(format!("Go to {}", page.title()), Command::Show(page)).keys(command, key)
+            })
+            .collect();
+        let open = self.shared.model.get().is_some();
+        list.extend([
+            Entry::new("Open a model…", Command::AskForModel).keys(command, Key::O),
+            Entry::new("Reload the model", Command::Reload).keys(command, Key::R).when(open),
+            Entry::new("Show the model's file", Command::Reveal).when(open),
+        ]);
+        list.extend(self.generate.entries(&self.shared));
+        list.extend(self.inspect.entries(&self.shared));
+        list.extend(self.benchmark.entries(&self.shared));
+        list.extend(self.training.entries(&self.shared));
+        list.extend(
+            crate::shell::backends(&self.shared).into_iter().map(|(name, backend)| {
+                Entry::new(format!("Run on {name}"), Command::RunOn(backend)).when(open)
+            }),
+        );
+        list.extend([
+            Entry::new("Dark theme", Command::Theme(ThemeChoice::Dark)),
+            Entry::new("Light theme", Command::Theme(ThemeChoice::Light)),
+            Entry::new("Theme of the system", Command::Theme(ThemeChoice::System)),
+            Entry::new("Larger", Command::Zoom(1)).keys(command, Key::Plus),
+            Entry::new("Smaller", Command::Zoom(-1)).keys(command, Key::Minus),
+            Entry::new("Usual size", Command::Zoom(0)).keys(command, Key::Num0),
+            Entry::new("Commands", Command::Palette).keys(command, Key::K),
+            Entry::new("Keyboard shortcuts", Command::Shortcuts).keys(Modifiers::NONE, Key::F1),
+            Entry::new("Messages", Command::Notices),
+            Entry::new("Quit", Command::Quit).keys(command, Key::Q),
+        ]);
+        list
+    }
+
+    fn run(&mut self, command: Command, ctx: &egui::Context) {
+        let shared = &mut self.shared;
+        match command {
+            Command::Show(page) => shared.settings.page = page,
+            Command::AskForModel => {
+                let dialogs = shared.env.dialogs.clone();
+                let ask = move |_: &jobs::JobContext| dialogs.open_file("Open a model", &GGUF);
+                self.shell.path_field = true;
+                if let Some(job) = shared.jobs.start("Waiting for the file dialog", ask) {
+                    self.asking = Some(job);
+                }
+            }
+            Command::Open(path) => {
+                self.shell.path_field = false;
+                let backend = shared.settings.backend.clone();
+                shared.model.open(path, backend, shared.env.cache_dir.clone(), &mut shared.jobs);
+            }
+            Command::Reload => {
+                if let Some(path) = shared.model.get().map(|m| m.opened.path.clone()) {
+                    shared.send(Command::Open(path));
+                }
+            }
+            Command::Forget(path) => shared.settings.recents.retain(|p| *p != path),
+            Command::Reveal => self.reveal(ctx),
+            Command::RunOn(backend) => {
+                shared.settings.backend = backend;
+                shared.send(Command::Reload);
+            }
+            Command::Theme(theme) => {
+                shared.settings.theme = theme;
+                self.dress(ctx);
+            }
+            Command::Zoom(steps) => {
+                let zoom = if steps == 0 { 1.0 } else { shared.settings.zoom + 0.1 * steps as f32 };
+                shared.settings.zoom = zoom.clamp(0.5, 3.0);
+                self.dress(ctx);
+            }
+            Command::Palette => self.palette.toggle(),
+            Command::Shortcuts => self.shell.shortcuts ^= true,
+            Command::Notices => shared.notices.open ^= true,
+            Command::Quit => ctx.send_viewport_cmd(egui::ViewportCommand::Close),
+            Command::Generate(command) => self.generate.run(command, shared),
+            Command::Model(command) => self.inspect.run(command, shared),
+            Command::Benchmark(command) => self.benchmark.run(command, shared),
+            Command::Training(command) => self.training.run(command, shared),
+        }
+    }
+
+    fn reveal(&mut self, ctx: &egui::Context) {
+        let path = self.shared.model.get().map(|m| m.opened.path.clone());
+        if let Some(folder) = path.as_deref().and_then(|p| p.parent()) {
+            let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+            ctx.open_url(egui::OpenUrl::new_tab(format!("file://{}", folder.display())));
+        }
+    }
+
+    /// Theme and size, as the settings have them.
+    fn dress(&mut self, ctx: &egui::Context) {
+        ctx.set_theme(match self.shared.settings.theme {
+            ThemeChoice::System => ThemePreference::System,
+            ThemeChoice::Dark => ThemePreference::Dark,
+            ThemeChoice::Light => ThemePreference::Light,
+        });
+        ctx.set_zoom_factor(self.shared.settings.zoom);
+    }
+
+    /// Everything but drawing: what came in from elsewhere, then what was asked for.
+    pub(crate) fn step(&mut self, ctx: &egui::Context) {
+        let shared = &mut self.shared;
+        if let Some(Ok(Some(path))) = jobs::take(&mut self.asking) {
+            shared.send(Command::Open(path));
+        }
+        match shared.model.poll(shared.env.cache_dir.clone(), &mut shared.jobs, ctx) {
+            Some(Happened::Opened) => self.opened(),
+            Some(Happened::Changed) => {
+                // The trainer's export rewrites a file that is open; nothing of the text is lost by reading it again.
+                if shared.settings.backend == Backend::Cpu && !self.generate.is_writing() {
+                    shared.notices.info("The model's file changed on disk; it was read again.");
+                    shared.send(Command::Reload);
+                }
+            }
+            Some(Happened::Refused) | None => {}
+        }
+        let shared = &mut self.shared;
+        self.generate.logic(shared);
+        self.inspect.logic(shared);
+        self.benchmark.logic(shared);
+        self.training.logic(shared);
+        for command in self.shared.commands.take() {
+            self.run(command, ctx);
+        }
+        if let Some(soon) = self.shared.notices.expire() {
+            ctx.request_repaint_after(soon);
+        }
+        self.keep(ctx, false);
+    }
+
+    fn opened(&mut self) {
+        let shared = &mut self.shared;
+        let Some(loaded) = shared.model.get().cloned() else { return };
+        shared.settings.remember(&loaded.opened.path);
+        if let Some(fault) = &loaded.fault {
+            shared.notices.warn(format!("{fault}. The CPU runs the model instead."));
+        }
+        self.generate.model_opened(&loaded, shared);
+    }
+
+    /// Writes the settings down once they have been different for a while, or at the end.
+    fn keep(&mut self, ctx: &egui::Context, now: bool) {
+        let Some(folder) = self.keep_in.clone() else { return };
+        if self.shared.settings == self.kept {
+            self.changed = None;
+            return;
+        }
+        let since = *self.changed.get_or_insert_with(Instant::now);
+        if !now && since.elapsed() < KEEP_AFTER {
+            ctx.request_repaint_after(KEEP_AFTER);
+            return;
+        }
+        match self.shared.settings.save(&folder) {
+            Ok(()) => (self.kept, self.changed) = (self.shared.settings.clone(), None),
+            Err(why) => {
+                self.shared.notices.warn(why);
+                self.keep_in = None;
+            }
+        }
+    }
+}
+
+impl eframe::App for App {
+    fn logic(&mut self, ctx: &egui::Context, _: &mut eframe::Frame) {
+        self.step(ctx);
+    }
+
+    fn ui(&mut self, ui: &mut egui::Ui, _: &mut eframe::Frame) {
+        crate::shell::ui(self, ui);
+    }
+
+    fn on_exit(&mut self) {
+        let ctx = self.shared.ctx.clone();
+        self.training.leave(&mut self.shared);
+        self.generate.leave(&self.shared);
+        self.keep(&ctx, true);
+    }
+}

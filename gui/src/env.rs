@@ -1,0 +1,111 @@
+//! What the app is told of its surroundings: which program it is, where to keep things, how to ask for a file. Everything
+//! a test wants to replace.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The surroundings.
+#[derive(Clone, Debug)]
+pub struct Env {
+    /// The `tercet` program, to start trainings with.
+    pub program: PathBuf,
+    /// Where settings live; `None` keeps none.
+    pub config_dir: Option<PathBuf>,
+    /// Where new runs go, unless the settings say otherwise.
+    pub runs_dir: PathBuf,
+    /// Where what is fetched or can be made again lives; `None` keeps none.
+    pub cache_dir: Option<PathBuf>,
+    /// The model that ships with the program.
+    pub shipped_model: Option<PathBuf>,
+    /// The commit this program was built from, for what it records.
+    pub commit: String,
+    /// Asks for files.
+    pub dialogs: Arc<dyn Dialogs>,
+}
+
+impl Env {
+    /// Those of a person's machine.
+    pub fn system(program: PathBuf, shipped_model: Option<PathBuf>, commit: &str) -> Env {
+        let dirs = directories::ProjectDirs::from("", "", "tercet");
+        let home = directories::UserDirs::new().map(|d| d.home_dir().to_owned());
+        Env {
+            program,
+            config_dir: dirs.as_ref().map(|d| d.config_dir().to_owned()),
+            cache_dir: dirs.as_ref().map(|d| d.cache_dir().to_owned()),
+            runs_dir: home.unwrap_or_default().join("tercet").join("runs"),
+            shipped_model,
+            commit: commit.to_owned(),
+            dialogs: Arc::new(SystemDialogs),
+        }
+    }
+}
+
+/// Kinds of files that are asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Filter {
+    /// What a person calls them.
+    pub name: &'static str,
+    /// How their names end, without the dot.
+    pub extensions: &'static [&'static str],
+}
+
+/// Models.
+pub const GGUF: Filter = Filter { name: "Model (GGUF)", extensions: &["gguf"] };
+/// Texts to learn from.
+pub const TEXT: Filter = Filter { name: "Text", extensions: &["txt", "md"] };
+
+/// Asks a person for a file. Each call waits for the answer, so it is made on a thread of its own; `None` where there is no answer.
+pub trait Dialogs: fmt::Debug + Send + Sync {
+    /// A file that exists.
+    fn open_file(&self, title: &str, filter: &Filter) -> Option<PathBuf>;
+    /// A file to write.
+    fn save_file(&self, title: &str, name: &str, folder: Option<&Path>) -> Option<PathBuf>;
+    /// A folder.
+    fn open_folder(&self, title: &str) -> Option<PathBuf>;
+}
+
+/// The system's own dialogs.
+#[derive(Debug)]
+struct SystemDialogs;
+
+impl Dialogs for SystemDialogs {
+    fn open_file(&self, title: &str, filter: &Filter) -> Option<PathBuf> {
+        rfd::FileDialog::new().set_title(title).add_filter(filter.name, filter.extensions).pick_file()
+    }
+
+    fn save_file(&self, title: &str, name: &str, folder: Option<&Path>) -> Option<PathBuf> {
+        let mut dialog = rfd::FileDialog::new().set_title(title).set_file_name(name);
+        if let Some(folder) = folder {
+            dialog = dialog.set_directory(folder);
+        }
+        dialog.save_file()
+    }
+
+    fn open_folder(&self, title: &str) -> Option<PathBuf> {
+        rfd::FileDialog::new().set_title(title).pick_folder()
+    }
+}
+
+/// Dialogs that answer at once with what they were made with, for tests and pictures.
+#[derive(Debug, Default)]
+pub struct Answers {
+    /// To every question for a file that exists, or a folder.
+    pub open: Option<PathBuf>,
+    /// To every question where to write.
+    pub save: Option<PathBuf>,
+}
+
+impl Dialogs for Answers {
+    fn open_file(&self, _: &str, _: &Filter) -> Option<PathBuf> {
+        self.open.clone()
+    }
+
+    fn save_file(&self, _: &str, _: &str, _: Option<&Path>) -> Option<PathBuf> {
+        self.save.clone()
+    }
+
+    fn open_folder(&self, _: &str) -> Option<PathBuf> {
+        self.open.clone()
+    }
+}

@@ -1,0 +1,219 @@
+//! The text on the page, and which parts of it the model wrote, token by token. Whatever a person types, the tokens that
+//! were not touched stay known; how it is drawn is `view`'s business.
+
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
+use text::Opened;
+
+/// A token that the model wrote.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Token {
+    /// Its bytes in the text; empty for one that is part of a character completed later.
+    pub range: Range<usize>,
+    /// Its id.
+    pub id: u32,
+    /// Natural logarithm of its probability under the model, if that was asked for.
+    #[serde(skip)]
+    pub log_prob: Option<f64>,
+    /// The likeliest ids in its place and the logarithms of their probabilities, likewise.
+    #[serde(skip)]
+    pub likeliest: Vec<(u32, f32)>,
+}
+
+/// Text, and where it is the model's.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Manuscript {
+    /// As the person edits it.
+    #[serde(rename = "text")]
+    pub buffer: String,
+    /// As the tokens know it.
+    #[serde(skip)]
+    known: String,
+    tokens: Vec<Token>,
+}
+
+impl Manuscript {
+    /// Text that a person wrote.
+    pub fn typed(text: impl Into<String>) -> Manuscript {
+        let buffer = text.into();
+        Manuscript { known: buffer.clone(), buffer, tokens: Vec::new() }
+    }
+
+    /// One that was kept on disk. Tokens that do not fit the text are dropped.
+    pub fn restored(mut self) -> Manuscript {
+        let text = &self.buffer;
+        let mut end = 0;
+        self.tokens.retain(|t| {
+            let Range { start, end: stop } = t.range;
+            let fits = start >= end
+                && start <= stop
+                && stop <= text.len()
+                && text.is_char_boundary(start)
+                && text.is_char_boundary(stop);
+            if fits {
+                end = stop;
+            }
+            fits
+        });
+        self.known = self.buffer.clone();
+        self
+    }
+
+    /// The tokens that the model wrote, in the order of the text.
+    pub fn tokens(&self) -> &[Token] {
+        &self.tokens
+    }
+
+    /// Appends what the model wrote.
+    pub fn push(&mut self, id: u32, piece: &str, log_prob: Option<f64>, likeliest: Vec<(u32, f32)>) {
+        let start = self.buffer.len();
+        self.buffer.push_str(piece);
+        self.known.push_str(piece);
+        self.tokens.push(Token { range: start..self.buffer.len(), id, log_prob, likeliest });
+    }
+
+    /// Appends text that belongs to the last token: the rest of a character.
+    pub fn complete(&mut self, piece: &str) {
+        self.buffer.push_str(piece);
+        self.known.push_str(piece);
+        if let Some(last) = self.tokens.last_mut() {
+            last.range.end = self.buffer.len();
+        }
+    }
+
+    /// Cuts the text off at a byte, which must begin a character, and forgets tokens that reach beyond it.
+    pub fn cut(&mut self, at: usize) {
+        self.buffer.truncate(at);
+        self.known.truncate(at);
+        self.tokens.retain(|t| t.range.end <= at);
+    }
+
+    /// Takes note that a person changed `buffer`: tokens before and behind the change stay.
+    pub fn edited(&mut self) {
+        let (old, new) = (self.known.as_bytes(), self.buffer.as_bytes());
+        let most = old.len().min(new.len());
+        let front = (0..most).take_while(|&i| old[i] == new[i]).count();
+        let back =
+            (0..most - front).take_while(|&i| old[old.len() - 1 - i] == new[new.len() - 1 - i]).count();
+        let (cut, shift) = (old.len() - back, new.len() as isize - old.len() as isize);
+        self.tokens.retain_mut(|t| {
+            if t.range.end <= front {
+                return true;
+            }
+            if t.range.start < cut {
+                return false;
+            }
+            let moved = |i: usize| (i as isize + shift) as usize;
+            t.range = moved(t.range.start)..moved(t.range.end);
+            true
+        });
+        self.known.clone_from(&self.buffer);
+    }
+
+    /// The token at a byte of the text.
+    pub fn token_at(&self, byte: usize) -> Option<usize> {
+        let after = self.tokens.partition_point(|t| t.range.end <= byte);
+        self.tokens.get(after).filter(|t| t.range.contains(&byte)).map(|_| after)
+    }
+
+    /// The ids of the whole text: those that the model wrote as it wrote them, the rest encoded. So a text goes on from exactly
+    /// where it stopped.
+    pub fn ids(&self, opened: &Opened) -> Vec<u32> {
+        let mut ids = Vec::new();
+        let mut at = 0;
+        for t in &self.tokens {
+            if t.range.start > at {
+                ids.extend(opened.tokenizer.encode(&self.buffer[at..t.range.start]));
+            }
+            ids.push(t.id);
+            at = at.max(t.range.end);
+        }
+        if self.tokens.is_empty() {
+            return opened.prompt_ids(&self.buffer);
+        }
+        ids.extend(opened.tokenizer.encode(&self.buffer[at..]));
+        match opened.tokenizer.bos().filter(|_| opened.tokenizer.add_bos()) {
+            Some(bos) if ids.first() != Some(&bos) => [vec![bos], ids].concat(),
+            _ => ids,
+        }
+    }
+
+    /// Forgets which tokens the model wrote: another model's ids mean something else.
+    pub fn forget_tokens(&mut self) {
+        self.tokens.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> Manuscript {
+        let mut m = Manuscript::typed("ROMEO:");
+        for (id, piece) in [(1, " O"), (2, ", my"), (3, " lövé"), (4, ".")] {
+            m.push(id, piece, None, Vec::new());
+        }
+        m
+    }
+
+    fn parts(m: &Manuscript) -> Vec<(u32, &str)> {
+        m.tokens().iter().map(|t| (t.id, &m.buffer[t.range.clone()])).collect()
+    }
+
+    fn edit(m: &mut Manuscript, from: &str, to: &str) {
+        m.buffer = m.buffer.replacen(from, to, 1);
+        m.edited();
+    }
+
+    #[test]
+    fn tokens_survive_edits_elsewhere() {
+        let mut m = sample();
+        edit(&mut m, "ROMEO", "JULIET");
+        assert_eq!(parts(&m), [(1, " O"), (2, ", my"), (3, " lövé"), (4, ".")]);
+        edit(&mut m, "my", "thy");
+        assert_eq!(parts(&m), [(1, " O"), (3, " lövé"), (4, ".")]);
+        edit(&mut m, "löv", "lov");
+        assert_eq!(parts(&m), [(1, " O"), (4, ".")]);
+        m.buffer.clear();
+        m.edited();
+        assert!(m.tokens().is_empty());
+    }
+
+    #[test]
+    fn every_edit_of_one_byte_keeps_tokens_on_their_text() {
+        let original = sample();
+        let whole = parts(&original).into_iter().map(|(id, s)| (id, s.to_owned())).collect::<Vec<_>>();
+        for at in (0..original.buffer.len()).filter(|&i| original.buffer.is_char_boundary(i)) {
+            for put in ["", "é", "oo"] {
+                let mut m = original.clone();
+                let end = m.buffer[at..].chars().next().map_or(at, |c| at + c.len_utf8());
+                m.buffer.replace_range(at..end, put);
+                m.edited();
+                for (id, text) in parts(&m) {
+                    assert_eq!(text, whole.iter().find(|w| w.0 == id).unwrap().1, "at {at}, {put:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn cutting_forgets_what_is_cut() {
+        let mut m = sample();
+        let at = m.tokens()[2].range.start;
+        m.cut(at);
+        assert_eq!((m.buffer.as_str(), m.tokens().len()), ("ROMEO: O, my", 2));
+        assert_eq!((m.token_at(7), m.token_at(0), m.token_at(12)), (Some(0), None, None));
+    }
+
+    #[test]
+    fn what_was_kept_is_checked() {
+        let m = sample();
+        let json = serde_json::to_string(&m).unwrap();
+        assert_eq!(serde_json::from_str::<Manuscript>(&json).unwrap().restored(), m);
+        let bad = r#"{"text":"né","tokens":[{"range":{"start":0,"end":1},"id":1},{"range":{"start":2,"end":9},"id":2},{"range":{"start":0,"end":1},"id":3}]}"#;
+        let m = serde_json::from_str::<Manuscript>(bad).unwrap().restored();
+        assert_eq!(parts(&m), [(1, "n")]);
+    }
+}

@@ -1,0 +1,467 @@
+//! The generate page: a text that the model goes on with. The text is the page; everything about how it is drawn, kept and saved has a
+//! file of its own.
+
+mod draft;
+mod history;
+mod manuscript;
+mod panel;
+mod save;
+mod status;
+mod strip;
+mod ui;
+mod view;
+mod writer;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use eframe::egui::{self, Key, Modifiers};
+use runtime::generate::{GenerateRequest, WhenFull};
+use runtime::sampler::Sampling;
+
+use crate::command::{Command, Entry};
+use crate::jobs::{self, Job};
+use crate::open::Loaded;
+use crate::settings::Writing;
+use crate::shared::Shared;
+use draft::Draft;
+use history::History;
+use manuscript::Manuscript;
+use save::Record;
+use view::Card;
+use writer::{Ended, Figures, Writer};
+
+/// Alternatives that are asked for with each token.
+const ALTERNATIVES: usize = 10;
+/// Vocabularies up to this size have them at hand for next to nothing, whether they are looked at or not.
+const VOCAB_CHEAP: usize = 1 << 13;
+/// What the shipped model is given to begin with.
+const PROMPT: &str = "ROMEO:\n";
+
+/// What can be asked of this page.
+#[derive(Clone, Debug, PartialEq)]
+pub enum GenerateCommand {
+    /// Goes on with the text.
+    Write,
+    /// Ends it.
+    Stop,
+    /// Writes the last part again, with a new seed unless one is fixed.
+    Again,
+    /// Goes back to the version before.
+    Undo,
+    /// Forward again.
+    Redo,
+    /// Goes to a version.
+    Version(usize),
+    /// Puts another id in a token's place and goes on from there.
+    Branch {
+        /// Which token of the text.
+        token: usize,
+        /// What stands there instead.
+        id: u32,
+    },
+    /// Replaces the text.
+    Text(String),
+    /// Sets the sampler.
+    Preset(Preset),
+    /// Fixes another seed.
+    NewSeed,
+    /// Fixes this seed.
+    Seed(u64),
+    /// Colours tokens by their probability, or no longer.
+    Probabilities,
+    /// Shows the panel of settings, or hides it.
+    Panel,
+    /// Shows earlier versions, or hides them.
+    Strip,
+    /// Copies the text.
+    Copy,
+    /// Asks where to save the text, and saves it.
+    Save,
+    /// Saves the text to a file of this name; its ending decides the kind.
+    SaveTo(PathBuf),
+    /// Begins a new text.
+    Clear,
+}
+
+/// Settings of the sampler that go together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Preset {
+    /// Always the likeliest token.
+    Greedy,
+    /// What the model's file asks for.
+    Balanced,
+    /// Bolder.
+    Creative,
+}
+
+impl Preset {
+    /// All of them.
+    pub const ALL: [Preset; 3] = [Preset::Greedy, Preset::Balanced, Preset::Creative];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Preset::Greedy => "Greedy",
+            Preset::Balanced => "Balanced",
+            Preset::Creative => "Creative",
+        }
+    }
+
+    /// What it does.
+    pub fn about(self) -> &'static str {
+        match self {
+            Preset::Greedy => "Always the likeliest token: the same text every time",
+            Preset::Balanced => "What the model's file asks for",
+            Preset::Creative => "A higher temperature, with the least likely tokens left out",
+        }
+    }
+
+    /// Its settings, given those of the model's file.
+    fn sampling(self, usual: &Sampling) -> Sampling {
+        match self {
+            Preset::Greedy => Sampling { temperature: 0.0, ..*usual },
+            Preset::Balanced => *usual,
+            Preset::Creative => Sampling { temperature: 1.1, top_k: 0, top_p: 1.0, min_p: 0.05, ..*usual },
+        }
+    }
+
+    /// The one whose settings these are.
+    pub fn of(writing: &Writing, usual: &Sampling) -> Option<Preset> {
+        let now = sampling(writing, 0);
+        Preset::ALL.into_iter().find(|p| Sampling { seed: 0, ..p.sampling(usual) } == now)
+    }
+}
+
+/// The page's state.
+#[derive(Debug)]
+pub struct Generate {
+    text: Manuscript,
+    history: History,
+    writer: Option<Writer>,
+    /// Figures of the last text, until the next one.
+    figures: Option<Figures>,
+    /// How the last part was drawn.
+    sampled: Sampling,
+    /// Where the last part began.
+    from: usize,
+    /// How it ended.
+    ended: Option<Ended>,
+    card: Option<Card>,
+    strip: bool,
+    /// The caret goes behind the text, once.
+    focus: bool,
+    draft: Draft,
+    saving: Option<Job<Option<Result<PathBuf, String>>>>,
+    begun: bool,
+}
+
+impl Default for Generate {
+    fn default() -> Self {
+        Generate {
+            text: Manuscript::default(),
+            history: History::default(),
+            writer: None,
+            figures: None,
+            sampled: Sampling::default(),
+            from: 0,
+            ended: None,
+            card: None,
+            strip: false,
+            focus: true,
+            draft: Draft::default(),
+            saving: None,
+            begun: false,
+        }
+    }
+}
+
+/// A seed that is new every time and short enough to type again.
+pub fn new_seed() -> u64 {
+    use rand::RngExt;
+    rand::rng().random_range(0..1_000_000)
+}
+
+/// The sampler's settings out of the page's.
+fn sampling(w: &Writing, seed: u64) -> Sampling {
+    Sampling {
+        temperature: w.temperature,
+        top_k: w.top_k,
+        top_p: w.top_p,
+        min_p: w.min_p,
+        repetition_penalty: w.repetition_penalty,
+        repetition_window: w.repetition_window,
+        seed,
+    }
+}
+
+fn set(w: &mut Writing, s: &Sampling) {
+    w.temperature = s.temperature;
+    w.top_k = s.top_k;
+    w.top_p = s.top_p;
+    w.min_p = s.min_p;
+    w.repetition_penalty = s.repetition_penalty;
+    w.repetition_window = s.repetition_window;
+}
+
+impl Generate {
+    /// Whether a text is being written.
+    pub fn is_writing(&self) -> bool {
+        self.writer.is_some()
+    }
+
+    /// The text on the page.
+    pub fn text(&self) -> &str {
+        &self.text.buffer
+    }
+
+    /// How many of its tokens the model wrote.
+    pub fn written_tokens(&self) -> usize {
+        self.text.tokens().len()
+    }
+
+    /// The app ends: what is on the page is kept.
+    pub fn leave(&self, shared: &Shared) {
+        if self.begun {
+            self.draft.keep_now(&self.text, shared.env.config_dir.as_deref());
+        }
+    }
+
+    /// Another model is open: its settings, unless a person has their own, and its prompt on an empty page.
+    pub fn model_opened(&mut self, model: &Loaded, shared: &mut Shared) {
+        self.writer = None;
+        if !shared.settings.writing.own {
+            set(&mut shared.settings.writing, &model.opened.sampling);
+        }
+        if !self.begun {
+            self.begun = true;
+            let kept = shared.env.config_dir.as_deref().and_then(Draft::load);
+            let shipped = shared.env.shipped_model.as_deref() == Some(&*model.opened.path);
+            self.text = match kept {
+                Some(text) => text,
+                None if shipped => Manuscript::typed(PROMPT),
+                None => Manuscript::default(),
+            };
+            self.draft.is_kept(&self.text);
+        } else {
+            self.text.forget_tokens();
+        }
+        self.history.keep(&self.text, None, 0);
+    }
+
+    /// Takes in what the engine wrote.
+    pub fn logic(&mut self, shared: &mut Shared) {
+        if let Some(writer) = &mut self.writer {
+            let ended = writer.take(&mut self.text);
+            self.figures = Some(writer.figures.clone());
+            if let Some(ended) = ended {
+                self.writer = None;
+                self.ended = Some(ended);
+                self.history.keep(&self.text, self.figures.clone(), self.from);
+                if let Some(fault) = shared.model.get().and_then(|m| m.engine.fault()) {
+                    shared.notices.warn(format!("{fault}. The CPU went on."));
+                }
+            }
+        }
+        if let Some(result) = jobs::take(&mut self.saving) {
+            match result {
+                Ok(Some(Ok(path))) => shared.notices.good(format!("Saved {}", path.display())),
+                Ok(Some(Err(why))) | Err(why) => shared.notices.bad(format!("The text was not saved: {why}")),
+                Ok(None) => {}
+            }
+        }
+        if self.begun && self.writer.is_none() {
+            self.draft.keep(&self.text, shared);
+        }
+    }
+
+    /// The page's commands, for the palette and the shortcuts.
+    pub fn entries(&self, shared: &Shared) -> Vec<Entry> {
+        let here = shared.settings.page == crate::page::Page::Generate;
+        let ready = shared.model.get().is_some() && self.writer.is_none();
+        let command = Modifiers::COMMAND;
+        let of = |text: &str, c| Entry::new(text, Command::Generate(c));
+        let mut list = vec![
+            of("Write", GenerateCommand::Write).keys(command, Key::Enter).when(here && ready),
+            of("Stop writing", GenerateCommand::Stop)
+                .keys(Modifiers::NONE, Key::Escape)
+                .when(here && self.is_writing()),
+            of("Write the last part again", GenerateCommand::Again)
+                .keys(command | Modifiers::SHIFT, Key::Enter)
+                .when(here && ready && self.can_again()),
+            of("Undo", GenerateCommand::Undo).keys(command, Key::Z).when(here && ready && self.can_undo()),
+            of("Redo", GenerateCommand::Redo)
+                .keys(command | Modifiers::SHIFT, Key::Z)
+                .when(here && ready && self.history.can_redo()),
+            of("New text", GenerateCommand::Clear).keys(command, Key::N).when(here && ready),
+            of("New seed", GenerateCommand::NewSeed),
+            of("Token probabilities", GenerateCommand::Probabilities).keys(command, Key::P).when(here),
+            of("Settings panel", GenerateCommand::Panel).keys(command, Key::Backslash).when(here),
+            of("Earlier versions", GenerateCommand::Strip).keys(command, Key::H).when(here),
+            of("Copy the text", GenerateCommand::Copy),
+            of("Save the text…", GenerateCommand::Save).keys(command, Key::S).when(here),
+        ];
+        list.extend(
+            Preset::ALL
+                .map(|p| of(&format!("Sampling: {}", p.name().to_lowercase()), GenerateCommand::Preset(p))),
+        );
+        list
+    }
+
+    fn can_again(&self) -> bool {
+        self.figures.is_some() && self.from < self.text.buffer.len()
+    }
+
+    /// Whether the page differs from the version that it came from, or that has one before it.
+    fn can_undo(&self) -> bool {
+        self.history.can_undo() || self.is_edited()
+    }
+
+    fn is_edited(&self) -> bool {
+        let kept = self.history.versions().get(self.history.cursor());
+        kept.is_some_and(|v| v.text.buffer != self.text.buffer)
+    }
+
+    /// Carries out a command.
+    pub fn run(&mut self, command: GenerateCommand, shared: &mut Shared) {
+        let idle = self.writer.is_none();
+        match command {
+            GenerateCommand::Write if idle => {
+                let seed = shared.settings.writing.seed.unwrap_or_else(new_seed);
+                self.write(seed, shared);
+            }
+            GenerateCommand::Stop => {
+                if let Some(writer) = &self.writer {
+                    writer.cancel();
+                }
+            }
+            GenerateCommand::Again if idle && self.can_again() => {
+                self.history.keep(&self.text, None, self.from);
+                self.text.cut(self.from);
+                let seed = shared.settings.writing.seed.unwrap_or_else(new_seed);
+                self.write(seed, shared);
+            }
+            GenerateCommand::Undo if idle => {
+                if self.is_edited() {
+                    let to = self.history.cursor();
+                    self.history.keep(&self.text, None, self.from);
+                    self.show(to);
+                } else if self.history.can_undo() {
+                    self.show(self.history.cursor() - 1);
+                }
+            }
+            GenerateCommand::Redo if idle && self.history.can_redo() => self.show(self.history.cursor() + 1),
+            GenerateCommand::Version(index) if idle => {
+                self.history.keep(&self.text, None, self.from);
+                self.show(index);
+            }
+            GenerateCommand::Branch { token, id } if idle => self.branch(token, id, shared),
+            GenerateCommand::Text(text) if idle => {
+                self.history.keep(&self.text, None, self.from);
+                self.text = Manuscript::typed(text);
+                (self.figures, self.ended, self.card) = (None, None, None);
+                self.history.keep(&self.text, None, 0);
+            }
+            GenerateCommand::Clear if idle => {
+                self.focus = true;
+                self.run(GenerateCommand::Text(String::new()), shared);
+            }
+            GenerateCommand::Preset(preset) => {
+                let usual = shared.model.get().map_or_else(Sampling::default, |m| m.opened.sampling);
+                set(&mut shared.settings.writing, &preset.sampling(&usual));
+                shared.settings.writing.own = preset != Preset::Balanced;
+            }
+            GenerateCommand::NewSeed => shared.settings.writing.seed = Some(new_seed()),
+            GenerateCommand::Seed(seed) => shared.settings.writing.seed = Some(seed),
+            GenerateCommand::Probabilities => shared.settings.writing.probabilities ^= true,
+            GenerateCommand::Panel => shared.settings.writing.panel ^= true,
+            GenerateCommand::Strip => self.strip ^= true,
+            GenerateCommand::Copy => {
+                shared.ctx.copy_text(self.text.buffer.clone());
+                shared.notices.good("The text is on the clipboard");
+            }
+            GenerateCommand::Save => {
+                let (record, dialogs) = (self.record(shared), shared.env.dialogs.clone());
+                self.save(shared, move |_| {
+                    let path = dialogs.save_file("Save the text", "text.txt", None)?;
+                    Some(record.save(&path).map(|()| path))
+                });
+            }
+            GenerateCommand::SaveTo(path) => {
+                let record = self.record(shared);
+                self.save(shared, move |_| Some(record.save(&path).map(|()| path)));
+            }
+            // While a text is being written the rest can wait.
+            _ => {}
+        }
+    }
+
+    fn record(&self, shared: &Shared) -> Record {
+        Record::new(&self.text, self.sampled, self.figures.clone(), shared.model.get().map(|m| &**m))
+    }
+
+    fn save(
+        &mut self,
+        shared: &mut Shared,
+        work: impl FnOnce(&jobs::JobContext) -> Option<Result<PathBuf, String>> + Send + 'static,
+    ) {
+        if let Some(job) = shared.jobs.start("Saving the text", work) {
+            self.saving = Some(job);
+        }
+    }
+
+    fn show(&mut self, index: usize) {
+        if let Some(version) = self.history.go(index) {
+            self.text = version.text.clone();
+            self.from = version.from;
+            self.figures = version.figures.clone();
+            (self.ended, self.card) = (None, None);
+        }
+    }
+
+    fn branch(&mut self, token: usize, id: u32, shared: &mut Shared) {
+        let (Some(old), Some(model)) = (self.text.tokens().get(token).cloned(), shared.model.get()) else {
+            return;
+        };
+        self.history.keep(&self.text, None, self.from);
+        let piece = model.opened.tokenizer.decode(&[id]);
+        self.text.cut(old.range.start);
+        let log_prob = old.likeliest.iter().find(|(i, _)| *i == id).map(|(_, p)| f64::from(*p));
+        self.text.push(id, &piece, log_prob, old.likeliest);
+        self.card = None;
+        let from = old.range.start;
+        let seed = shared.settings.writing.seed.unwrap_or_else(new_seed);
+        self.write(seed, shared);
+        self.from = from;
+    }
+
+    /// Hands the text to the engine.
+    fn write(&mut self, seed: u64, shared: &mut Shared) {
+        let Some(model) = shared.model.get().map(Arc::clone) else { return };
+        self.history.keep(&self.text, None, self.from);
+        let w = &shared.settings.writing;
+        let mut prompt = self.text.ids(&model.opened);
+        // The beginning of a long text is out of sight; room is left to write.
+        let context = model.engine.context();
+        let most = if prompt.len() > context { (context * 3 / 4).max(1) } else { context };
+        let prompt = prompt.split_off(prompt.len().saturating_sub(most));
+        let cheap = model.engine.gpu().is_none() && model.opened.model.config().vocab <= VOCAB_CHEAP;
+        self.sampled = sampling(w, seed);
+        let request = GenerateRequest {
+            prompt,
+            max_tokens: w.max_tokens,
+            sampling: self.sampled,
+            stop: model.opened.stop_ids(),
+            when_full: WhenFull::Slide,
+            log_probs: (cheap || w.probabilities).then_some(ALTERNATIVES),
+        };
+        self.from = self.text.buffer.len();
+        (self.ended, self.figures, self.card) = (None, None, None);
+        let stop = w.stop.iter().filter(|s| !s.is_empty()).cloned().collect();
+        let ctx: &egui::Context = &shared.ctx;
+        match Writer::start(&model.engine, &model.opened.tokenizer, request, stop, self.from, ctx) {
+            Ok(writer) => self.writer = Some(writer),
+            Err(why) => self.ended = Some(Ended::Failed(why)),
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! The page drawn: the text in the middle, versions on the left, settings on the right, one button below.
+
+use eframe::egui::{Align, CentralPanel, Frame, Id, Layout, Margin, Panel, RichText, ScrollArea, Ui, vec2};
+
+use super::view::{self, Look};
+use super::writer::Ended;
+use super::{Generate, GenerateCommand, panel};
+use crate::command::Command;
+use crate::icons::{Icon, icon_button};
+use crate::shared::Shared;
+use crate::tokens::{Tokens, size, space};
+use crate::widgets::{chip, empty_state, error_card, primary_button, small};
+
+/// Width of 68 characters of the manuscript's type.
+const PAGE: f32 = 560.0;
+/// A narrower page has no room for a side panel.
+const NARROW: f32 = 700.0;
+
+impl Generate {
+    /// Draws the page.
+    pub fn ui(&mut self, ui: &mut Ui, shared: &mut Shared) {
+        let t = Tokens::of(ui.ctx());
+        if shared.model.get().is_none() && shared.model.opening().is_none() {
+            let text = "Open a GGUF file, or drop one anywhere on the window; the model then goes on with what you write";
+            if empty_state(ui, "No model is open", text, Some("Open…")) {
+                shared.send(Command::AskForModel);
+            }
+            return;
+        }
+        let narrow = ui.available_width() < NARROW;
+        let side = |fill| Frame::new().fill(fill).inner_margin(Margin::symmetric(space::L as i8, 0));
+        if shared.settings.writing.panel {
+            Panel::right("writing settings")
+                .exact_size(if narrow { 220.0 } else { space::SIDE })
+                .resizable(false)
+                .frame(side(t.panel))
+                .show(ui, |ui| panel::ui(ui, shared));
+        }
+        if self.strip {
+            Panel::left("versions")
+                .exact_size(if narrow { 150.0 } else { 210.0 })
+                .resizable(false)
+                .frame(side(t.panel))
+                .show(ui, |ui| self.strip_ui(ui, shared));
+        }
+        let bottom = Frame::new().fill(t.bg).inner_margin(Margin::symmetric(space::XL as i8, space::M as i8));
+        Panel::bottom("writing")
+            .frame(bottom)
+            .show_separator_line(false)
+            .resizable(false)
+            .show(ui, |ui| self.buttons(ui, shared));
+        CentralPanel::default().frame(Frame::new().fill(t.bg)).show(ui, |ui| self.page(ui, shared));
+    }
+
+    fn page(&mut self, ui: &mut Ui, shared: &mut Shared) {
+        let margin = ((ui.available_width() - PAGE) / 2.0).max(space::XL);
+        let writing = self.is_writing();
+        ScrollArea::vertical().auto_shrink(false).stick_to_bottom(writing).show(ui, |ui| {
+            let inner = Margin {
+                left: margin as i8,
+                right: margin as i8,
+                top: space::XL as i8,
+                bottom: space::XL as i8,
+            };
+            Frame::new().inner_margin(inner).show(ui, |ui| {
+                if let Some(Ended::Failed(why)) = &self.ended {
+                    let title = "Writing stopped; the text is as it was";
+                    if error_card(ui, title, &why.clone()) {
+                        self.ended = None;
+                    }
+                    ui.add_space(space::M);
+                }
+                self.manuscript(ui, shared);
+            });
+        });
+    }
+
+    fn manuscript(&mut self, ui: &mut Ui, shared: &mut Shared) {
+        let look =
+            Look { probabilities: shared.settings.writing.probabilities, editable: !self.is_writing() };
+        let id = Id::unique("manuscript");
+        if std::mem::take(&mut self.focus) {
+            let end = eframe::egui::text::CCursor::new(self.text.buffer.chars().count());
+            let mut state = eframe::egui::TextEdit::load_state(ui.ctx(), id).unwrap_or_default();
+            state.cursor.set_char_range(Some(eframe::egui::text::CCursorRange::one(end)));
+            state.store(ui.ctx(), id);
+            ui.memory_mut(|m| m.request_focus(id));
+        }
+        let (changed, hovered) = view::text(ui, &mut self.text, look, id);
+        if changed {
+            self.text.edited();
+        }
+        let pointer = ui.input(|i| i.pointer.hover_pos());
+        let hovered = hovered.filter(|_| look.probabilities && look.editable);
+        view::follow(&mut self.card, hovered, pointer);
+        let Some(model) = shared.model.get().cloned() else { return };
+        if let Some(card) = self.card.as_mut().filter(|_| look.probabilities)
+            && let Some((token, id)) = view::alternatives(ui, card, &self.text, &model.opened.tokenizer)
+        {
+            shared.send(Command::Generate(GenerateCommand::Branch { token, id }));
+        }
+    }
+
+    fn buttons(&mut self, ui: &mut Ui, shared: &Shared) {
+        let t = Tokens::of(ui.ctx());
+        let send = |command| shared.send(Command::Generate(command));
+        ui.horizontal(|ui| {
+            ui.set_min_height(30.0);
+            if self.is_writing() {
+                if ui
+                    .add(eframe::egui::Button::new("Stop").min_size(vec2(84.0, 30.0)))
+                    .on_hover_text("Stop (Esc)")
+                    .clicked()
+                {
+                    send(GenerateCommand::Stop);
+                }
+            } else {
+                let ready = shared.model.get().is_some();
+                ui.add_enabled_ui(ready, |ui| {
+                    if primary_button(ui, "Write", "Ctrl+Enter").clicked() {
+                        send(GenerateCommand::Write);
+                    }
+                });
+            }
+            let again = self.can_again() && !self.is_writing();
+            ui.add_enabled_ui(again, |ui| {
+                if icon_button(ui, Icon::Redo, "Write the last part again").clicked() {
+                    send(GenerateCommand::Again);
+                }
+            });
+            ui.add_enabled_ui(self.can_undo() && !self.is_writing(), |ui| {
+                if icon_button(ui, Icon::Undo, "Undo").clicked() {
+                    send(GenerateCommand::Undo);
+                }
+            });
+            if ui.available_width() > 420.0 && !shared.settings.writing.probabilities {
+                let hint = if self.is_writing() { "Esc stops" } else { "Ctrl+Enter" };
+                ui.label(RichText::new(hint).size(size::SMALL).color(t.text_faint));
+            }
+            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                if icon_button(ui, Icon::Panel, "Settings panel").clicked() {
+                    send(GenerateCommand::Panel);
+                }
+                if icon_button(ui, Icon::Save, "Save the text").clicked() {
+                    send(GenerateCommand::Save);
+                }
+                if icon_button(ui, Icon::Copy, "Copy the text").clicked() {
+                    send(GenerateCommand::Copy);
+                }
+                if chip(ui, "Versions", self.strip).clicked() {
+                    send(GenerateCommand::Strip);
+                }
+                if chip(ui, "Probabilities", shared.settings.writing.probabilities).clicked() {
+                    send(GenerateCommand::Probabilities);
+                }
+                if shared.settings.writing.probabilities && ui.available_width() > 260.0 {
+                    view::legend(ui);
+                }
+            });
+        });
+        if let Some(path) = shared.model.opening() {
+            ui.label(small(format!("Opening {}", path.display())));
+        }
+    }
+}

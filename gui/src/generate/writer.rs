@@ -1,0 +1,254 @@
+//! One text being written: a thread takes the engine's tokens as fast as they come and notes when each came, so that the speed
+//! shown is the engine's and not the window's. The page takes what there is, once a frame.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use eframe::egui;
+use formats::tokenizer::{DecodeStream, Tokenizer};
+use runtime::engine::{Canceller, Engine};
+use runtime::generate::{Event, Finish, GenerateRequest, Stats};
+
+use super::manuscript::Manuscript;
+
+/// The time over which the speed of now is taken.
+const NOW: Duration = Duration::from_secs(1);
+/// Least time between two pictures.
+const FRAME: Duration = Duration::from_millis(16);
+
+/// The figures of one text, while it is written and after.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Figures {
+    /// Tokens of the prompt.
+    pub prompt_tokens: usize,
+    /// Of those, read so far.
+    pub prompt_read: usize,
+    /// Tokens written.
+    pub tokens: usize,
+    /// From the request to the first token.
+    pub first_token: Option<Duration>,
+    /// Tokens per second of the last second.
+    pub rate_now: Option<f64>,
+    /// Of the whole text, the first token aside.
+    pub rate: Option<f64>,
+    /// Of the prompt, as the engine measured it.
+    pub prompt_rate: Option<f64>,
+    /// Since the request.
+    pub elapsed: Duration,
+    /// Tokens that the model has in sight.
+    pub context_used: usize,
+    /// What it can have.
+    pub context: usize,
+    /// The seed it was drawn with.
+    pub seed: u64,
+}
+
+/// Why a text ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// As many tokens as were asked for.
+    Length,
+    /// The model ended it.
+    Model,
+    /// One of the strings that end a text.
+    Stop(String),
+    /// A person ended it.
+    Cancelled,
+    /// Something broke: what it said.
+    Failed(String),
+}
+
+/// A text being written.
+#[derive(Debug)]
+pub struct Writer {
+    events: Receiver<(Instant, Event)>,
+    canceller: Canceller,
+    tokenizer: Arc<Tokenizer>,
+    stream: DecodeStream,
+    stop: Vec<String>,
+    /// Where in the text the model began.
+    from: usize,
+    began: Instant,
+    times: VecDeque<Instant>,
+    first_at: Option<Instant>,
+    last_at: Instant,
+    /// Its figures so far.
+    pub figures: Figures,
+}
+
+impl Writer {
+    /// Hands a request to an engine.
+    ///
+    /// # Errors
+    /// An engine that is gone, or no thread.
+    pub fn start(
+        engine: &Engine,
+        tokenizer: &Arc<Tokenizer>,
+        request: GenerateRequest,
+        stop: Vec<String>,
+        from: usize,
+        ctx: &egui::Context,
+    ) -> Result<Writer, String> {
+        let figures = Figures {
+            prompt_tokens: request.prompt.len(),
+            context_used: request.prompt.len(),
+            context: engine.context(),
+            seed: request.sampling.seed,
+            ..Figures::default()
+        };
+        let began = Instant::now();
+        let generation = engine.generate(request).map_err(|e| e.to_string())?;
+        let canceller = generation.canceller();
+        // Bounded by the tokens that were asked for.
+        let (sender, events) = channel();
+        let ctx = ctx.clone();
+        let forward = move || {
+            while let Some(event) = generation.next_event() {
+                if sender.send((Instant::now(), event)).is_err() {
+                    return;
+                }
+                ctx.request_repaint_after(FRAME);
+            }
+            ctx.request_repaint();
+        };
+        std::thread::Builder::new()
+            .name("tokens".into())
+            .spawn(forward)
+            .map_err(|e| format!("The system gives no thread to write with: {e}"))?;
+        Ok(Writer {
+            events,
+            canceller,
+            tokenizer: Arc::clone(tokenizer),
+            stream: DecodeStream::new(),
+            stop,
+            from,
+            began,
+            times: VecDeque::new(),
+            first_at: None,
+            last_at: began,
+            figures,
+        })
+    }
+
+    /// Ends the text within a token.
+    pub fn cancel(&self) {
+        self.canceller.cancel();
+    }
+
+    /// Appends what came to the text; says how it ended, once it has.
+    pub fn take(&mut self, text: &mut Manuscript) -> Option<Ended> {
+        let mut ended = None;
+        loop {
+            let (at, event) = match self.events.try_recv() {
+                Ok(event) => event,
+                Err(std::sync::mpsc::TryRecvError::Empty) => break,
+                Err(_) => {
+                    ended =
+                        Some(Ended::Failed("the engine stopped without a word; open the model again".into()));
+                    break;
+                }
+            };
+            ended = self.accept(text, at, event);
+            if ended.is_some() {
+                self.cancel();
+                break;
+            }
+        }
+        self.rates();
+        ended
+    }
+
+    fn accept(&mut self, text: &mut Manuscript, at: Instant, event: Event) -> Option<Ended> {
+        match event {
+            Event::Prefill { done, .. } => {
+                self.figures.prompt_read = done;
+                None
+            }
+            Event::Token { id, log_probs } => {
+                self.figures.tokens += 1;
+                self.figures.context_used += 1;
+                if self.figures.context_used > self.figures.context {
+                    // The engine slid: it reads the last half again.
+                    self.figures.context_used = self.figures.context / 2 + 1;
+                }
+                self.first_at.get_or_insert(at);
+                self.last_at = at;
+                self.times.push_back(at);
+                let piece = self.stream.push(&self.tokenizer, id).unwrap_or_default();
+                let probs = log_probs.unwrap_or_default();
+                let likeliest = probs.likeliest.iter().map(|&(id, p)| (id, p as f32)).collect::<Vec<_>>();
+                let log_prob = (!likeliest.is_empty()).then_some(probs.chosen);
+                text.push(id, &piece, log_prob, likeliest);
+                self.stopped(text)
+            }
+            Event::Done { finish, stats } => {
+                self.flush(text);
+                self.done(&stats);
+                Some(match finish {
+                    Finish::Length => Ended::Length,
+                    Finish::Stop(_) => Ended::Model,
+                    Finish::Context | Finish::Cancelled => Ended::Cancelled,
+                })
+            }
+            Event::Error(error) => {
+                self.flush(text);
+                Some(Ended::Failed(error.to_string()))
+            }
+        }
+    }
+
+    fn flush(&mut self, text: &mut Manuscript) {
+        if let Some(rest) = self.stream.flush() {
+            text.complete(&rest);
+        }
+    }
+
+    /// Whether one of the strings that end a text is there; it is cut off.
+    fn stopped(&self, text: &mut Manuscript) -> Option<Ended> {
+        let longest = self.stop.iter().map(String::len).max()?;
+        let last = text.tokens().last().map_or(0, |t| t.range.len());
+        let mut look = text.buffer.len().saturating_sub(longest + last).max(self.from);
+        while !text.buffer.is_char_boundary(look) {
+            look -= 1;
+        }
+        let found =
+            self.stop.iter().filter_map(|s| text.buffer[look..].find(s.as_str()).map(|at| (at, s))).min()?;
+        text.cut(look + found.0);
+        Some(Ended::Stop(found.1.clone()))
+    }
+
+    fn done(&mut self, stats: &Stats) {
+        self.figures.prompt_rate = stats.prefill_tokens_per_sec();
+        self.figures.rate = stats.decode_tokens_per_sec().or(self.figures.rate);
+        self.figures.prompt_read = self.figures.prompt_tokens;
+    }
+
+    fn rates(&mut self) {
+        let f = &mut self.figures;
+        let now = Instant::now();
+        while self.times.front().is_some_and(|t| now.duration_since(*t) > NOW) {
+            self.times.pop_front();
+        }
+        f.elapsed = self.began.elapsed();
+        let Some(first) = self.first_at else { return };
+        f.first_token = Some(first - self.began);
+        let span = (self.last_at - first).as_secs_f64();
+        if f.tokens > 1 && span > 0.0 {
+            f.rate = Some((f.tokens - 1) as f64 / span);
+        }
+        f.rate_now = match (self.times.front(), self.times.back()) {
+            (Some(from), Some(to)) if to > from => {
+                Some((self.times.len() - 1) as f64 / (*to - *from).as_secs_f64())
+            }
+            _ => f.rate,
+        };
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.cancel();
+    }
+}

@@ -1,0 +1,36 @@
+//! The desktop app, as a library: [`run`] opens the window, [`screenshot`] takes a picture without one, [`App`] is what tests drive.
+//!
+//! `logic` takes in what happened and carries out commands; `ui` draws what is there and sends commands. Nothing in either waits.
+
+mod app;
+mod benchmark;
+mod command;
+mod env;
+mod generate;
+mod hash;
+mod icons;
+mod inspect;
+mod jobs;
+mod notices;
+mod open;
+mod page;
+mod picture;
+mod server;
+mod settings;
+mod shared;
+mod shell;
+mod theme;
+mod tokens;
+mod training;
+mod widgets;
+mod window;
+
+pub use app::{App, Start};
+pub use command::{Command, Commands};
+pub use env::{Answers, Dialogs, Env, Filter};
+pub use generate::GenerateCommand;
+pub use open::Backend;
+pub use page::Page;
+pub use picture::{Picture, screenshot};
+pub use settings::{Settings, ThemeChoice};
+pub use window::{Error, run};

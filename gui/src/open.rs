@@ -1,0 +1,350 @@
+//! The open model: which file, what it is, the engine that runs it and where. Opening happens in the background and the model before
+//! stays usable until it is done.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::{Duration, Instant, SystemTime};
+
+use eframe::egui;
+use formats::gguf::Header;
+use runtime::cpu::Kernels;
+use runtime::engine::{Engine, EngineOptions};
+use runtime::gpu::{AdapterInfo, Gpu, GpuModel, GpuOptions, adapters};
+use serde::{Deserialize, Serialize};
+use text::Opened;
+
+use crate::jobs::{self, Job, JobContext, Jobs};
+
+/// How often the open file is looked at.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Where a model runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Backend {
+    /// The processor, with the best kernels it has.
+    #[default]
+    Cpu,
+    /// The processor, with the kernels of that name.
+    Kernels(String),
+    /// The graphics adapter of that name.
+    Gpu(String),
+}
+
+impl fmt::Display for Backend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Backend::Cpu => f.write_str("CPU"),
+            Backend::Kernels(name) => write!(f, "CPU {name}"),
+            Backend::Gpu(name) => f.write_str(name),
+        }
+    }
+}
+
+/// Sizes of a model file, counted from its header.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Facts {
+    /// Its name, from the metadata or the file.
+    pub name: String,
+    /// Bytes of the file.
+    pub file_bytes: u64,
+    /// Weights of all tensors.
+    pub weights: u64,
+    /// Bytes of all tensors.
+    pub tensor_bytes: u64,
+    /// Weights of ternary tensors.
+    pub ternary_weights: u64,
+    /// Bytes of ternary tensors.
+    pub ternary_bytes: u64,
+}
+
+impl Facts {
+    fn new(path: &Path, header: &Header, file_bytes: u64) -> Facts {
+        let sum = |ternary_only: bool| {
+            let tensors = header.tensors().iter();
+            let counted = tensors.filter(|t| !ternary_only || t.ty.known().is_some_and(|ty| ty.is_ternary()));
+            counted.fold((0u64, 0u64), |(w, b), t| (w + t.dims.weights(), b + t.bytes))
+        };
+        let ((weights, tensor_bytes), (ternary_weights, ternary_bytes)) = (sum(false), sum(true));
+        let file_name = path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
+        Facts { name: file_name, file_bytes, weights, tensor_bytes, ternary_weights, ternary_bytes }
+    }
+
+    /// Bits of a weight on disk, over all tensors.
+    pub fn bits_per_weight(&self) -> f64 {
+        self.tensor_bytes as f64 * 8.0 / self.weights.max(1) as f64
+    }
+}
+
+/// An open model.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The model, its tokenizer, its sampling.
+    pub opened: Opened,
+    /// What runs it.
+    pub engine: Engine,
+    /// Where it was asked to run. Where it does run, the engine knows.
+    pub backend: Backend,
+    /// Why it does not run where it was asked to, if so.
+    pub fault: Option<String>,
+    /// Its sizes.
+    pub facts: Facts,
+    /// What the file says before its weights.
+    pub header: Arc<Header>,
+    /// Time from the request to an engine that waits.
+    pub open_time: Duration,
+    stamp: Stamp,
+}
+
+impl Loaded {
+    fn open(
+        path: &Path,
+        backend: &Backend,
+        cache: Option<PathBuf>,
+        job: &JobContext,
+    ) -> Result<Loaded, String> {
+        let start = Instant::now();
+        let stamp = Stamp::of(path);
+        job.progress(None, "reading and laying out weights");
+        let kernels = match backend {
+            Backend::Kernels(name) => Kernels::named(name).ok_or_else(|| {
+                format!("This processor does not run the kernels \"{name}\". Choose others.")
+            })?,
+            _ => Kernels::chosen()?,
+        };
+        let opened = Opened::with_kernels(path, kernels).map_err(|e| sentence(&e))?;
+        let header = Header::open(path).map_err(|e| sentence(&e))?;
+        let mut fault = None;
+        let gpu = match backend {
+            Backend::Gpu(name) => {
+                job.progress(None, format!("copying weights to {name}"));
+                let options = GpuOptions::default();
+                let _ = cache;
+                let made = Gpu::open(Some(name), options)
+                    .and_then(|gpu| GpuModel::new(Arc::new(gpu), &opened.model));
+                made.map(Arc::new).map_err(|e| fault = Some(sentence(&e))).ok()
+            }
+            _ => None,
+        };
+        let options = EngineOptions { context: None, threads: None };
+        let engine = Engine::start_on(Arc::clone(&opened.model), gpu, options).map_err(|e| sentence(&e))?;
+        let facts = Facts::new(path, &header, stamp.len);
+        let fault = fault.or_else(|| engine.fault());
+        let header = Arc::new(header);
+        Ok(Loaded {
+            opened,
+            engine,
+            backend: backend.clone(),
+            fault,
+            facts,
+            header,
+            open_time: start.elapsed(),
+            stamp,
+        })
+    }
+
+    /// Where it runs, in a few words: "avx2 x2", or a device's name.
+    pub fn runs_on(&self) -> String {
+        match self.engine.gpu() {
+            Some(model) => {
+                let info = model.gpu().info();
+                if info.software { format!("{} (software, not a GPU)", info.name) } else { info.name.clone() }
+            }
+            None => format!("CPU {} x{}", self.engine.model().kernels().name, self.engine.threads()),
+        }
+    }
+}
+
+/// A file that could not be opened, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// The file.
+    pub path: PathBuf,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+/// The open model, and one on its way.
+#[derive(Debug, Default)]
+pub struct OpenModel {
+    loaded: Option<Arc<Loaded>>,
+    opening: Option<(PathBuf, Job<Result<Loaded, String>>)>,
+    /// What was asked for while another was being opened.
+    next: Option<(PathBuf, Backend)>,
+    /// The last file that could not be opened, until it is read.
+    pub refused: Option<Refused>,
+    /// Whether the file on disk is another one now.
+    pub changed: bool,
+    watch: Option<FileWatch>,
+    adapters: Vec<AdapterInfo>,
+    looking: Option<Job<Vec<AdapterInfo>>>,
+}
+
+/// What became of an opening.
+#[derive(Debug)]
+pub enum Happened {
+    /// It is open.
+    Opened,
+    /// It is not; `refused` says why.
+    Refused,
+    /// The open model's file changed on disk.
+    Changed,
+}
+
+impl OpenModel {
+    /// The open model.
+    pub fn get(&self) -> Option<&Arc<Loaded>> {
+        self.loaded.as_ref()
+    }
+
+    /// The file being opened.
+    pub fn opening(&self) -> Option<&Path> {
+        self.opening.as_ref().map(|(path, _)| path.as_path())
+    }
+
+    /// The graphics adapters of this machine, as far as they are known yet.
+    pub fn adapters(&self) -> &[AdapterInfo] {
+        &self.adapters
+    }
+
+    /// Looks for graphics adapters.
+    pub fn look_for_adapters(&mut self, jobs: &mut Jobs) {
+        self.looking = jobs.start("Looking for graphics adapters", |_| {
+            adapters().iter().map(|a| a.info().clone()).collect()
+        });
+    }
+
+    /// Opens a file; one that is being opened is given up.
+    pub fn open(&mut self, path: PathBuf, backend: Backend, cache: Option<PathBuf>, jobs: &mut Jobs) {
+        self.refused = None;
+        let name = format!("Opening {}", path.file_name().unwrap_or_default().to_string_lossy());
+        if self.opening.is_some() {
+            self.next = Some((path, backend));
+            return;
+        }
+        let there = path.clone();
+        match jobs.start(&name, move |job| Loaded::open(&there, &backend, cache, job)) {
+            Some(job) => self.opening = Some((path, job)),
+            None => {
+                self.refused =
+                    Some(Refused { path, why: "The system gives no thread to open it with.".into() })
+            }
+        }
+    }
+
+    /// Takes in what happened in the background.
+    pub fn poll(&mut self, cache: Option<PathBuf>, jobs: &mut Jobs, ctx: &egui::Context) -> Option<Happened> {
+        if let Some(Ok(found)) = jobs::take(&mut self.looking) {
+            self.adapters = found;
+        }
+        if let Some(watch) = &self.watch
+            && watch.changed()
+            && !self.changed
+        {
+            self.changed = true;
+            return Some(Happened::Changed);
+        }
+        let (path, job) = self.opening.take()?;
+        let mut slot = Some(job);
+        let Some(result) = jobs::take(&mut slot) else {
+            self.opening = slot.map(|job| (path, job));
+            return None;
+        };
+        if let Some((path, backend)) = self.next.take() {
+            self.open(path, backend, cache, jobs);
+            return None;
+        }
+        match result.and_then(|r| r) {
+            Ok(loaded) => {
+                self.watch = FileWatch::start(path, loaded.stamp, ctx);
+                self.changed = false;
+                dispose(self.loaded.replace(Arc::new(loaded)));
+                Some(Happened::Opened)
+            }
+            Err(why) => {
+                self.refused = Some(Refused { path, why });
+                Some(Happened::Refused)
+            }
+        }
+    }
+}
+
+impl Drop for OpenModel {
+    fn drop(&mut self) {
+        dispose(self.loaded.take());
+    }
+}
+
+/// Lets go of a model on a thread of its own: its engine may be in the middle of a token.
+fn dispose(loaded: Option<Arc<Loaded>>) {
+    if let Some(loaded) = loaded {
+        // Without a thread it is let go of here.
+        let _ = std::thread::Builder::new().name("letting go of a model".into()).spawn(move || drop(loaded));
+    }
+}
+
+/// An error with its causes, as one sentence.
+pub fn sentence(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(e) = cause {
+        let part = e.to_string();
+        if !text.contains(&part) {
+            text.push_str(": ");
+            text.push_str(&part);
+        }
+        cause = e.source();
+    }
+    text
+}
+
+/// What tells one version of a file from the next.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Stamp {
+    len: u64,
+    modified: Option<SystemTime>,
+}
+
+impl Stamp {
+    fn of(path: &Path) -> Stamp {
+        let meta = std::fs::metadata(path).ok();
+        meta.map_or_else(Stamp::default, |m| Stamp { len: m.len(), modified: m.modified().ok() })
+    }
+}
+
+/// A thread that looks at a file now and then, so that no frame does.
+#[derive(Debug)]
+struct FileWatch {
+    news: Receiver<()>,
+    _stop: Sender<()>,
+}
+
+impl FileWatch {
+    fn start(path: PathBuf, known: Stamp, ctx: &egui::Context) -> Option<FileWatch> {
+        let (tell, news) = channel();
+        let (stop, stopped) = channel::<()>();
+        let ctx = ctx.clone();
+        let mut seen = known;
+        let watch = move || {
+            while matches!(stopped.recv_timeout(LOOK), Err(RecvTimeoutError::Timeout)) {
+                let now = Stamp::of(&path);
+                // A file that is gone may be about to be replaced; the model in memory goes on either way.
+                if now != seen && now != Stamp::default() {
+                    seen = now;
+                    if tell.send(()).is_err() {
+                        return;
+                    }
+                    ctx.request_repaint();
+                }
+            }
+        };
+        std::thread::Builder::new().name("watching the model's file".into()).spawn(watch).ok()?;
+        Some(FileWatch { news, _stop: stop })
+    }
+
+    fn changed(&self) -> bool {
+        self.news.try_iter().count() > 0
+    }
+}

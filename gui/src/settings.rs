@@ -1,0 +1,234 @@
+//! What is kept from one start to the next, as a TOML file that is written whole. A file that cannot be read costs its settings
+//! and nothing else; few things are kept, so that no stale state can break a start.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use formats::atomic::write_atomic;
+use serde::{Deserialize, Serialize};
+
+use crate::open::Backend;
+use crate::page::Page;
+
+/// Recent models that are kept.
+const RECENTS: usize = 10;
+
+/// Light, dark, or as the system is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ThemeChoice {
+    /// As the system is; dark where it does not tell.
+    #[default]
+    System,
+    /// Dark.
+    Dark,
+    /// Light.
+    Light,
+}
+
+/// How text is written.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Writing {
+    /// See `runtime::sampler::Sampling`; these are a person's own, once one was touched, else the model's.
+    pub temperature: f32,
+    /// Likewise.
+    pub top_k: usize,
+    /// Likewise.
+    pub top_p: f32,
+    /// Likewise.
+    pub min_p: f32,
+    /// Likewise.
+    pub repetition_penalty: f32,
+    /// Likewise.
+    pub repetition_window: usize,
+    /// Whether the values above are a person's choice.
+    pub own: bool,
+    /// The seed of every text, or a new one each time.
+    pub seed: Option<u64>,
+    /// Most tokens of one text.
+    pub max_tokens: usize,
+    /// Strings that end a text.
+    pub stop: Vec<String>,
+    /// Whether the panel of settings is shown.
+    pub panel: bool,
+    /// Whether tokens are coloured by their probability.
+    pub probabilities: bool,
+}
+
+impl Default for Writing {
+    fn default() -> Self {
+        Writing {
+            temperature: 0.8,
+            top_k: 0,
+            top_p: 0.95,
+            min_p: 0.0,
+            repetition_penalty: 1.0,
+            repetition_window: 64,
+            own: false,
+            seed: None,
+            max_tokens: 400,
+            stop: Vec::new(),
+            panel: true,
+            probabilities: false,
+        }
+    }
+}
+
+/// What the training page keeps.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Following {
+    /// The folder of runs; `None` for the usual one.
+    pub runs_dir: Option<PathBuf>,
+    /// A run's colour, by its folder's name: a place in `Tokens::series`.
+    pub colours: BTreeMap<String, usize>,
+    /// Runs that are not drawn.
+    pub hidden: Vec<String>,
+    /// Smoothing of the curves, 0 to 0.999.
+    pub smoothing: f32,
+    /// Logarithmic x axis.
+    pub log_x: bool,
+    /// Logarithmic y axis.
+    pub log_y: bool,
+}
+
+/// Everything that is kept.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Settings {
+    /// Light or dark.
+    pub theme: ThemeChoice,
+    /// Size of everything; 1 is as designed.
+    pub zoom: f32,
+    /// The page that was open.
+    pub page: Page,
+    /// Size of the window, in points.
+    pub window: Option<[f32; 2]>,
+    /// Models that were open, the last first.
+    pub recents: Vec<PathBuf>,
+    /// Where models run.
+    pub backend: Backend,
+    /// How text is written.
+    pub writing: Writing,
+    /// The training page.
+    pub following: Following,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            theme: ThemeChoice::default(),
+            zoom: 1.0,
+            page: Page::default(),
+            window: None,
+            recents: Vec::new(),
+            backend: Backend::default(),
+            writing: Writing::default(),
+            following: Following { smoothing: 0.9, ..Following::default() },
+        }
+    }
+}
+
+impl Settings {
+    /// Reads the settings of a folder: the defaults where there are none, and a sentence where there are some that cannot be read.
+    pub fn load(folder: &Path) -> (Settings, Option<String>) {
+        let path = file(folder);
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return (Settings::default(), None),
+            Err(e) => {
+                return (
+                    Settings::default(),
+                    Some(format!("Settings cannot be read: {e} ({})", path.display())),
+                );
+            }
+        };
+        match toml::from_str::<Settings>(&text) {
+            Ok(settings) => (settings.within_bounds(), None),
+            Err(e) => {
+                let problem = format!("Settings start anew: {} ({})", e.message(), path.display());
+                (Settings::default(), Some(problem))
+            }
+        }
+    }
+
+    /// Writes them to a folder, which is made if need be.
+    ///
+    /// # Errors
+    /// A sentence saying why not.
+    pub fn save(&self, folder: &Path) -> Result<(), String> {
+        let path = file(folder);
+        let why = |e: &dyn std::fmt::Display| format!("Settings cannot be kept: {e} ({})", path.display());
+        let text = toml::to_string(self).map_err(|e| why(&e))?;
+        std::fs::create_dir_all(folder).map_err(|e| why(&e))?;
+        write_atomic(&path, |w| w.write_all(text.as_bytes())).map_err(|e| why(&e))
+    }
+
+    /// Puts a model at the head of the recent ones.
+    pub fn remember(&mut self, path: &Path) {
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        self.recents.retain(|p| *p != path);
+        self.recents.insert(0, path);
+        self.recents.truncate(RECENTS);
+    }
+
+    /// The same with every number where a slider could have put it.
+    fn within_bounds(mut self) -> Self {
+        let clamp =
+            |v: f32, low: f32, high: f32, usual: f32| if v.is_finite() { v.clamp(low, high) } else { usual };
+        self.zoom = clamp(self.zoom, 0.5, 3.0, 1.0);
+        self.window = self.window.filter(|w| w.iter().all(|s| (200.0..=20_000.0).contains(s)));
+        self.recents.truncate(RECENTS);
+        let (w, usual) = (&mut self.writing, Writing::default());
+        w.temperature = clamp(w.temperature, 0.0, 5.0, usual.temperature);
+        w.top_p = clamp(w.top_p, 0.01, 1.0, usual.top_p);
+        w.min_p = clamp(w.min_p, 0.0, 1.0, usual.min_p);
+        w.repetition_penalty = clamp(w.repetition_penalty, 0.1, 10.0, 1.0);
+        w.max_tokens = w.max_tokens.clamp(1, 1 << 20);
+        self.following.smoothing = clamp(self.following.smoothing, 0.0, 0.999, 0.9);
+        self
+    }
+}
+
+fn file(folder: &Path) -> PathBuf {
+    folder.join("settings.toml")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_come_back_as_they_were() {
+        let folder = tempfile::tempdir().unwrap();
+        let inner = folder.path().join("made/on/the/way");
+        let mut settings = Settings { zoom: 1.25, page: Page::Training, ..Settings::default() };
+        settings.writing.stop = vec!["\n\n".into()];
+        settings.writing.seed = Some(7);
+        settings.remember(Path::new("/models/a.gguf"));
+        settings.remember(Path::new("/models/b.gguf"));
+        settings.remember(Path::new("/models/a.gguf"));
+        settings.save(&inner).unwrap();
+        assert_eq!(Settings::load(&inner), (settings.clone(), None));
+        assert_eq!(settings.recents, ["/models/a.gguf", "/models/b.gguf"].map(PathBuf::from));
+    }
+
+    #[test]
+    fn settings_that_cannot_be_read_cost_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(Settings::load(folder.path()), (Settings::default(), None));
+        std::fs::write(file(folder.path()), "zoom = \"wide\"").unwrap();
+        let (settings, problem) = Settings::load(folder.path());
+        assert_eq!(settings, Settings::default());
+        assert!(problem.unwrap().contains("settings.toml"));
+        std::fs::write(file(folder.path()), "zoom = nan\n[writing]\ntemperature = 1e9\nunknown = 1\n")
+            .unwrap();
+        let (settings, problem) = Settings::load(folder.path());
+        assert_eq!((settings.zoom, settings.writing.temperature, problem), (1.0, 5.0, None));
+        // A folder that cannot be made.
+        std::fs::write(folder.path().join("in the way"), "").unwrap();
+        let error = Settings::default().save(&folder.path().join("in the way")).unwrap_err();
+        assert!(error.starts_with("Settings cannot be kept"), "{error}");
+    }
+}

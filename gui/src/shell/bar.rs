@@ -1,0 +1,199 @@
+//! The bar on top: what is open, where it runs, and the way to every command.
+
+use std::path::Path;
+
+use eframe::egui::{Align, Button, Layout, RichText, TextEdit, Ui, vec2};
+use runtime::cpu::Kernels;
+
+use super::Shell;
+use crate::app::App;
+use crate::command::Command;
+use crate::icons::{Icon, icon_button};
+use crate::open::Backend;
+use crate::shared::Shared;
+use crate::theme::strong_font;
+use crate::tokens::{Tokens, size, space};
+use crate::widgets::{bytes, count, small};
+
+/// Draws the bar.
+pub fn ui(app: &mut App, ui: &mut Ui) {
+    ui.horizontal_centered(|ui| {
+        model_chip(&mut app.shell, &app.shared, ui);
+        facts(&app.shared, ui);
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            let t = Tokens::of(ui.ctx());
+            let keys = RichText::new("Ctrl+K").size(size::SMALL).color(t.text_dim);
+            if ui.add(Button::new(keys)).on_hover_text("Commands").clicked() {
+                app.send(Command::Palette);
+            }
+            backend_chip(&app.shared, ui);
+        });
+    });
+}
+
+/// What a model can run on: a name, and the setting behind it.
+pub fn backends(shared: &Shared) -> Vec<(String, Backend)> {
+    let mut list = vec![("CPU, best kernels".to_owned(), Backend::Cpu)];
+    list.extend(
+        Kernels::available()
+            .iter()
+            .rev()
+            .map(|k| (format!("CPU, {} ({})", k.name, k.about), Backend::Kernels(k.name.to_owned()))),
+    );
+    list.extend(shared.model.adapters().iter().map(|a| {
+        let software = if a.software { ", software, not a GPU" } else { "" };
+        (format!("{} ({}{software})", a.name, a.backend), Backend::Gpu(a.name.clone()))
+    }));
+    list
+}
+
+fn model_chip(shell: &mut Shell, shared: &Shared, ui: &mut Ui) {
+    let t = Tokens::of(ui.ctx());
+    let name = match (shared.model.opening(), shared.model.get()) {
+        (Some(path), _) => format!("Opening {}…", file_name(path)),
+        (None, Some(m)) => m.facts.name.clone(),
+        (None, None) => "Open a model".to_owned(),
+    };
+    let text =
+        RichText::new(format!("{}  ⏷", shorten(&name, 40))).font(strong_font(size::BODY)).color(t.text);
+    let button = Button::new(text).min_size(vec2(0.0, 28.0));
+    let menu = eframe::egui::containers::menu::MenuButton::from_button(button);
+    let (response, _) = menu.ui(ui, |ui| {
+        ui.set_min_width(300.0);
+        if ui.button("Open…").clicked() {
+            shared.send(Command::AskForModel);
+            ui.close();
+        }
+        ui.horizontal(|ui| {
+            let field =
+                TextEdit::singleline(&mut shell.path).hint_text("or type a path").desired_width(230.0);
+            let field = ui.add(field);
+            field.widget_info(|| {
+                eframe::egui::WidgetInfo::labeled(eframe::egui::Role::TextInput, true, "Path of a model")
+            });
+            let entered = field.lost_focus() && ui.input(|i| i.key_pressed(eframe::egui::Key::Enter));
+            if (ui.button("Open").clicked() || entered) && !shell.path.trim().is_empty() {
+                shared.send(Command::Open(shell.path.trim().trim_matches('"').into()));
+                ui.close();
+            }
+        });
+        let open = shared.model.get().map(|m| m.opened.path.clone());
+        if open.is_some() {
+            if ui.button("Reload").clicked() {
+                shared.send(Command::Reload);
+                ui.close();
+            }
+            if ui.button("Show in file manager").clicked() {
+                shared.send(Command::Reveal);
+                ui.close();
+            }
+        }
+        if !shared.settings.recents.is_empty() {
+            ui.separator();
+            ui.label(small("Recent"));
+        }
+        for path in &shared.settings.recents {
+            recent(shared, ui, path);
+        }
+    });
+    response.on_hover_text(match shared.model.get() {
+        Some(m) => m.opened.path.display().to_string(),
+        None => "Open a GGUF file; it can also be dropped anywhere on the window".to_owned(),
+    });
+}
+
+fn recent(shared: &Shared, ui: &mut Ui, path: &Path) {
+    ui.horizontal(|ui| {
+        let there = path.is_file();
+        let name = RichText::new(shorten(&file_name(path), 44));
+        let name = if there { name } else { name.weak().strikethrough() };
+        let hint = if there { path.display().to_string() } else { format!("{} is gone", path.display()) };
+        if ui
+            .add_enabled(there, Button::new(name).frame(false))
+            .on_hover_text(&hint)
+            .on_disabled_hover_text(&hint)
+            .clicked()
+        {
+            shared.send(Command::Open(path.to_owned()));
+            ui.close();
+        }
+        if !there && icon_button(ui, Icon::Close, &format!("Remove {}", file_name(path))).clicked() {
+            shared.send(Command::Forget(path.to_owned()));
+        }
+    });
+}
+
+/// What is open, in three figures.
+fn facts(shared: &Shared, ui: &mut Ui) {
+    let Some(m) = shared.model.get() else { return };
+    // Where there is no room the page comes first.
+    let mut room = ui.available_width() - 330.0;
+    let f = &m.facts;
+    let parts = [
+        (
+            format!("{:.2} bits per weight", f.bits_per_weight()),
+            "Bits a weight takes on disk, over all tensors",
+        ),
+        (format!("{} weights", short_count(f.weights)), "Weights in the file"),
+        (bytes(f.file_bytes), "Size of the file"),
+    ];
+    for (text, hint) in parts {
+        room -= 8.0 * text.len() as f32;
+        if room > 0.0 {
+            ui.add_space(space::XS);
+            let full = if hint.starts_with("Weights") {
+                format!("{hint}: {}", count(f.weights))
+            } else {
+                hint.to_owned()
+            };
+            ui.label(small(text)).on_hover_text(full);
+        }
+    }
+}
+
+fn backend_chip(shared: &Shared, ui: &mut Ui) {
+    let t = Tokens::of(ui.ctx());
+    let name = match shared.model.get() {
+        Some(m) => m.runs_on(),
+        None => shared.settings.backend.to_string(),
+    };
+    let fault = shared.model.get().and_then(|m| m.engine.fault().or_else(|| m.fault.clone()));
+    let color = if fault.is_some() { t.warn } else { t.text };
+    let text = RichText::new(format!("{}  ⏷", shorten(&name, 34))).size(size::SMALL).color(color);
+    let menu = eframe::egui::containers::menu::MenuButton::from_button(Button::new(text));
+    let (response, _) = menu.ui(ui, |ui| {
+        ui.set_min_width(280.0);
+        for (name, backend) in backends(shared) {
+            if ui.selectable_label(shared.settings.backend == backend, name).clicked() {
+                shared.send(Command::RunOn(backend));
+                ui.close();
+            }
+        }
+        if shared.model.adapters().is_empty() {
+            ui.label(small("No graphics adapter was found (Vulkan, Metal, Direct3D 12)"));
+        }
+    });
+    response.on_hover_text(fault.unwrap_or_else(|| "Where the model runs".to_owned()));
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+}
+
+fn short_count(n: u64) -> String {
+    let n = n as f64;
+    match n {
+        _ if n >= 1e9 => format!("{:.2} B", n / 1e9),
+        _ if n >= 1e6 => format!("{:.1} M", n / 1e6),
+        _ if n >= 1e3 => format!("{:.0} k", n / 1e3),
+        _ => format!("{n:.0}"),
+    }
+}
+
+fn shorten(text: &str, most: usize) -> String {
+    if text.chars().count() <= most {
+        return text.to_owned();
+    }
+    let kept: String = text.chars().take(most - 1).collect();
+    format!("{kept}…")
+}

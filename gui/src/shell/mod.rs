@@ -1,0 +1,101 @@
+//! The frame round every page: the rail, the bar on top, the status line, and what floats over them.
+
+mod bar;
+mod overlay;
+mod palette;
+mod rail;
+mod status;
+
+pub use bar::backends;
+pub use palette::Palette;
+
+use eframe::egui::{CentralPanel, Frame, Margin, Panel, Ui};
+
+use crate::app::App;
+use crate::page::Page;
+use crate::tokens::{Tokens, space};
+use crate::widgets::error_card;
+
+/// What the shell itself remembers.
+#[derive(Debug, Default)]
+pub struct Shell {
+    /// Whether the list of shortcuts is shown.
+    pub shortcuts: bool,
+    /// Whether the field for a path is shown; and what is in it.
+    pub path_field: bool,
+    pub path: String,
+}
+
+/// Draws everything.
+pub fn ui(app: &mut App, ui: &mut Ui) {
+    let ctx = ui.ctx().clone();
+    keys(app, &ctx);
+    overlay::take_dropped(app, &ctx);
+    note_size(app, &ctx);
+    let t = Tokens::of(&ctx);
+    let plain = |fill, margin| Frame::new().fill(fill).inner_margin(margin);
+    Panel::left("rail")
+        .exact_size(space::RAIL)
+        .resizable(false)
+        .frame(plain(t.panel, Margin::same(0)))
+        .show(ui, |ui| rail::ui(app, ui));
+    Panel::top("bar")
+        .exact_size(44.0)
+        .resizable(false)
+        .frame(plain(t.bg, Margin::symmetric(space::L as i8, 0)))
+        .show(ui, |ui| bar::ui(app, ui));
+    Panel::bottom("status")
+        .exact_size(30.0)
+        .resizable(false)
+        .frame(plain(t.panel, Margin::symmetric(space::L as i8, 0)))
+        .show(ui, |ui| status::ui(app, ui));
+    CentralPanel::default().frame(plain(t.bg, Margin::same(0))).show(ui, |ui| {
+        if let Some(refused) = app.shared.model.refused.clone() {
+            let name = refused.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let mut read = false;
+            Frame::new().inner_margin(Margin::same(space::M as i8)).show(ui, |ui| {
+                read = error_card(ui, &format!("{name} cannot be opened"), &refused.why);
+            });
+            if read {
+                app.shared.model.refused = None;
+            }
+        }
+        let shared = &mut app.shared;
+        match shared.settings.page {
+            Page::Generate => app.generate.ui(ui, shared),
+            Page::Model => app.inspect.ui(ui, shared),
+            Page::Benchmark => app.benchmark.ui(ui, shared),
+            Page::Training => app.training.ui(ui, shared),
+            Page::Server => app.server.ui(ui, shared),
+        }
+    });
+    overlay::ui(app, &ctx);
+    palette::ui(app, &ctx);
+}
+
+/// Shortcuts, before any widget sees the keys.
+fn keys(app: &mut App, ctx: &eframe::egui::Context) {
+    if app.palette.is_open() {
+        return;
+    }
+    for entry in app.entries() {
+        if let Some(keys) = entry.keys
+            && entry.enabled
+            && ctx.input_mut(|i| i.consume_shortcut(&keys))
+        {
+            app.send(entry.command);
+        }
+    }
+    // What was pressed is done in this frame's end, not when something else moves.
+    if !app.shared.commands.is_empty() {
+        ctx.request_repaint();
+    }
+}
+
+/// The window's size, to begin with next time.
+fn note_size(app: &mut App, ctx: &eframe::egui::Context) {
+    let size = ctx.input(|i| i.viewport().inner_rect.map(|r| r.size()));
+    if let Some(size) = size.filter(|s| s.x >= 200.0 && s.y >= 200.0) {
+        app.shared.settings.window = Some([size.x.round(), size.y.round()]);
+    }
+}

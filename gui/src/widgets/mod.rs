@@ -1,0 +1,57 @@
+//! What pages are made of: a few widgets, each a function that returns its `Response`. They know the tokens and nothing of
+//! the app.
+
+mod button;
+mod figure;
+mod notice;
+mod slider;
+
+pub use button::{chip, primary_button};
+pub use figure::{bytes, count, duration, per_second};
+pub use notice::{empty_state, error_card, message};
+pub use slider::{Range, slider_row};
+
+use eframe::egui::{CornerRadius, Frame, Margin, RichText, Stroke, Ui};
+
+use crate::theme::strong_font;
+use crate::tokens::{Tokens, size, space};
+
+/// The title of a part of a page.
+pub fn section(ui: &mut Ui, title: &str) {
+    let t = Tokens::of(ui.ctx());
+    ui.label(RichText::new(title).font(strong_font(size::BODY)).color(t.text));
+}
+
+/// The title of a page.
+pub fn title(ui: &mut Ui, text: &str) {
+    let t = Tokens::of(ui.ctx());
+    ui.label(RichText::new(text).font(strong_font(size::TITLE)).color(t.text));
+}
+
+/// A label that explains.
+pub fn dim(text: impl Into<String>) -> RichText {
+    RichText::new(text).weak()
+}
+
+/// A small label in a table or under a number.
+pub fn small(text: impl Into<String>) -> RichText {
+    RichText::new(text).size(size::SMALL).weak()
+}
+
+/// A raised surface with a hairline round it.
+pub fn card(ui: &Ui) -> Frame {
+    let t = Tokens::of(ui.ctx());
+    Frame::new()
+        .fill(t.panel)
+        .stroke(Stroke::new(1.0, t.line))
+        .corner_radius(CornerRadius::same(space::RADIUS))
+        .inner_margin(Margin::same(space::M as i8))
+}
+
+/// A hairline across.
+pub fn hairline(ui: &mut Ui) {
+    let t = Tokens::of(ui.ctx());
+    let width = ui.available_width();
+    let (rect, _) = ui.allocate_exact_size(eframe::egui::vec2(width, 1.0), eframe::egui::Sense::hover());
+    ui.painter().hline(rect.x_range(), rect.center().y, Stroke::new(1.0, t.line));
+}

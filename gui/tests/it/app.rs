@@ -1,0 +1,92 @@
+//! The frame round the pages: opening files good and bad, the palette, shortcuts, what is kept.
+
+use eframe::egui::{Key, Modifiers};
+use egui_kittest::kittest::Queryable;
+use gui::{Answers, Backend, Command, Page, Start, ThemeChoice};
+
+use crate::fixture::{Fixture, shipped_model};
+
+#[test]
+fn the_app_opens_on_the_shipped_model_with_a_prompt() {
+    let f = Fixture::open(Page::Generate);
+    assert!(f.harness.query_by_label_contains("shakespeare.gguf").is_some());
+    assert_eq!(f.harness.state().text(), "ROMEO:\n");
+    assert!(f.harness.query_by_label("Write").is_some());
+}
+
+#[test]
+fn a_bad_file_is_refused_in_a_sentence_and_the_open_model_stays() {
+    let mut f = Fixture::open(Page::Generate);
+    let bad = f.folder.path().join("bad.gguf");
+    std::fs::write(&bad, b"GGUF\x03\x00\x00\x00 and then nothing of sense").unwrap();
+    for (path, words) in [(bad, "bad.gguf"), (f.folder.path().join("gone.gguf"), "gone.gguf"), (f.folder.path().into(), "folder")] {
+        f.harness.state_mut().send(Command::Open(path));
+        f.harness.run_steps(2);
+        f.until_label("cannot be opened");
+        assert!(f.harness.query_all_by_label_contains(words).next().is_some(), "{words}");
+        assert!(f.harness.query_by_label_contains("shakespeare.gguf").is_some());
+        f.click("Dismiss");
+        assert!(f.harness.query_by_label_contains("cannot be opened").is_none());
+    }
+    f.click("Write");
+    f.until("the text is written", |app| !app.is_busy());
+    assert_eq!(f.harness.state().written_tokens(), 400);
+}
+
+#[test]
+fn a_model_chosen_in_the_dialog_is_opened_and_remembered() {
+    let start = Start { file: None, page: Some(Page::Model) };
+    let copy = |d: &std::path::Path| {
+        let to = d.join("copy.gguf");
+        std::fs::copy(shipped_model(), &to).unwrap();
+        Answers { open: Some(to), save: None }
+    };
+    let mut f = Fixture::with(copy, start);
+    f.harness.key_press_modifiers(Modifiers::COMMAND, Key::O);
+    f.harness.run_steps(2);
+    f.until_label("copy.gguf");
+    f.until("it is open", |app| !app.is_busy());
+    assert!(f.harness.state().settings().recents[0].ends_with("copy.gguf"));
+    let f = f.restarted();
+    assert!(f.harness.query_by_label_contains("copy.gguf").is_some());
+    assert_eq!(f.harness.state().settings().page, Page::Model);
+}
+
+#[test]
+fn the_palette_runs_what_is_typed_into_it() {
+    let mut f = Fixture::open(Page::Generate);
+    f.harness.key_press_modifiers(Modifiers::COMMAND, Key::K);
+    f.harness.run_steps(3);
+    f.harness.get_by_label("Command").type_text("light th");
+    f.harness.run_steps(3);
+    f.harness.key_press(Key::Enter);
+    f.harness.run_steps(3);
+    assert_eq!(f.harness.state().settings().theme, ThemeChoice::Light);
+    assert!(f.harness.query_by_label("Command").is_none());
+    f.harness.key_press_modifiers(Modifiers::COMMAND, Key::Num4);
+    f.harness.run_steps(3);
+    assert_eq!(f.harness.state().settings().page, Page::Training);
+}
+
+#[test]
+fn a_model_moves_to_other_kernels_without_being_opened_again_by_hand() {
+    let mut f = Fixture::open(Page::Generate);
+    f.harness.state_mut().send(Command::RunOn(Backend::Kernels("scalar".into())));
+    f.harness.run_steps(2);
+    f.until_label("CPU scalar");
+    f.harness.state_mut().send(Command::RunOn(Backend::Kernels("avx9".into())));
+    f.harness.run_steps(2);
+    f.until_label("avx9");
+    assert!(f.harness.query_by_label_contains("CPU scalar").is_some());
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_said_once_and_nothing_else_breaks() {
+    let mut f = Fixture::open(Page::Generate);
+    let config = f.folder.path().join("config");
+    let _ = std::fs::remove_dir_all(&config);
+    std::fs::write(&config, "in the way").unwrap();
+    f.harness.state_mut().send(Command::Theme(ThemeChoice::Light));
+    f.until("it is said", |app| app.said().iter().any(|s| s.contains("Settings cannot be kept")));
+    assert_eq!(f.harness.state().settings().theme, ThemeChoice::Light);
+}

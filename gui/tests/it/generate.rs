@@ -1,0 +1,124 @@
+//! Writing: streamed, stopped, taken back, branched, saved.
+
+use eframe::egui::{Key, Modifiers};
+use egui_kittest::kittest::Queryable;
+use gui::{Answers, Command, GenerateCommand, Page, Start};
+
+use crate::fixture::Fixture;
+
+fn write(f: &mut Fixture, seed: u64) -> String {
+    f.harness.state_mut().send(Command::Generate(GenerateCommand::Seed(seed)));
+    f.harness.run_steps(2);
+    f.click("Write");
+    f.until("the text is written", |app| !app.is_busy());
+    f.harness.state().text().to_owned()
+}
+
+#[test]
+fn one_seed_writes_one_text_and_undo_takes_it_back() {
+    let mut f = Fixture::open(Page::Generate);
+    assert_eq!(f.harness.state().text(), "ROMEO:\n");
+    let text = write(&mut f, 1);
+    assert!(text.starts_with("ROMEO:\n") && text.len() > 200, "{text}");
+    assert_eq!(f.harness.state().written_tokens(), 400);
+    assert!(f.harness.query_by_label("400 tokens").is_some() && f.harness.query_by_label("seed 1").is_some());
+
+    f.click("Undo");
+    assert_eq!(f.harness.state().text(), "ROMEO:\n");
+    assert_eq!(write(&mut f, 1), text);
+    assert_ne!(write(&mut f, 2).strip_prefix(&text), None, "it goes on where it stopped");
+    f.harness.key_press_modifiers(Modifiers::COMMAND, Key::Z);
+    f.harness.run_steps(3);
+    assert_eq!(f.harness.state().text(), text);
+    f.harness.key_press_modifiers(Modifiers::COMMAND | Modifiers::SHIFT, Key::Z);
+    f.harness.run_steps(3);
+    assert!(f.harness.state().text().len() > text.len());
+}
+
+#[test]
+fn stopping_keeps_what_is_written() {
+    let mut f = Fixture::open(Page::Generate);
+    f.harness.get_by_label("Most tokens slider").focus();
+    f.harness.state_mut().send(Command::Generate(GenerateCommand::Seed(5)));
+    // More than could be written before the click below.
+    for _ in 0..3 {
+        f.harness.step();
+    }
+    f.click("Write");
+    f.until("a token is there", |app| app.written_tokens() > 0);
+    if f.harness.query_by_label("Stop").is_some() {
+        f.click("Stop");
+    }
+    f.until("it stopped", |app| !app.is_busy());
+    let written = f.harness.state().written_tokens();
+    assert!(written > 0 && written <= 400);
+    f.harness.run_steps(5);
+    assert_eq!(f.harness.state().written_tokens(), written);
+}
+
+#[test]
+fn a_branch_goes_on_from_another_token_and_the_old_text_is_kept() {
+    let mut f = Fixture::open(Page::Generate);
+    let text = write(&mut f, 3);
+    f.click("Probabilities");
+    f.harness.state_mut().send(Command::Generate(GenerateCommand::Branch { token: 10, id: 65 }));
+    f.harness.run_steps(2);
+    f.until("the branch is written", |app| !app.is_busy());
+    let branch = f.harness.state().text().to_owned();
+    let common = text.bytes().zip(branch.bytes()).take_while(|(a, b)| a == b).count();
+    assert!(common >= "ROMEO:\n".len() && common < text.len().min(branch.len()), "{common}");
+    assert_eq!(f.harness.state().written_tokens(), 411);
+    f.click("Versions");
+    f.harness.key_press_modifiers(Modifiers::COMMAND, Key::Z);
+    f.harness.run_steps(3);
+    assert_eq!(f.harness.state().text(), text);
+}
+
+#[test]
+fn the_card_of_a_token_shows_ten_alternatives_and_a_click_takes_one() {
+    let mut f = Fixture::open(Page::Generate);
+    let text = write(&mut f, 3);
+    f.click("Probabilities");
+    let first = f.harness.get_by_label("Text").rect();
+    // The line below the prompt is the first that the model wrote.
+    f.harness.hover_at(first.left_top() + eframe::egui::vec2(12.0, 37.0));
+    f.harness.run_steps(6);
+    let options: Vec<String> =
+        f.harness.query_all_by_label_contains("Go on with").map(|n| n.accesskit_node().label().unwrap()).collect();
+    assert!((10..=11).contains(&options.len()), "{options:?}");
+    let before = f.harness.state().text().to_owned();
+    f.harness.query_all_by_label_contains("Go on with").last().unwrap().click();
+    f.harness.run_steps(3);
+    f.until("the branch is written", |app| !app.is_busy());
+    assert_eq!(before, text);
+    assert_ne!(f.harness.state().text(), text);
+}
+
+#[test]
+fn a_text_is_saved_in_the_kind_that_its_name_asks_for() {
+    let start = Start { file: None, page: Some(Page::Generate) };
+    let mut f = Fixture::with(|d| Answers { save: Some(d.join("verse.json")), open: None }, start);
+    let text = write(&mut f, 9);
+    f.click("Save the text");
+    f.until("it is saved", |app| app.said().iter().any(|s| s.contains("Saved")));
+    let saved = std::fs::read_to_string(f.folder.path().join("verse.json")).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&saved).unwrap();
+    assert_eq!(json["text"], text);
+    assert_eq!(json["sampling"]["seed"], 9);
+    assert_eq!(json["written"].as_array().unwrap().len(), 400);
+    assert_eq!(json["model_sha256"].as_str().unwrap().len(), 64);
+    assert!(json["figures"]["decode_tokens_per_sec"].as_f64().unwrap() > 0.0);
+}
+
+#[test]
+fn the_text_survives_a_restart_and_goes_on_with_the_same_tokens() {
+    let mut f = Fixture::open(Page::Generate);
+    let text = write(&mut f, 4);
+    let more = write(&mut f, 6);
+    f.harness.key_press_modifiers(Modifiers::COMMAND, Key::Z);
+    f.harness.run_steps(3);
+    assert_eq!(f.harness.state().text(), text);
+    let mut f = f.restarted();
+    assert_eq!(f.harness.state().text(), text);
+    assert_eq!(write(&mut f, 6), more);
+}

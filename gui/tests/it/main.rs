@@ -1,0 +1,5 @@
+//! The app as a person uses it, driven by the names of its widgets, one test binary: each module is a page.
+
+mod app;
+mod fixture;
+mod generate;

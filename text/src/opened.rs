@@ -1,0 +1,83 @@
+//! A model file opened for use: the model, its tokenizer and the sampling defaults it carries.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use formats::gguf::Gguf;
+use formats::tokenizer::Tokenizer;
+use runtime::cpu::Kernels;
+use runtime::sampler::Sampling;
+use runtime::{Model, in_file};
+
+use crate::error::{Error, Result};
+
+/// The template of a chat, as Jinja, in files that have one.
+const CHAT_TEMPLATE: &str = "tokenizer.chat_template";
+
+/// A model ready to run.
+#[derive(Clone, Debug)]
+pub struct Opened {
+    /// Where it came from.
+    pub path: PathBuf,
+    /// The model.
+    pub model: Arc<Model>,
+    /// Its tokenizer.
+    pub tokenizer: Arc<Tokenizer>,
+    /// The sampling it asks for, or ours.
+    pub sampling: Sampling,
+    /// How it wants a conversation written down, as a Jinja template; `None` for a model that only continues text.
+    pub chat_template: Option<String>,
+    /// Time from opening the file to a model that can run.
+    pub load_time: Duration,
+}
+
+impl Opened {
+    /// Reads and checks a model file, for the kernels that `TERCET_KERNELS` names or the best of this machine.
+    ///
+    /// # Errors
+    /// Anything wrong with the file, naming it; a variable that names no kernels.
+    pub fn open(path: &Path) -> Result<Self> {
+        let kernels = Kernels::chosen().map_err(runtime::Error::Kernels)?;
+        Self::with_kernels(path, kernels)
+    }
+
+    /// Reads and checks a model file, and lays it out for `kernels`.
+    ///
+    /// # Errors
+    /// Anything wrong with the file, naming it.
+    pub fn with_kernels(path: &Path, kernels: &'static Kernels) -> Result<Self> {
+        let start = Instant::now();
+        let gguf = Gguf::open(path)?;
+        let model = Model::with_kernels(&gguf, kernels).map_err(|e| in_file(e, path))?;
+        let tokenizer = Tokenizer::from_gguf(gguf.metadata())?;
+        let (ids, vocab) = (tokenizer.vocab_size(), model.config().vocab);
+        // A model may have more rows than its tokenizer has ids, for the sake of a round number.
+        if ids > vocab {
+            return Err(Error::Vocabulary { ids, vocab, path: path.to_owned() });
+        }
+        let sampling = Sampling::from_gguf(gguf.metadata()).map_err(|e| in_file(e, path))?;
+        Ok(Opened {
+            path: path.to_owned(),
+            model: Arc::new(model),
+            tokenizer: Arc::new(tokenizer),
+            sampling,
+            chat_template: gguf.metadata().str(CHAT_TEMPLATE)?.map(str::to_owned),
+            load_time: start.elapsed(),
+        })
+    }
+
+    /// The ids of a prompt. An empty one becomes what starts a text: the model's own token for that, or a line break.
+    pub fn prompt_ids(&self, text: &str) -> Vec<u32> {
+        let mut ids = self.tokenizer.encode(text);
+        if let Some(bos) = self.tokenizer.bos().filter(|_| self.tokenizer.add_bos() || ids.is_empty()) {
+            ids.insert(0, bos);
+        }
+        if ids.is_empty() { self.tokenizer.encode("\n") } else { ids }
+    }
+
+    /// The ids that end a text.
+    pub fn stop_ids(&self) -> Vec<u32> {
+        (0..self.tokenizer.vocab_size() as u32).filter(|&id| self.tokenizer.is_end(id)).collect()
+    }
+}
