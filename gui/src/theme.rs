@@ -38,10 +38,12 @@ fn fonts() -> FontDefinitions {
         fonts.font_data.insert(name.into(), Arc::new(FontData::from_static(bytes)));
     }
     let fallback = fonts.families[&FontFamily::Proportional].clone();
-    let first = |name: &str| [vec![name.to_owned()], fallback.clone()].concat();
-    fonts.families.insert(FontFamily::Proportional, first("sans"));
-    fonts.families.insert(strong(), first("sans_strong"));
-    fonts.families.insert(FontFamily::Monospace, first("mono"));
+    // Either of ours may have a sign that the other lacks.
+    let first =
+        |name: &str, second: &str| [vec![name.to_owned(), second.to_owned()], fallback.clone()].concat();
+    fonts.families.insert(FontFamily::Proportional, first("sans", "mono"));
+    fonts.families.insert(strong(), first("sans_strong", "mono"));
+    fonts.families.insert(FontFamily::Monospace, first("mono", "sans"));
     fonts
 }
 

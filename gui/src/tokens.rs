@@ -85,7 +85,7 @@ pub const LIGHT: Tokens = Tokens {
     text_faint: hex(0x666E77),
     minus: hex(0x3D5FE0),
     zero: hex(0x9AA2AB),
-    plus: hex(0xA86300),
+    plus: hex(0x985800),
     on_plus: hex(0xFFFFFF),
     good: hex(0x1B7043),
     warn: hex(0x855C00),

@@ -19,6 +19,8 @@ pub struct Version {
     pub at: Instant,
     /// Where the model began to write.
     pub from: usize,
+    /// The version it was made from.
+    parent: Option<usize>,
 }
 
 /// All versions; the one on the page is at the cursor, or has been changed since.
@@ -39,16 +41,36 @@ impl History {
         self.cursor
     }
 
-    /// Keeps a version, unless it is the one at the cursor. Versions behind the cursor stay: they are branches.
+    /// Keeps a version made from the one at the cursor, unless it is that one.
     pub fn keep(&mut self, text: &Manuscript, figures: Option<Figures>, from: usize) {
+        let parent = (!self.versions.is_empty()).then_some(self.cursor);
+        self.keep_from(parent, text, figures, from);
+    }
+
+    /// Keeps a version made from the same one as the one at the cursor: another try.
+    pub fn keep_beside(&mut self, text: &Manuscript, figures: Option<Figures>, from: usize) {
+        let parent = self.versions.get(self.cursor).and_then(|v| v.parent);
+        self.keep_from(parent, text, figures, from);
+    }
+
+    fn keep_from(
+        &mut self,
+        mut parent: Option<usize>,
+        text: &Manuscript,
+        figures: Option<Figures>,
+        from: usize,
+    ) {
         if let Some(v) = self.versions.get_mut(self.cursor).filter(|v| v.text.buffer == text.buffer) {
             v.figures = figures.or(v.figures.take());
             return;
         }
         if self.versions.len() == KEPT {
             self.versions.remove(0);
+            let before = |p: Option<usize>| p.and_then(|p| p.checked_sub(1));
+            self.versions.iter_mut().for_each(|v| v.parent = before(v.parent));
+            parent = before(parent);
         }
-        self.versions.push(Version { text: text.clone(), figures, at: Instant::now(), from });
+        self.versions.push(Version { text: text.clone(), figures, at: Instant::now(), from, parent });
         self.cursor = self.versions.len() - 1;
     }
 
@@ -59,14 +81,14 @@ impl History {
         Some(version)
     }
 
-    /// Whether there is a version before.
-    pub fn can_undo(&self) -> bool {
-        self.cursor > 0
+    /// The version that the one at the cursor was made from.
+    pub fn before(&self) -> Option<usize> {
+        self.versions.get(self.cursor)?.parent
     }
 
-    /// Whether there is one after.
-    pub fn can_redo(&self) -> bool {
-        self.cursor + 1 < self.versions.len()
+    /// The last version that was made from the one at the cursor.
+    pub fn after(&self) -> Option<usize> {
+        self.versions.iter().rposition(|v| v.parent == Some(self.cursor))
     }
 }
 
@@ -80,14 +102,29 @@ mod tests {
         for text in ["a", "ab", "ab", "abc"] {
             h.keep(&Manuscript::typed(text), None, 0);
         }
-        assert_eq!(h.versions().len(), 3);
-        assert!(h.can_undo() && !h.can_redo());
+        assert_eq!((h.versions().len(), h.before(), h.after()), (3, Some(1), None));
         assert_eq!(h.go(1).unwrap().text.buffer, "ab");
         h.keep(&Manuscript::typed("abd"), None, 0);
-        assert_eq!(
-            h.versions().iter().map(|v| v.text.buffer.as_str()).collect::<Vec<_>>(),
-            ["a", "ab", "abc", "abd"]
-        );
-        assert!(h.go(9).is_none() && h.cursor() == 3);
+        let texts: Vec<_> = h.versions().iter().map(|v| v.text.buffer.as_str()).collect();
+        assert_eq!(texts, ["a", "ab", "abc", "abd"]);
+        // Back to what both were made from; forward to the newer.
+        assert_eq!((h.cursor(), h.before()), (3, Some(1)));
+        h.go(1);
+        assert_eq!((h.before(), h.after()), (Some(0), Some(3)));
+        h.go(3);
+        h.keep_beside(&Manuscript::typed("abe"), None, 0);
+        assert_eq!((h.cursor(), h.before()), (4, Some(1)));
+        assert!(h.go(9).is_none() && h.cursor() == 4);
+    }
+
+    #[test]
+    fn history_forgets_the_oldest_and_still_knows_what_was_made_from_what() {
+        let mut h = History::default();
+        for i in 0..KEPT + 3 {
+            h.keep(&Manuscript::typed(i.to_string()), None, 0);
+        }
+        assert_eq!((h.versions().len(), h.cursor(), h.before()), (KEPT, KEPT - 1, Some(KEPT - 2)));
+        h.go(0);
+        assert_eq!((h.before(), h.after()), (None, Some(1)));
     }
 }

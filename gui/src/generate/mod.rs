@@ -148,6 +148,8 @@ pub struct Generate {
     /// How it ended.
     ended: Option<Ended>,
     card: Option<Card>,
+    /// What is being written is another try of the last part.
+    beside: bool,
     strip: bool,
     /// The caret goes behind the text, once.
     focus: bool,
@@ -167,6 +169,7 @@ impl Default for Generate {
             from: 0,
             ended: None,
             card: None,
+            beside: false,
             strip: false,
             focus: true,
             draft: Draft::default(),
@@ -257,7 +260,12 @@ impl Generate {
             if let Some(ended) = ended {
                 self.writer = None;
                 self.ended = Some(ended);
-                self.history.keep(&self.text, self.figures.clone(), self.from);
+                let figures = self.figures.clone();
+                if std::mem::take(&mut self.beside) {
+                    self.history.keep_beside(&self.text, figures, self.from);
+                } else {
+                    self.history.keep(&self.text, figures, self.from);
+                }
                 if let Some(fault) = shared.model.get().and_then(|m| m.engine.fault()) {
                     shared.notices.warn(format!("{fault}. The CPU went on."));
                 }
@@ -292,7 +300,7 @@ impl Generate {
             of("Undo", GenerateCommand::Undo).keys(command, Key::Z).when(here && ready && self.can_undo()),
             of("Redo", GenerateCommand::Redo)
                 .keys(command | Modifiers::SHIFT, Key::Z)
-                .when(here && ready && self.history.can_redo()),
+                .when(here && ready && self.history.after().is_some()),
             of("New text", GenerateCommand::Clear).keys(command, Key::N).when(here && ready),
             of("New seed", GenerateCommand::NewSeed),
             of("Token probabilities", GenerateCommand::Probabilities).keys(command, Key::P).when(here),
@@ -314,7 +322,7 @@ impl Generate {
 
     /// Whether the page differs from the version that it came from, or that has one before it.
     fn can_undo(&self) -> bool {
-        self.history.can_undo() || self.is_edited()
+        self.history.before().is_some() || self.is_edited()
     }
 
     fn is_edited(&self) -> bool {
@@ -327,8 +335,8 @@ impl Generate {
         let idle = self.writer.is_none();
         match command {
             GenerateCommand::Write if idle => {
-                let seed = shared.settings.writing.seed.unwrap_or_else(new_seed);
-                self.write(seed, shared);
+                self.history.keep(&self.text, None, self.from);
+                self.write(shared);
             }
             GenerateCommand::Stop => {
                 if let Some(writer) = &self.writer {
@@ -338,19 +346,23 @@ impl Generate {
             GenerateCommand::Again if idle && self.can_again() => {
                 self.history.keep(&self.text, None, self.from);
                 self.text.cut(self.from);
-                let seed = shared.settings.writing.seed.unwrap_or_else(new_seed);
-                self.write(seed, shared);
+                self.beside = true;
+                self.write(shared);
             }
             GenerateCommand::Undo if idle => {
                 if self.is_edited() {
                     let to = self.history.cursor();
                     self.history.keep(&self.text, None, self.from);
                     self.show(to);
-                } else if self.history.can_undo() {
-                    self.show(self.history.cursor() - 1);
+                } else if let Some(before) = self.history.before() {
+                    self.show(before);
                 }
             }
-            GenerateCommand::Redo if idle && self.history.can_redo() => self.show(self.history.cursor() + 1),
+            GenerateCommand::Redo if idle => {
+                if let Some(after) = self.history.after() {
+                    self.show(after);
+                }
+            }
             GenerateCommand::Version(index) if idle => {
                 self.history.keep(&self.text, None, self.from);
                 self.show(index);
@@ -430,16 +442,15 @@ impl Generate {
         self.text.push(id, &piece, log_prob, old.likeliest);
         self.card = None;
         let from = old.range.start;
-        let seed = shared.settings.writing.seed.unwrap_or_else(new_seed);
-        self.write(seed, shared);
+        self.write(shared);
         self.from = from;
     }
 
     /// Hands the text to the engine.
-    fn write(&mut self, seed: u64, shared: &mut Shared) {
+    fn write(&mut self, shared: &mut Shared) {
         let Some(model) = shared.model.get().map(Arc::clone) else { return };
-        self.history.keep(&self.text, None, self.from);
         let w = &shared.settings.writing;
+        let seed = w.seed.unwrap_or_else(new_seed);
         let mut prompt = self.text.ids(&model.opened);
         // The beginning of a long text is out of sight; room is left to write.
         let context = model.engine.context();

@@ -248,7 +248,7 @@ fn percent(log_prob: f64) -> String {
 pub fn shown(tokenizer: &Tokenizer, id: u32) -> String {
     let bytes = tokenizer.token_bytes(id);
     match std::str::from_utf8(bytes) {
-        Ok(text) => text.replace('\n', "⏎").replace(' ', "·").replace('\t', "→"),
+        Ok(text) => text.replace('\n', "↵").replace(' ', "·").replace('\t', "→"),
         Err(_) => bytes.iter().map(|b| format!("<{b:02x}>")).collect(),
     }
 }

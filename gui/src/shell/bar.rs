@@ -54,8 +54,7 @@ fn model_chip(shell: &mut Shell, shared: &Shared, ui: &mut Ui) {
         (None, Some(m)) => m.facts.name.clone(),
         (None, None) => "Open a model".to_owned(),
     };
-    let text =
-        RichText::new(format!("{}  ⏷", shorten(&name, 40))).font(strong_font(size::BODY)).color(t.text);
+    let text = RichText::new(format!("{} ▾", shorten(&name, 40))).font(strong_font(size::BODY)).color(t.text);
     let button = Button::new(text).min_size(vec2(0.0, 28.0));
     let menu = eframe::egui::containers::menu::MenuButton::from_button(button);
     let (response, _) = menu.ui(ui, |ui| {
@@ -159,7 +158,7 @@ fn backend_chip(shared: &Shared, ui: &mut Ui) {
     };
     let fault = shared.model.get().and_then(|m| m.engine.fault().or_else(|| m.fault.clone()));
     let color = if fault.is_some() { t.warn } else { t.text };
-    let text = RichText::new(format!("{}  ⏷", shorten(&name, 34))).size(size::SMALL).color(color);
+    let text = RichText::new(format!("{} ▾", shorten(&name, 34))).size(size::SMALL).color(color);
     let menu = eframe::egui::containers::menu::MenuButton::from_button(Button::new(text));
     let (response, _) = menu.ui(ui, |ui| {
         ui.set_min_width(280.0);

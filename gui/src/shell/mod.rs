@@ -78,7 +78,10 @@ fn keys(app: &mut App, ctx: &eframe::egui::Context) {
     if app.palette.is_open() {
         return;
     }
-    for entry in app.entries() {
+    // Ctrl+Shift+Z would also do as Ctrl+Z: what needs more keys comes first.
+    let mut entries = app.entries();
+    entries.sort_by_key(|e| e.keys.is_none_or(|k| !k.modifiers.shift));
+    for entry in entries {
         if let Some(keys) = entry.keys
             && entry.enabled
             && ctx.input_mut(|i| i.consume_shortcut(&keys))

@@ -39,7 +39,7 @@ fn jobs(app: &mut App, ui: &mut Ui) {
         [one] => one.name.clone(),
         many => format!("{} jobs", many.len()),
     };
-    let text = RichText::new(format!("{text}  ⏶")).size(size::SMALL).color(t.text_dim);
+    let text = RichText::new(format!("{text} ▴")).size(size::SMALL).color(t.text_dim);
     let menu = eframe::egui::containers::menu::MenuButton::from_button(Button::new(text).frame(false));
     menu.ui(ui, |ui| {
         ui.set_min_width(320.0);

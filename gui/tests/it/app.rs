@@ -19,7 +19,11 @@ fn a_bad_file_is_refused_in_a_sentence_and_the_open_model_stays() {
     let mut f = Fixture::open(Page::Generate);
     let bad = f.folder.path().join("bad.gguf");
     std::fs::write(&bad, b"GGUF\x03\x00\x00\x00 and then nothing of sense").unwrap();
-    for (path, words) in [(bad, "bad.gguf"), (f.folder.path().join("gone.gguf"), "gone.gguf"), (f.folder.path().into(), "folder")] {
+    for (path, words) in [
+        (bad, "bad.gguf"),
+        (f.folder.path().join("gone.gguf"), "gone.gguf"),
+        (f.folder.path().into(), "folder"),
+    ] {
         f.harness.state_mut().send(Command::Open(path));
         f.harness.run_steps(2);
         f.until_label("cannot be opened");

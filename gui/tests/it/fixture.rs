@@ -80,7 +80,7 @@ impl Fixture {
     pub fn until_label(&mut self, label: &str) {
         for _ in 0..FRAMES {
             self.harness.step();
-            if self.harness.query_by_label_contains(label).is_some() {
+            if self.harness.query_all_by_label_contains(label).next().is_some() {
                 return;
             }
             std::thread::sleep(Duration::from_millis(5));

@@ -1,7 +1,7 @@
 //! Writing: streamed, stopped, taken back, branched, saved.
 
 use eframe::egui::{Key, Modifiers};
-use egui_kittest::kittest::Queryable;
+use egui_kittest::kittest::{NodeT, Queryable};
 use gui::{Answers, Command, GenerateCommand, Page, Start};
 
 use crate::fixture::Fixture;
@@ -83,8 +83,11 @@ fn the_card_of_a_token_shows_ten_alternatives_and_a_click_takes_one() {
     // The line below the prompt is the first that the model wrote.
     f.harness.hover_at(first.left_top() + eframe::egui::vec2(12.0, 37.0));
     f.harness.run_steps(6);
-    let options: Vec<String> =
-        f.harness.query_all_by_label_contains("Go on with").map(|n| n.accesskit_node().label().unwrap()).collect();
+    let options: Vec<String> = f
+        .harness
+        .query_all_by_label_contains("Go on with")
+        .map(|n| n.accesskit_node().label().unwrap())
+        .collect();
     assert!((10..=11).contains(&options.len()), "{options:?}");
     let before = f.harness.state().text().to_owned();
     f.harness.query_all_by_label_contains("Go on with").last().unwrap().click();
