@@ -1,8 +1,11 @@
 //! The app's own icons: strokes on a grid of 16 x 16, drawn in whatever colour is called for.
 
 use eframe::egui::{
-    Color32, Painter, Pos2, Rect, Response, Role, Sense, Shape, Stroke, Ui, WidgetInfo, pos2, vec2,
+    Color32, Painter, Pos2, Rect, Response, Role, Sense, Shape, Stroke, StrokeKind, Ui, WidgetInfo, pos2,
+    vec2,
 };
+
+use crate::tokens::{Tokens, space};
 
 /// One icon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +33,7 @@ pub enum Icon {
     Eye,
     EyeOff,
     Panel,
+    Branch,
     Bell,
     Check,
     Warn,
@@ -176,6 +180,13 @@ impl Icon {
                 Closed(&[(2.0, 3.0), (14.0, 3.0), (14.0, 13.0), (2.0, 13.0)]),
                 Line(&[(10.0, 3.0), (10.0, 13.0)]),
             ],
+            Icon::Branch => &[
+                Circle(4.5, 3.6, 1.7),
+                Circle(4.5, 12.4, 1.7),
+                Circle(11.5, 5.2, 1.7),
+                Line(&[(4.5, 5.3), (4.5, 10.7)]),
+                Line(&[(11.5, 6.9), (11.0, 8.4), (9.4, 9.2), (4.5, 9.6)]),
+            ],
             Icon::Bell => &[
                 Closed(&[
                     (3.0, 11.5),
@@ -247,22 +258,33 @@ impl Icon {
 /// A button that is an icon; `name` is what it does, for the tooltip and for who cannot see it.
 pub fn icon_button(ui: &mut Ui, icon: Icon, name: &str) -> Response {
     let enabled = ui.is_enabled();
+    drawn(ui, icon, name, false, WidgetInfo::labeled(Role::Button, enabled, name))
+}
+
+/// The same for what is on or off.
+pub fn icon_toggle(ui: &mut Ui, icon: Icon, name: &str, on: bool) -> Response {
+    let enabled = ui.is_enabled();
+    drawn(ui, icon, name, on, WidgetInfo::selected(Role::Button, enabled, on, name))
+}
+
+fn drawn(ui: &mut Ui, icon: Icon, name: &str, on: bool, info: WidgetInfo) -> Response {
+    let t = Tokens::of(ui.ctx());
     let (rect, response) = ui.allocate_exact_size(vec2(26.0, 26.0), Sense::click());
-    response.widget_info(|| WidgetInfo::labeled(Role::Button, enabled, name));
+    response.widget_info(|| info.clone());
     if ui.is_rect_visible(rect) {
-        let visuals = ui.style().interact(&response);
-        if response.hovered() || response.has_focus() {
-            ui.painter().rect_filled(rect, visuals.corner_radius, visuals.weak_bg_fill);
+        let radius = f32::from(space::RADIUS);
+        if response.hovered() || response.has_focus() || on {
+            ui.painter().rect_filled(rect, radius, if on { t.raised } else { t.hover });
         }
-        let color = if response.hovered() { visuals.text_color() } else { ui.visuals().weak_text_color() };
+        let dim = if ui.is_enabled() { t.text_dim } else { t.line };
+        let color = match () {
+            () if on => t.plus,
+            () if response.hovered() => t.text,
+            () => dim,
+        };
         icon.paint(ui.painter(), Rect::from_center_size(rect.center(), vec2(15.0, 15.0)), color);
         if response.has_focus() {
-            ui.painter().rect_stroke(
-                rect,
-                visuals.corner_radius,
-                Stroke::new(1.0, ui.visuals().selection.stroke.color),
-                eframe::egui::StrokeKind::Inside,
-            );
+            ui.painter().rect_stroke(rect, radius, Stroke::new(1.0, t.minus), StrokeKind::Inside);
         }
     }
     response.on_hover_text(name)

@@ -6,7 +6,7 @@ use super::view::{self, Look};
 use super::writer::Ended;
 use super::{Generate, GenerateCommand, panel};
 use crate::command::Command;
-use crate::icons::{Icon, icon_button};
+use crate::icons::{Icon, icon_button, icon_toggle};
 use crate::shared::Shared;
 use crate::tokens::{Tokens, size, space};
 use crate::widgets::{chip, empty_state, error_card, primary_button, small};
@@ -56,21 +56,22 @@ impl Generate {
         let margin = ((ui.available_width() - PAGE) / 2.0).max(space::XL);
         let writing = self.is_writing();
         ScrollArea::vertical().auto_shrink(false).stick_to_bottom(writing).show(ui, |ui| {
-            let inner = Margin {
-                left: margin as i8,
-                right: margin as i8,
-                top: space::XL as i8,
-                bottom: space::XL as i8,
-            };
-            Frame::new().inner_margin(inner).show(ui, |ui| {
-                if let Some(Ended::Failed(why)) = &self.ended {
-                    let title = "Writing stopped; the text is as it was";
-                    if error_card(ui, title, &why.clone()) {
-                        self.ended = None;
+            let width = ui.available_width() - 2.0 * margin;
+            ui.horizontal_top(|ui| {
+                ui.add_space(margin);
+                ui.vertical(|ui| {
+                    ui.set_width(width);
+                    ui.add_space(space::XL);
+                    if let Some(Ended::Failed(why)) = &self.ended {
+                        let title = "Writing stopped; the text is as it was";
+                        if error_card(ui, title, &why.clone()) {
+                            self.ended = None;
+                        }
+                        ui.add_space(space::M);
                     }
-                    ui.add_space(space::M);
-                }
-                self.manuscript(ui, shared);
+                    self.manuscript(ui, shared);
+                    ui.add_space(space::XL);
+                });
             });
         });
     }
@@ -133,7 +134,8 @@ impl Generate {
                     send(GenerateCommand::Undo);
                 }
             });
-            if ui.available_width() > 420.0 && !shared.settings.writing.probabilities {
+            let wide = ui.available_width() > 460.0;
+            if wide && !shared.settings.writing.probabilities {
                 let hint = if self.is_writing() { "Esc stops" } else { "Ctrl+Enter" };
                 ui.label(RichText::new(hint).size(size::SMALL).color(t.text_faint));
             }
@@ -147,10 +149,13 @@ impl Generate {
                 if icon_button(ui, Icon::Copy, "Copy the text").clicked() {
                     send(GenerateCommand::Copy);
                 }
-                if chip(ui, "Versions", self.strip).clicked() {
+                let toggle = |ui: &mut Ui, icon, name: &str, on| {
+                    if wide { chip(ui, name, on) } else { icon_toggle(ui, icon, name, on) }
+                };
+                if toggle(ui, Icon::Branch, "Versions", self.strip).clicked() {
                     send(GenerateCommand::Strip);
                 }
-                if chip(ui, "Probabilities", shared.settings.writing.probabilities).clicked() {
+                if toggle(ui, Icon::Eye, "Probabilities", shared.settings.writing.probabilities).clicked() {
                     send(GenerateCommand::Probabilities);
                 }
                 if shared.settings.writing.probabilities && ui.available_width() > 260.0 {

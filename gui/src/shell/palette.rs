@@ -1,8 +1,8 @@
 //! The palette: every command by name, narrowed by typing.
 
 use eframe::egui::{
-    Align, Align2, Area, Context, Frame, Id, Key, Layout, Modifiers, Order, RichText, ScrollArea, Stroke,
-    TextEdit, Ui, vec2,
+    Align2, Area, Context, FontId, Frame, Id, Key, Modifiers, Order, Rect, RichText, Role, ScrollArea, Sense,
+    Stroke, TextEdit, TextStyle, TextWrapMode, Ui, WidgetInfo, WidgetText, pos2, vec2,
 };
 
 use crate::app::App;
@@ -60,11 +60,12 @@ pub fn ui(app: &mut App, ctx: &Context) {
     let shown = area.show(ctx, |ui| {
         Frame::window(ui.style()).fill(t.panel).stroke(Stroke::new(1.0, t.line)).show(ui, |ui| {
             ui.set_width(460.0);
+            ui.set_max_width(460.0);
             let field = TextEdit::singleline(&mut palette.query)
                 .hint_text("What do you want to do?")
                 .frame(Frame::NONE)
                 .font(eframe::egui::FontId::proportional(size::SECTION))
-                .desired_width(f32::INFINITY);
+                .desired_width(448.0);
             let field = ui.add(field);
             field.widget_info(|| {
                 eframe::egui::WidgetInfo::labeled(eframe::egui::Role::TextInput, true, "Command")
@@ -74,7 +75,7 @@ pub fn ui(app: &mut App, ctx: &Context) {
                 palette.chosen = 0;
             }
             ui.separator();
-            ScrollArea::vertical().max_height(360.0).show(ui, |ui| {
+            ScrollArea::vertical().max_height(380.0).show(ui, |ui| {
                 if found.is_empty() {
                     ui.label(small("No command has these letters in its name"));
                 }
@@ -98,24 +99,26 @@ pub fn ui(app: &mut App, ctx: &Context) {
 
 fn row(ui: &mut Ui, entry: &Entry, chosen: bool) -> bool {
     let t = Tokens::of(ui.ctx());
-    let fill = if chosen { t.hover } else { t.panel };
-    let response =
-        Frame::new().fill(fill).corner_radius(4.0).inner_margin(vec2(space::S, 5.0)).show(ui, |ui| {
-            ui.horizontal(|ui| {
-                let label = ui.selectable_label(false, RichText::new(&entry.text).color(t.text));
-                ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                    if let Some(keys) = entry.keys {
-                        ui.label(small(ui.ctx().format_shortcut(&keys)));
-                    }
-                });
-                label
-            })
-            .inner
-        });
-    if chosen {
-        response.response.scroll_to_me(None);
+    let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), 30.0), Sense::click());
+    response.widget_info(|| WidgetInfo::selected(Role::Button, true, chosen, &entry.text));
+    if chosen || response.hovered() {
+        ui.painter().rect_filled(rect, 4.0, t.hover);
     }
-    response.inner.clicked()
+    let keys = entry.keys.map_or(String::new(), |keys| ui.ctx().format_shortcut(&keys));
+    let keys = ui.painter().layout_no_wrap(keys, FontId::proportional(size::SMALL), t.text_dim);
+    let room = Rect::from_min_max(
+        rect.left_top() + vec2(space::S, 0.0),
+        rect.right_bottom() - vec2(keys.size().x + space::L, 0.0),
+    );
+    let at = pos2(rect.right() - space::S - keys.size().x, rect.center().y - keys.size().y / 2.0);
+    ui.painter().galley(at, keys, t.text_dim);
+    let name = WidgetText::from(RichText::new(&entry.text).color(t.text));
+    let name = name.into_galley(ui, Some(TextWrapMode::Truncate), room.width(), TextStyle::Body);
+    ui.painter().galley(pos2(room.left(), rect.center().y - name.size().y / 2.0), name, t.text);
+    if chosen {
+        response.scroll_to_me(None);
+    }
+    response.clicked()
 }
 
 /// Whether the letters of a query occur in a text in this order, whatever the case.

@@ -50,6 +50,9 @@ pub fn slider_row<T: Numeric>(ui: &mut Ui, name: &str, hint: &str, value: &mut T
     });
     ui.scope(|ui| {
         ui.spacing_mut().slider_width = ui.available_width() - 2.0;
+        // The size of the handle; the rail stays clickable over its own height.
+        ui.spacing_mut().interact_size.y = 16.0;
+        ui.visuals_mut().selection.bg_fill = t.zero;
         let slider = Slider::new(value, range.slider.clone())
             .show_value(false)
             .logarithmic(range.logarithmic)
