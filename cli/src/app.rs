@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Instant;
 
 use gui::{Command, Env, GenerateCommand, Page, Picture, Start};
 
@@ -19,6 +20,9 @@ pub struct Args {
     /// The page to begin with: generate, model, benchmark, training or server
     #[arg(long, value_name = "PAGE", value_parser = page)]
     tab: Option<Page>,
+    /// Print how long it takes to the first frame and to the model's first token, and end
+    #[arg(long, conflicts_with = "screenshot")]
+    time: bool,
     /// Draw the page into a PNG file and end; no display is needed
     #[arg(long, value_name = "FILE.png")]
     screenshot: Option<PathBuf>,
@@ -50,10 +54,11 @@ fn size(text: &str) -> Result<[f32; 2], String> {
     sides.ok_or_else(|| "expected width x height, each 200 to 8000, as in 1280x800".to_owned())
 }
 
-/// Runs `tercet app`.
-pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+/// Runs `tercet app`; the program began at `began`.
+pub fn run(args: &Args, began: Instant) -> anyhow::Result<ExitCode> {
+    let timed_from = args.time.then_some(began);
     let mut env = surroundings();
-    let start = Start { file: args.file.clone(), page: args.tab };
+    let start = Start { file: args.file.clone(), page: args.tab, timed_from };
     let Some(to) = &args.screenshot else {
         gui::run(env, start)?;
         return Ok(ExitCode::SUCCESS);
@@ -92,7 +97,7 @@ pub fn open(file: Option<&Path>) -> anyhow::Result<ExitCode> {
         note(format_args!("there is no display to open a window on; writing here instead"));
         return crate::verse::run(file);
     }
-    match gui::run(surroundings(), Start { file: file.map(Path::to_owned), page: None }) {
+    match gui::run(surroundings(), Start { file: file.map(Path::to_owned), ..Start::default() }) {
         Ok(()) => Ok(ExitCode::SUCCESS),
         Err(error) => {
             note(format_args!("{error}; writing here instead"));

@@ -23,6 +23,7 @@ mod verse;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Instant;
 
 use clap::{Parser, Subcommand};
 
@@ -66,6 +67,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    let began = Instant::now();
     exit::quiet_panics();
     if device::list_is_asked(std::env::args()) {
         return exit::report(device::list());
@@ -73,7 +75,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     exit::report(match &cli.command {
         None => app::open(cli.file.as_deref()),
-        Some(Command::App(args)) => app::run(args),
+        Some(Command::App(args)) => app::run(args, began),
         Some(Command::Train(args)) => train::run(args),
         Some(Command::Export(args)) => export::run(args),
         Some(Command::Check(args)) => check::run(args),

@@ -19,6 +19,7 @@ use crate::server::Server;
 use crate::settings::{Settings, ThemeChoice};
 use crate::shared::Shared;
 use crate::shell::{Palette, Shell};
+use crate::stopwatch::Stopwatch;
 use crate::theme;
 use crate::training::Training;
 
@@ -32,6 +33,8 @@ pub struct Start {
     pub file: Option<PathBuf>,
     /// A page to turn to instead of the last one.
     pub page: Option<Page>,
+    /// Measure from this moment: print when the first frame, the model and its first token were there, and end.
+    pub timed_from: Option<Instant>,
 }
 
 /// The app.
@@ -46,6 +49,7 @@ pub struct App {
     pub(crate) training: Training,
     pub(crate) server: Server,
     asking: Option<Job<Option<PathBuf>>>,
+    stopwatch: Option<Stopwatch>,
     kept: Settings,
     changed: Option<Instant>,
     /// Where settings are kept, until that fails.
@@ -90,6 +94,7 @@ impl App {
             training: Training::default(),
             server: Server::default(),
             asking: None,
+            stopwatch: start.timed_from.map(Stopwatch::new),
             keep_in: shared.env.config_dir.clone(),
             changed: None,
             kept,
@@ -264,6 +269,10 @@ impl App {
         for command in self.shared.commands.take() {
             self.run(command, ctx);
         }
+        if let Some(stopwatch) = &mut self.stopwatch {
+            let tokens = self.generate.written_tokens();
+            stopwatch.look(&self.shared, tokens);
+        }
         if let Some(soon) = self.shared.notices.expire() {
             ctx.request_repaint_after(soon);
         }
@@ -309,6 +318,9 @@ impl eframe::App for App {
 
     fn ui(&mut self, ui: &mut egui::Ui, _: &mut eframe::Frame) {
         crate::shell::ui(self, ui);
+        if let Some(stopwatch) = &mut self.stopwatch {
+            stopwatch.drawn();
+        }
     }
 
     fn on_exit(&mut self) {

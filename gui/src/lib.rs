@@ -19,6 +19,7 @@ mod server;
 mod settings;
 mod shared;
 mod shell;
+mod stopwatch;
 mod theme;
 mod tokens;
 mod training;

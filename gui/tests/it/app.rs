@@ -39,7 +39,7 @@ fn a_bad_file_is_refused_in_a_sentence_and_the_open_model_stays() {
 
 #[test]
 fn a_model_chosen_in_the_dialog_is_opened_and_remembered() {
-    let start = Start { file: None, page: Some(Page::Model) };
+    let start = Start { page: Some(Page::Model), ..Start::default() };
     let copy = |d: &std::path::Path| {
         let to = d.join("copy.gguf");
         std::fs::copy(shipped_model(), &to).unwrap();

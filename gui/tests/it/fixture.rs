@@ -40,7 +40,7 @@ pub fn env(folder: &Path, dialogs: Answers) -> Env {
 impl Fixture {
     /// The app on a page with the shipped model open.
     pub fn open(page: Page) -> Fixture {
-        Self::with(|_| Answers::default(), Start { file: None, page: Some(page) })
+        Self::with(|_| Answers::default(), Start { page: Some(page), ..Start::default() })
     }
 
     /// The app, with dialogs that may name files in its folder.

@@ -99,7 +99,7 @@ fn the_card_of_a_token_shows_ten_alternatives_and_a_click_takes_one() {
 
 #[test]
 fn a_text_is_saved_in_the_kind_that_its_name_asks_for() {
-    let start = Start { file: None, page: Some(Page::Generate) };
+    let start = Start { page: Some(Page::Generate), ..Start::default() };
     let mut f = Fixture::with(|d| Answers { save: Some(d.join("verse.json")), open: None }, start);
     let text = write(&mut f, 9);
     f.click("Save the text");
