@@ -1,5 +1,6 @@
 //! The binary as a shell sees it, one test binary: each module is a subject.
 
+mod app;
 mod bench;
 mod dependencies;
 mod model;
@@ -10,7 +11,8 @@ use std::process::{Command, Output};
 /// The binary under test with these arguments.
 fn tercet(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tercet"));
-    command.args(args);
+    // Whoever runs the tests wants no windows.
+    command.args(args).env_remove("DISPLAY").env_remove("WAYLAND_DISPLAY").env_remove("WAYLAND_SOCKET");
     command
 }
 
