@@ -1,6 +1,7 @@
 //! `--device`: where a model runs. The CPU, a graphics adapter by name, or a list of those there are.
 
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -34,7 +35,7 @@ impl DeviceArg {
             "gpu" => None,
             name => Some(name),
         };
-        Gpu::open(name, GpuOptions::default()).map(Some)
+        Gpu::open(name, GpuOptions { cache: cache_folder(), ..GpuOptions::default() }).map(Some)
     }
 
     /// The model on the device that was asked for. Where any GPU would do and none can take it, the CPU does, and a note says why.
@@ -58,6 +59,14 @@ impl DeviceArg {
                 Ok(None)
             }
         }
+    }
+}
+
+/// Where compiled shaders are kept: the folder that `TERCET_CACHE` names, nowhere if it is empty, the user's cache folder without it.
+fn cache_folder() -> Option<PathBuf> {
+    match std::env::var_os("TERCET_CACHE") {
+        Some(folder) => (!folder.is_empty()).then(|| folder.into()),
+        None => Some(directories::ProjectDirs::from("", "", "tercet")?.cache_dir().to_owned()),
     }
 }
 

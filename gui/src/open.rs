@@ -120,8 +120,7 @@ impl Loaded {
         let gpu = match backend {
             Backend::Gpu(name) => {
                 job.progress(None, format!("copying weights to {name}"));
-                let options = GpuOptions::default();
-                let _ = cache;
+                let options = GpuOptions { cache, ..GpuOptions::default() };
                 let made = Gpu::open(Some(name), options)
                     .and_then(|gpu| GpuModel::new(Arc::new(gpu), &opened.model));
                 made.map(Arc::new).map_err(|e| fault = Some(sentence(&e))).ok()

@@ -1,25 +1,29 @@
 //! An open graphics device: its queue, the features and limits it was asked for, and what has gone wrong with it.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use shaders::Variant;
 use wgpu::{BufferUsages, ErrorFilter, Features, Limits};
 
 use super::adapter::{Adapter, AdapterInfo};
+use super::pipeline_cache::PipelineCache;
 use crate::error::{Error, Result};
 
 /// How to open a device.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct GpuOptions {
     /// Features that may be used, if the adapter has them.
     pub variant: Variant,
     /// Most bytes of one binding, below what the device allows; `None` for that.
     pub binding_max: Option<u64>,
+    /// A folder in which compiled shaders are kept for the next process, where the driver can; `None` for nowhere.
+    pub cache: Option<PathBuf>,
 }
 
 impl Default for GpuOptions {
     fn default() -> Self {
-        GpuOptions { variant: Variant::FULL, binding_max: None }
+        GpuOptions { variant: Variant::FULL, binding_max: None, cache: None }
     }
 }
 
@@ -31,6 +35,7 @@ pub struct Gpu {
     info: AdapterInfo,
     variant: Variant,
     binding_max: u64,
+    pub(super) pipelines: Option<PipelineCache>,
     /// The first thing that went wrong outside any scope.
     fault: Arc<Mutex<Option<String>>>,
 }
@@ -55,6 +60,9 @@ impl Gpu {
         features.set(Features::SUBGROUP, variant.subgroups);
         features.set(Features::SHADER_F16, variant.f16);
         features |= adapter.inner.features() & Features::TIMESTAMP_QUERY;
+        if options.cache.is_some() {
+            features |= adapter.inner.features() & Features::PIPELINE_CACHE;
+        }
         let there = adapter.inner.limits();
         let limits = Limits {
             max_storage_buffer_binding_size: there.max_storage_buffer_binding_size,
@@ -84,7 +92,10 @@ impl Gpu {
         let limits = device.limits();
         let binding_max = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
         let binding_max = options.binding_max.map_or(binding_max, |max| max.min(binding_max));
-        Ok(Gpu { device, queue, info, variant, binding_max, fault })
+        let mut gpu = Gpu { device, queue, info, variant, binding_max, pipelines: None, fault };
+        let open = |folder: PathBuf| PipelineCache::open(&gpu, &adapter.inner.get_info(), &folder);
+        gpu.pipelines = options.cache.and_then(open);
+        Ok(gpu)
     }
 
     /// The adapter.

@@ -6,6 +6,7 @@ use shaders::{Access, Op};
 use wgpu::{BindGroupLayout, BindingType, BufferBindingType, ComputePipeline, PipelineLayout, ShaderModule};
 
 use super::device::Gpu;
+use super::pipeline_cache::PipelineCache;
 use crate::error::Result;
 
 /// Values of an op's constants, by name.
@@ -29,6 +30,11 @@ struct Compiled {
 }
 
 impl Kernels {
+    /// How many pipelines there are.
+    pub fn pipelines(&self) -> usize {
+        self.pipelines.len()
+    }
+
     /// The pipeline of an op with these constants, and the layout of what it binds.
     ///
     /// # Errors
@@ -62,7 +68,7 @@ impl Kernels {
                     // Every shader writes its workgroup memory before it reads it.
                     zero_initialize_workgroup_memory: false,
                 },
-                cache: None,
+                cache: gpu.pipelines.as_ref().map(PipelineCache::inner),
             }))
         })?;
         self.pipelines.insert(key, pipeline.clone());

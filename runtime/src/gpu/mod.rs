@@ -9,6 +9,7 @@ mod fallback;
 mod kernels;
 mod matrix;
 mod model;
+mod pipeline_cache;
 mod plan;
 mod product;
 mod session;

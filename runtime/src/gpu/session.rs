@@ -87,7 +87,11 @@ impl<'m> GpuSession<'m> {
         }
         let buffers = Buffers::new(&model.gpu, c, context, CHUNK_MAX)?;
         let mut kernels = model.kernels.lock().unwrap_or_else(PoisonError::into_inner);
+        let compiled = kernels.pipelines();
         let plan = Plan::new(model, &mut kernels, &buffers)?;
+        if let Some(cache) = model.gpu.pipelines.as_ref().filter(|_| kernels.pipelines() > compiled) {
+            cache.save();
+        }
         Ok(GpuSession {
             model,
             context,

@@ -1,6 +1,8 @@
 //! The model on a graphics device against the model on the CPU: the same text, nearly the same logits, whatever the shape
 //! of the model and the features of the device. A software device serves as well as a real one.
 
+use std::fs;
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use runtime::config::ModelConfig;
@@ -329,6 +331,54 @@ fn gpu_without_room_for_a_session_leaves_it_to_the_cpu() {
     assert_eq!(written(&engine, &prompt, Sampling::greedy()), written(&cpu, &prompt, Sampling::greedy()));
     assert!(engine.fault().unwrap().contains("40960 bytes"));
     assert!(engine.gpu().is_none());
+}
+
+#[test]
+fn gpu_pipelines_on_disk_may_be_damaged_or_impossible_to_write() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = folder.path().join("not/yet there");
+    let config = tiny::config();
+    let model = Model::from_gguf(&tiny::gguf(&config, 3)).unwrap();
+    let prompt = tiny::tokens(&config, 5, 9);
+    let (text, _) = greedy(&model, &prompt, 3);
+    let write = |cache: &Path| {
+        let gpu = gpu(GpuOptions { cache: Some(cache.to_owned()), ..GpuOptions::default() })?;
+        let on_gpu = GpuModel::new(gpu, &model).unwrap();
+        let mut session = GpuSession::new(&on_gpu, 32).unwrap();
+        let mut got = vec![session.next_greedy(&prompt).unwrap()];
+        while got.len() < 3 {
+            got.push(session.next_greedy(&got[got.len() - 1..]).unwrap());
+        }
+        assert_eq!(got, text, "{}", cache.display());
+        Some(())
+    };
+    if write(&cache).is_none() {
+        return;
+    }
+    let mut files = fs::read_dir(&cache).into_iter().flatten().map(|e| e.unwrap().path());
+    let Some(file) = files.next() else {
+        eprintln!("this device keeps no pipelines: nothing to damage");
+        return;
+    };
+    assert_eq!(files.next(), None);
+    let whole = fs::read(&file).unwrap();
+    assert!(whole.starts_with(b"tercet pipelines 1\n"));
+    write(&cache).unwrap();
+    let mut flipped = whole.clone();
+    *flipped.last_mut().unwrap() ^= 1;
+    let garbage: Vec<u8> = (0..5000u32).map(|i| (i * i) as u8).collect();
+    for damaged in [&[][..], &garbage, &whole[..whole.len() / 2], &whole[..whole.len() - 1], &flipped] {
+        fs::write(&file, damaged).unwrap();
+        write(&cache).unwrap();
+        // A whole one has taken its place.
+        assert_ne!(fs::read(&file).unwrap(), damaged);
+    }
+    // Neither a file below a file nor one in a folder's place can be written.
+    write(&file.join("below")).unwrap();
+    fs::remove_file(&file).unwrap();
+    fs::create_dir(&file).unwrap();
+    write(&cache).unwrap();
+    assert!(file.is_dir());
 }
 
 #[test]
