@@ -19,7 +19,7 @@ pub enum Format {
 }
 
 /// Columns of CSV: every key that a row may have.
-pub const COLUMNS: [&str; 55] = [
+pub const COLUMNS: [&str; 56] = [
     "test",
     "shape",
     "kernel",
@@ -67,6 +67,7 @@ pub const COLUMNS: [&str; 55] = [
     "backend",
     "driver",
     "software",
+    "memory_bytes",
     "shaders",
     "device_us",
     "device_share",
@@ -263,6 +264,7 @@ mod tests {
                 backend: "Vulkan".into(),
                 driver: "1.2".into(),
                 software: false,
+                memory_bytes: Some(8 << 30),
                 shaders: "f16".into(),
             }),
             Row::GpuProduct(GpuProductRow {

@@ -11,10 +11,10 @@ use runtime::sampler::argmax;
 use runtime::{Model, Session};
 
 use crate::case::{Case, KINDS};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::token_ids;
 use crate::options::{ModelOptions, ModelTest, ProductOptions};
-use crate::row::{DeviceRow, GpuModelRow, GpuProductRow, Row};
+use crate::row::{DeviceRow, GpuModelRow, GpuProductRow, Row, Skipped};
 use crate::timing::{mean_sd, median};
 
 /// Submissions last about this long, and are repeated for at least so long in all, at least so often.
@@ -36,6 +36,7 @@ pub fn describe(gpu: &Gpu) -> Row {
         backend: info.backend.clone(),
         driver: info.driver.clone(),
         software: info.software,
+        memory_bytes: info.memory_bytes,
         shaders: gpu.variant().to_string(),
     })
 }
@@ -125,8 +126,13 @@ pub fn model(
     tell: &mut dyn FnMut(Row),
     cancel: &AtomicBool,
 ) -> Result<Option<()>> {
-    let on_gpu = GpuModel::new(Arc::clone(gpu), model)?;
-    let (error, max_abs_err) = compare(&on_gpu, model)?;
+    let Some(on_gpu) = with_room(GpuModel::new(Arc::clone(gpu), model).map_err(Error::from), "gpu", tell)?
+    else {
+        return Ok(Some(()));
+    };
+    let Some((error, max_abs_err)) = with_room(compare(&on_gpu, model), "gpu", tell)? else {
+        return Ok(Some(()));
+    };
     let context = model.config().context;
     for &depth in &options.depths {
         for test in options.tests("gpu ", depth, context) {
@@ -155,7 +161,8 @@ pub fn model(
                 error: error.clone(),
             };
             if row.error.is_none() {
-                let mut session = GpuSession::new(&on_gpu, depth + n)?;
+                let session = GpuSession::new(&on_gpu, depth + n).map_err(Error::from);
+                let Some(mut session) = with_room(session, &row.test, tell)? else { continue };
                 session.advance(&token_ids(depth, model.config().vocab))?;
                 if time(&mut session, depth, n, prompt, &mut row, cancel)?.is_none() {
                     return Ok(None);
@@ -165,6 +172,18 @@ pub fn model(
         }
     }
     Ok(Some(()))
+}
+
+/// What was made, or `None` and a row with the numbers if the device has no room for it.
+fn with_room<T>(made: Result<T>, test: &str, tell: &mut dyn FnMut(Row)) -> Result<Option<T>> {
+    use runtime::Error::{GpuLimit, GpuMemory};
+    match made {
+        Err(Error::Model(error @ (GpuLimit { .. } | GpuMemory { .. }))) => {
+            tell(Row::Skipped(Skipped { test: test.to_owned(), reason: error.to_string() }));
+            Ok(None)
+        }
+        other => other.map(Some),
+    }
 }
 
 /// Whether the device writes what the CPU does, and how far its logits are.
@@ -305,6 +324,15 @@ mod tests {
         assert_eq!((row.test.as_str(), row.error.as_ref()), ("gpu tg4", None), "{row:?}");
         assert_eq!((row.submissions, row.bytes_down), (Some(1.0), Some(4.0)));
         assert_eq!(row.dispatches, Some((12 * config.blocks + 4) as f64));
+        // A device without room is a row, and the measurement goes on.
+        let options_small = GpuOptions { memory_max: Some(1000), ..GpuOptions::default() };
+        let small = Arc::new(Gpu::open(None, options_small).unwrap());
+        let mut rows = Vec::new();
+        model(&small, &cpu, "tiny", &options, &mut |row| rows.push(row), &never).unwrap().unwrap();
+        assert!(
+            matches!(&rows[..], [Row::Skipped(s)] if s.reason.ends_with("has 1000 left of 1000")),
+            "{rows:?}"
+        );
         let cancelled = AtomicBool::new(true);
         assert!(model(&gpu, &cpu, "tiny", &options, &mut |_| (), &cancelled).unwrap().is_none());
     }

@@ -215,6 +215,8 @@ pub struct DeviceRow {
     pub driver: String,
     /// The processor pretending to be a GPU: its figures say nothing about one.
     pub software: bool,
+    /// Bytes of its memory, or of the system's that it may have; none where its backend does not tell.
+    pub memory_bytes: Option<u64>,
     /// Optional features that the shaders use.
     pub shaders: String,
 }

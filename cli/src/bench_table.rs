@@ -171,7 +171,9 @@ fn device(row: &DeviceRow) -> String {
     } else {
         ""
     };
-    format!("{} ({}, {}); shaders: {}{software}", row.adapter, row.backend, row.driver, row.shaders)
+    let memory = row.memory_bytes.map_or(String::new(), |n| format!("memory: {}; ", bytes(n)));
+    let DeviceRow { adapter, backend, driver, shaders, .. } = row;
+    format!("{adapter} ({backend}, {driver}); {memory}shaders: {shaders}{software}")
 }
 
 fn figure(value: Option<f64>, digits: usize) -> String {
@@ -235,7 +237,7 @@ fn gpu_model(row: &GpuModelRow) -> String {
 }
 
 /// A size in the largest unit that leaves at least one of it.
-fn bytes(n: u64) -> String {
+pub fn bytes(n: u64) -> String {
     match n {
         0..1024 => format!("{n} B"),
         1024..0x10_0000 => format!("{} KiB", short(n as f64 / 1024.0)),

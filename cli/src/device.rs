@@ -8,6 +8,7 @@ use std::sync::Arc;
 use runtime::Model;
 use runtime::gpu::{Gpu, GpuModel, GpuOptions, adapters};
 
+use crate::bench_table::bytes;
 use crate::terminal::note;
 
 /// Where to run.
@@ -82,7 +83,8 @@ pub fn list() -> anyhow::Result<ExitCode> {
     writeln!(out, "cpu: {}", runtime::cpu::Kernels::best().log_line())?;
     for adapter in adapters() {
         let info = adapter.info();
-        writeln!(out, "{info}; shaders: {}", info.variant)?;
+        let memory = info.memory_bytes.map_or("unknown".into(), bytes);
+        writeln!(out, "{info}; memory: {memory}; shaders: {}", info.variant)?;
     }
     Ok(ExitCode::SUCCESS)
 }

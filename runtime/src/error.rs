@@ -165,6 +165,21 @@ pub enum Error {
         limit: u64,
     },
 
+    /// A model or a session that a graphics device's memory has no room for, found before anything was allocated.
+    #[error("{what} takes {needed} bytes of the GPU's memory; {adapter} has {left} left of {memory}")]
+    GpuMemory {
+        /// The adapter.
+        adapter: String,
+        /// What was to be there.
+        what: String,
+        /// Its bytes.
+        needed: u64,
+        /// Bytes that models and sessions there have not taken.
+        left: u64,
+        /// Bytes in all.
+        memory: u64,
+    },
+
     /// A graphics device that is out of memory, lost, or refuses what it was given.
     #[error("the GPU {adapter} failed: {message}")]
     Gpu {

@@ -263,7 +263,10 @@ fn device_list_needs_no_model_and_begins_with_the_cpu() {
     for args in [&["generate", "--device", "list"][..], &["eval", "--device=list"]] {
         let list = done(&mut tercet(args));
         assert!(list.starts_with("cpu: kernels: "), "{list}");
-        assert!(list.lines().skip(1).all(|line| line.contains("; shaders: ")), "{list}");
+        assert!(
+            list.lines().skip(1).all(|line| line.contains("; memory: ") && line.contains("; shaders: ")),
+            "{list}"
+        );
     }
 }
 

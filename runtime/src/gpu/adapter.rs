@@ -3,6 +3,7 @@
 use shaders::Variant;
 use wgpu::{Backends, DeviceType, Features};
 
+use super::memory::memory_bytes;
 use crate::error::{Error, Result};
 
 /// What the shaders run on. Not OpenGL: it lacks too much.
@@ -28,6 +29,8 @@ pub struct AdapterInfo {
     pub software: bool,
     /// A GPU with memory of its own.
     pub discrete: bool,
+    /// Bytes of its memory, or of the system's that it may have; `None` where its backend does not tell.
+    pub memory_bytes: Option<u64>,
     /// Optional features that the shaders can use.
     pub variant: Variant,
 }
@@ -60,6 +63,7 @@ impl Adapter {
             driver: [about.driver.as_str(), about.driver_info.as_str()].join(" ").trim().to_owned(),
             software: about.device_type == DeviceType::Cpu,
             discrete: about.device_type == DeviceType::DiscreteGpu,
+            memory_bytes: memory_bytes(&inner),
             variant: Variant {
                 subgroups: features.contains(Features::SUBGROUP),
                 // Metal has no such instruction; its stand-in is slower than plain arithmetic.

@@ -4,6 +4,7 @@ use shaders::{COEFFICIENTS, Draw, KEY_BLOCK, PROJECTED, Step};
 use wgpu::{Buffer, BufferUsages};
 
 use super::device::Gpu;
+use super::memory::Taken;
 use crate::config::ModelConfig;
 use crate::cpu::ops::RopeTable;
 use crate::error::Result;
@@ -43,15 +44,15 @@ pub struct Buffers {
     pub cache: Vec<(Buffer, Buffer)>,
     /// What the processor reads.
     pub back: Buffer,
-    /// Bytes of all of them.
-    pub bytes: u64,
+    /// The memory of all of them.
+    pub taken: Taken,
 }
 
 impl Buffers {
     /// Buffers for `context` tokens, at most `chunk` of them at a time.
     ///
     /// # Errors
-    /// One that is larger than the device allows, before any is allocated; or no memory.
+    /// One that is larger than the device allows, or all larger than what is left of its memory, before any is allocated; or no memory.
     pub fn new(gpu: &Gpu, c: &ModelConfig, context: usize, chunk: usize) -> Result<Self> {
         let capacity = context.next_multiple_of(KEY_BLOCK as usize);
         let widest = c.width.max(c.ffn).max(c.q_width());
@@ -91,6 +92,7 @@ impl Buffers {
             gpu.fits(name, bytes)?;
         }
         let bytes = what.iter().map(|w| w.1).sum::<u64>() + 2 * keys * c.blocks as u64;
+        let taken = gpu.take(&format!("a session of {context} tokens"), bytes)?;
         let mut next = what.into_iter();
         let mut make = || {
             let (name, bytes, usage) = next.next().expect("one line above for each field below");
@@ -120,7 +122,7 @@ impl Buffers {
             angles: make()?,
             back: make()?,
             cache,
-            bytes,
+            taken,
         };
         let rope = RopeTable::new(context, c.head_dim, c.rope_base);
         let angles: Vec<f32> = (0..context)

@@ -7,6 +7,7 @@ use shaders::Variant;
 use wgpu::{BufferUsages, ErrorFilter, Features, Limits};
 
 use super::adapter::{Adapter, AdapterInfo};
+use super::memory::{Memory, Taken};
 use super::pipeline_cache::PipelineCache;
 use crate::error::{Error, Result};
 
@@ -17,13 +18,15 @@ pub struct GpuOptions {
     pub variant: Variant,
     /// Most bytes of one binding, below what the device allows; `None` for that.
     pub binding_max: Option<u64>,
+    /// Most bytes of memory to take, below what the adapter has; `None` for that.
+    pub memory_max: Option<u64>,
     /// A folder in which compiled shaders are kept for the next process, where the driver can; `None` for nowhere.
     pub cache: Option<PathBuf>,
 }
 
 impl Default for GpuOptions {
     fn default() -> Self {
-        GpuOptions { variant: Variant::FULL, binding_max: None, cache: None }
+        GpuOptions { variant: Variant::FULL, binding_max: None, memory_max: None, cache: None }
     }
 }
 
@@ -35,6 +38,7 @@ pub struct Gpu {
     info: AdapterInfo,
     variant: Variant,
     binding_max: u64,
+    memory: Memory,
     pub(super) pipelines: Option<PipelineCache>,
     /// The first thing that went wrong outside any scope.
     fault: Arc<Mutex<Option<String>>>,
@@ -92,7 +96,9 @@ impl Gpu {
         let limits = device.limits();
         let binding_max = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
         let binding_max = options.binding_max.map_or(binding_max, |max| max.min(binding_max));
-        let mut gpu = Gpu { device, queue, info, variant, binding_max, pipelines: None, fault };
+        let memory = [info.memory_bytes, options.memory_max].into_iter().flatten().min();
+        let memory = Memory::new(memory);
+        let mut gpu = Gpu { device, queue, info, variant, binding_max, memory, pipelines: None, fault };
         let open = |folder: PathBuf| PipelineCache::open(&gpu, &adapter.inner.get_info(), &folder);
         gpu.pipelines = options.cache.and_then(open);
         Ok(gpu)
@@ -156,6 +162,14 @@ impl Gpu {
         }
         let (adapter, what) = (self.info.name.clone(), what.to_owned());
         Err(Error::GpuLimit { adapter, what, needed, limit: self.binding_max })
+    }
+
+    /// Takes memory for something, before it is allocated.
+    pub(super) fn take(&self, what: &str, needed: u64) -> Result<Taken> {
+        self.memory.take(needed).map_err(|(left, memory)| {
+            let (adapter, what) = (self.info.name.clone(), what.to_owned());
+            Error::GpuMemory { adapter, what, needed, left, memory }
+        })
     }
 
     /// Runs `f` and reports what the device had against it.

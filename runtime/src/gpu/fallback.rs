@@ -72,7 +72,7 @@ impl<'m> GpuOrCpu<'m> {
 
 /// Whether it is the device that failed, rather than the request.
 fn of_device(error: &Error) -> bool {
-    matches!(error, Error::Gpu { .. } | Error::GpuLimit { .. })
+    matches!(error, Error::Gpu { .. } | Error::GpuLimit { .. } | Error::GpuMemory { .. })
 }
 
 fn note(fault: &Fault, error: &Error) {

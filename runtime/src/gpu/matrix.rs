@@ -34,9 +34,25 @@ pub struct Part {
 }
 
 impl Matrix {
-    /// Bytes on the device.
-    pub fn bytes(&self) -> u64 {
-        self.parts.iter().map(|p| p.codes.size() + p.scales.as_ref().map_or(0, Buffer::size)).sum()
+    /// Its buffers.
+    pub fn buffers(&self) -> impl Iterator<Item = &Buffer> {
+        self.parts.iter().flat_map(|p| [Some(&p.codes), p.scales.as_ref()]).flatten()
+    }
+
+    /// Bytes that a ternary matrix will take.
+    ///
+    /// # Errors
+    /// A row larger than the device allows.
+    pub fn ternary_bytes(gpu: &Gpu, what: &str, m: &TernaryMatrix) -> Result<u64> {
+        bytes(gpu, what, Kind::Ternary, m.rows(), m.cols())
+    }
+
+    /// Bytes that an embedding or a head will take.
+    ///
+    /// # Errors
+    /// A row larger than the device allows.
+    pub fn table_bytes(gpu: &Gpu, what: &str, table: &Table, rows: usize, cols: usize) -> Result<u64> {
+        bytes(gpu, what, kind(table), rows, cols)
     }
 
     /// Columns that share a scale.
@@ -74,7 +90,7 @@ impl Matrix {
                 words.extend(row.iter().map(|h| pair(h[0], h[1])));
             }),
             Table::Scaled { codes, scales, group } => {
-                let kind = if *group == 32 { Kind::Q8 } else { Kind::Ternary };
+                let kind = kind(table);
                 upload(gpu, what, kind, rows, cols, &mut |r, words, out| {
                     let row = &codes[r * cols..][..cols];
                     match kind {
@@ -90,6 +106,14 @@ impl Matrix {
     }
 }
 
+fn kind(table: &Table) -> Kind {
+    match table {
+        Table::F16(_) => Kind::F16,
+        Table::Scaled { group: 32, .. } => Kind::Q8,
+        Table::Ternary(_) | Table::Scaled { .. } => Kind::Ternary,
+    }
+}
+
 /// Columns that share a scale; a table of halves has none.
 fn group(kind: Kind) -> u32 {
     if kind == Kind::Q8 { 32 } else { 128 }
@@ -99,11 +123,41 @@ fn tile(groups: u32) -> u32 {
     (256 / groups).clamp(1, 64)
 }
 
-/// Rows of a part, given the bytes of a row.
-fn part_rows(gpu: &Gpu, what: &str, row_bytes: u64, tile: u32) -> Result<usize> {
+/// Bytes of a row's codes.
+fn row_bytes(kind: Kind, cols: usize) -> usize {
+    let bits = match kind {
+        Kind::Ternary => 2,
+        Kind::Q8 => 8,
+        Kind::F16 => 16,
+    };
+    cols * bits / 8
+}
+
+/// First row of each part, and how many.
+fn parts(
+    gpu: &Gpu,
+    what: &str,
+    kind: Kind,
+    rows: usize,
+    cols: usize,
+) -> Result<impl Iterator<Item = (usize, usize)>> {
+    let row_bytes = row_bytes(kind, cols) as u64;
     gpu.fits(what, row_bytes)?;
+    let tile = tile(cols as u32 / group(kind));
     let dispatched = shaders::GROUPS_MAX * tile.min(shaders::HEAD_ROWS);
-    Ok((gpu.binding_max() / row_bytes).min(u64::from(dispatched)) as usize)
+    let most = (gpu.binding_max() / row_bytes).min(u64::from(dispatched)) as usize;
+    Ok((0..rows).step_by(most).map(move |first| (first, most.min(rows - first))))
+}
+
+/// Halves that hold the scales of so many rows, whole words of them.
+fn scales_len(kind: Kind, rows: usize, cols: usize) -> usize {
+    if kind == Kind::F16 { 0 } else { (rows * cols / group(kind) as usize).next_multiple_of(2) }
+}
+
+/// Bytes of all parts.
+fn bytes(gpu: &Gpu, what: &str, kind: Kind, rows: usize, cols: usize) -> Result<u64> {
+    let of_part = |(_, rows)| (rows * row_bytes(kind, cols) + 2 * scales_len(kind, rows, cols)) as u64;
+    Ok(parts(gpu, what, kind, rows, cols)?.map(of_part).sum())
 }
 
 /// Appends the words and scales of a row.
@@ -118,28 +172,20 @@ fn upload(
     cols: usize,
     row: &mut WriteRow<'_>,
 ) -> Result<Matrix> {
-    let bits = match kind {
-        Kind::Ternary => 2,
-        Kind::Q8 => 8,
-        Kind::F16 => 16,
-    };
-    let row_bytes = (cols * bits / 8) as u64;
-    let most = part_rows(gpu, what, row_bytes, tile(cols as u32 / group(kind)))?;
-    let mut parts = Vec::new();
-    for first in (0..rows).step_by(most) {
-        let count = most.min(rows - first);
-        let mut words = Vec::with_capacity(count * row_bytes as usize / 4);
+    let mut made = Vec::new();
+    for (first, count) in parts(gpu, what, kind, rows, cols)? {
+        let mut words = Vec::with_capacity(count * row_bytes(kind, cols) / 4);
         let mut scales = Vec::new();
         (first..first + count).for_each(|r| row(r, &mut words, &mut scales));
-        scales.resize(scales.len().next_multiple_of(2), f16::ZERO);
+        scales.resize(scales_len(kind, count, cols), f16::ZERO);
         let scales = match kind {
             Kind::F16 => None,
             _ => Some(gpu.filled(what, &scales)?),
         };
         let codes = gpu.filled(what, &words)?;
-        parts.push(Part { first_row: first as u32, rows: count as u32, codes, scales });
+        made.push(Part { first_row: first as u32, rows: count as u32, codes, scales });
     }
-    Ok(Matrix { kind, rows: rows as u32, cols: cols as u32, parts })
+    Ok(Matrix { kind, rows: rows as u32, cols: cols as u32, parts: made })
 }
 
 /// Sixteen codes as the shaders have them.

@@ -8,6 +8,7 @@ mod device;
 mod fallback;
 mod kernels;
 mod matrix;
+mod memory;
 mod model;
 mod pipeline_cache;
 mod plan;

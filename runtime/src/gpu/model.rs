@@ -7,10 +7,11 @@ use wgpu::Buffer;
 use super::device::Gpu;
 use super::kernels::Kernels;
 use super::matrix::Matrix;
+use super::memory::Taken;
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::model::Model;
-use crate::weights;
+use crate::weights::{self, Weights};
 
 /// A model on a device.
 #[derive(Debug)]
@@ -23,7 +24,7 @@ pub struct GpuModel {
     head: Option<Matrix>,
     pub(super) output_norm: Buffer,
     pub(super) blocks: Vec<Block>,
-    bytes: u64,
+    taken: Taken,
 }
 
 #[derive(Debug)]
@@ -57,10 +58,11 @@ impl GpuModel {
     /// Uploads a model.
     ///
     /// # Errors
-    /// A shape beyond the shaders' limits or the device's, or no memory there.
+    /// A shape beyond the shaders' limits or the device's, or more than is left of its memory, before anything is allocated; or no memory.
     pub fn new(gpu: Arc<Gpu>, model: &Model) -> Result<Self> {
         let (c, w) = (model.config(), model.weights());
         check(&gpu, c)?;
+        let taken = gpu.take("the model", bytes(&gpu, c, w)?)?;
         let table = |what: &str, t| Matrix::table(&gpu, what, t, c.vocab, c.width);
         let embedding = table("the embedding", &w.embedding)?;
         let head = w.head.as_ref().map(|t| table("the head", t)).transpose()?;
@@ -79,17 +81,17 @@ impl GpuModel {
             .collect::<Result<Vec<_>>>()?;
         let output_norm = gpu.filled("output_norm", &w.output_norm)?;
         gpu.check()?;
-        let mut gpu_model = GpuModel {
+        let gpu_model = GpuModel {
             config: c.clone(),
             kernels: Mutex::default(),
             embedding,
             head,
             output_norm,
             blocks,
-            bytes: 0,
+            taken,
             gpu,
         };
-        gpu_model.bytes = gpu_model.matrices().map(Matrix::bytes).sum();
+        debug_assert_eq!(gpu_model.buffers().map(Buffer::size).sum::<u64>(), gpu_model.bytes());
         Ok(gpu_model)
     }
 
@@ -103,9 +105,9 @@ impl GpuModel {
         &self.gpu
     }
 
-    /// Bytes of its matrices on the device.
+    /// Bytes of it on the device.
     pub fn bytes(&self) -> u64 {
-        self.bytes
+        self.taken.bytes()
     }
 
     /// The table that the head reads.
@@ -113,13 +115,46 @@ impl GpuModel {
         self.head.as_ref().unwrap_or(&self.embedding)
     }
 
-    fn matrices(&self) -> impl Iterator<Item = &Matrix> {
-        let blocks = self.blocks.iter().flat_map(|b| [&b.qkv, &b.o, &b.gate_up, &b.down]);
-        [&self.embedding].into_iter().chain(&self.head).chain(blocks)
+    fn buffers(&self) -> impl Iterator<Item = &Buffer> {
+        let tables = [&self.embedding].into_iter().chain(&self.head).flat_map(Matrix::buffers);
+        tables.chain([&self.output_norm]).chain(self.blocks.iter().flat_map(Block::buffers))
     }
 }
 
+/// Bytes that a model will take.
+fn bytes(gpu: &Gpu, c: &ModelConfig, w: &Weights) -> Result<u64> {
+    let table = |what, t| Matrix::table_bytes(gpu, what, t, c.vocab, c.width);
+    let mut sum = table("the embedding", &w.embedding)?;
+    if let Some(head) = &w.head {
+        sum += table("the head", head)?;
+    }
+    let mut floats = w.output_norm.len();
+    for b in &w.blocks {
+        for (what, m) in
+            [("attn_qkv", &b.qkv), ("attn_output", &b.o), ("ffn_gate_up", &b.gate_up), ("ffn_down", &b.down)]
+        {
+            sum += Matrix::ternary_bytes(gpu, what, m)?;
+        }
+        let gains =
+            [Some(&b.attn_norm), b.attn_sub_norm.as_ref(), Some(&b.ffn_norm), b.ffn_sub_norm.as_ref()];
+        floats += gains.into_iter().flatten().map(Vec::len).sum::<usize>() + 2 * c.head_dim;
+        for h in [&b.hc_attn, &b.hc_ffn].into_iter().flatten() {
+            let h = h.weights(c);
+            floats += h.alpha.len() + h.weight.iter().chain(&h.bias).map(|w| w.len()).sum::<usize>();
+        }
+    }
+    Ok(sum + 4 * floats as u64)
+}
+
 impl Block {
+    fn buffers(&self) -> impl Iterator<Item = &Buffer> {
+        let hypers = self.hc_attn.iter().chain(&self.hc_ffn).flat_map(|h| [&h.weights, &h.constants]);
+        let gains = [&self.attn_norm, &self.qk_gains, &self.ffn_norm].into_iter();
+        let gains = gains.chain(&self.attn_sub_norm).chain(&self.ffn_sub_norm);
+        let matrices = [&self.qkv, &self.o, &self.gate_up, &self.down].into_iter();
+        hypers.chain(gains).chain(matrices.flat_map(Matrix::buffers))
+    }
+
     fn new(gpu: &Gpu, c: &ModelConfig, b: &weights::Block) -> Result<Self> {
         let gain = |what, g: &Vec<f32>| gpu.filled(what, g);
         let optional = |what, g: &Option<Vec<f32>>| g.as_ref().map(|g| gain(what, g)).transpose();

@@ -79,7 +79,7 @@ impl<'m> GpuSession<'m> {
     /// An empty session of up to `context` tokens.
     ///
     /// # Errors
-    /// A context of 0 or beyond the model's, a buffer larger than the device allows, or no memory.
+    /// A context of 0 or beyond the model's, a buffer larger than the device allows, or no memory left there.
     pub fn new(model: &'m GpuModel, context: usize) -> Result<Self> {
         let c = &model.config;
         if !(1..=c.context).contains(&context) {
@@ -129,7 +129,7 @@ impl<'m> GpuSession<'m> {
 
     /// Bytes of its buffers on the device.
     pub fn bytes(&self) -> u64 {
-        self.buffers.bytes
+        self.buffers.taken.bytes()
     }
 
     /// What it has asked of the device so far.

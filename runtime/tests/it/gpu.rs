@@ -201,6 +201,48 @@ fn gpu_too_small_is_refused_with_the_numbers() {
 }
 
 #[test]
+fn gpu_without_memory_is_refused_with_the_numbers_before_anything_is_allocated() {
+    let config = tiny::config();
+    let model = Model::from_gguf(&tiny::gguf(&config, 3)).unwrap();
+    let with = |memory_max| gpu(GpuOptions { memory_max: Some(memory_max), ..GpuOptions::default() });
+    let Some(roomy) = with(1 << 30) else { return };
+    let on_gpu = GpuModel::new(roomy, &model).unwrap();
+    let one = GpuSession::new(&on_gpu, 64).unwrap();
+    let (model_bytes, session_bytes) = (on_gpu.bytes(), one.bytes());
+
+    // One byte too few for the model; then exactly the model and a session, but not two.
+    let message = GpuModel::new(with(model_bytes - 1).unwrap(), &model).unwrap_err().to_string();
+    let few = model_bytes - 1;
+    assert!(message.starts_with(&format!("the model takes {model_bytes} bytes")), "{message}");
+    assert!(message.ends_with(&format!("has {few} left of {few}")), "{message}");
+    let all = model_bytes + session_bytes;
+    let on_gpu = GpuModel::new(with(all).unwrap(), &model).unwrap();
+    let first = GpuSession::new(&on_gpu, 64).unwrap();
+    let message = GpuSession::new(&on_gpu, 64).unwrap_err().to_string();
+    assert!(message.starts_with(&format!("a session of 64 tokens takes {session_bytes} bytes")), "{message}");
+    assert!(message.ends_with(&format!("has 0 left of {all}")), "{message}");
+    drop(first);
+    GpuSession::new(&on_gpu, 64).unwrap().forward(&[1, 2]).unwrap();
+}
+
+#[test]
+fn gpu_without_memory_for_a_session_leaves_it_to_the_cpu() {
+    let config = tiny::config();
+    let model = Arc::new(Model::from_gguf(&tiny::gguf(&config, 3)).unwrap());
+    let Some(roomy) = gpu(GpuOptions::default()) else { return };
+    let memory_max = Some(GpuModel::new(roomy, &model).unwrap().bytes() + 1000);
+    let small = gpu(GpuOptions { memory_max, ..GpuOptions::default() }).unwrap();
+    let on_gpu = Arc::new(GpuModel::new(small, &model).unwrap());
+    let options = EngineOptions { context: None, threads: Some(1) };
+    let cpu = Engine::start(Arc::clone(&model), options).unwrap();
+    let engine = Engine::start_on(model, Some(on_gpu), options).unwrap();
+    let prompt = tiny::tokens(&config, 5, 9);
+    assert_eq!(written(&engine, &prompt, Sampling::greedy()), written(&cpu, &prompt, Sampling::greedy()));
+    assert!(engine.fault().unwrap().contains("has 1000 left of "), "{:?}", engine.fault());
+    assert!(engine.gpu().is_none());
+}
+
+#[test]
 fn gpu_lost_is_an_error_and_no_panic() {
     let Some(gpu) = gpu(GpuOptions::default()) else { return };
     let config = tiny::config();
