@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use runtime::cpu::{Kernels, Pool};
 use runtime::gpu::{Counters, Gpu, GpuModel, GpuSession, Product};
 use runtime::sampler::argmax;
+use runtime::sequence::Sequence;
 use runtime::{Model, Session};
 
 use crate::case::{Case, KINDS};
@@ -254,7 +255,17 @@ fn time(
 /// Reads a prompt, or writes as many tokens from the first of `ids` on; `None` once cancelled.
 fn read(session: &mut GpuSession<'_>, ids: &[u32], prompt: bool, cancel: &AtomicBool) -> Result<Option<()>> {
     if prompt {
-        session.next_greedy(ids)?;
+        let mut rest = ids;
+        while let Some((now, later)) =
+            rest.split_at_checked(session.prefill_step()).filter(|s| !s.1.is_empty())
+        {
+            if cancel.load(Ordering::Relaxed) {
+                return Ok(None);
+            }
+            session.advance(now)?;
+            rest = later;
+        }
+        session.next_greedy(rest)?;
     } else {
         let mut id = ids[0];
         for _ in ids {

@@ -12,9 +12,6 @@ use crate::error::{Error, Result};
 use crate::sampler::{Sampler, Sampling, log_sum_exp};
 use crate::sequence::{Choose, Next, Sequence};
 
-/// Prompt tokens between two [`Event::Prefill`], and so between two looks at whether to go on.
-const PREFILL_STEP: usize = 256;
-
 /// What to do when the context is full.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum WhenFull {
@@ -121,7 +118,7 @@ impl LogProbs {
 /// What happens while a request is served. The last one is `Done` or `Error`.
 #[derive(Debug)]
 pub enum Event {
-    /// So many tokens of the prompt have been read.
+    /// So many tokens of the prompt have been read; or, when the context slides, of what is read again.
     Prefill {
         /// Read so far.
         done: usize,
@@ -170,20 +167,16 @@ pub fn generate(
     let start = Instant::now();
     let common = session.tokens().iter().zip(prompt).take_while(|(a, b)| a == b).count();
     // The last token is always read: its logits are what we are here for.
-    let mut done = common.min(prompt.len() - 1);
+    let done = common.min(prompt.len() - 1);
     session.truncate(done);
     stats.reused_tokens = done;
-    while prompt.len() - done > PREFILL_STEP {
-        session.advance(&prompt[done..done + PREFILL_STEP])?;
-        done += PREFILL_STEP;
-        if tell(Event::Prefill { done, total: prompt.len() }).is_break() {
-            stats.prefill_time = start.elapsed();
-            return Ok((Finish::Cancelled, stats));
-        }
-    }
+    let ControlFlow::Continue(last) = read(session, prompt, done, tell)? else {
+        stats.prefill_time = start.elapsed();
+        return Ok((Finish::Cancelled, stats));
+    };
     // Where they need not be looked at, the logits need not leave the device that made them.
     let choose = |sampler: &Sampler| if request.log_probs.is_some() { Choose::No } else { sampler.choose() };
-    let mut next = session.next(&prompt[done..], choose(&sampler))?;
+    let mut next = session.next(last, choose(&sampler))?;
     stats.prefill_time = start.elapsed();
     if tell(Event::Prefill { done: prompt.len(), total: prompt.len() }).is_break() {
         return Ok((Finish::Cancelled, stats));
@@ -220,7 +213,11 @@ pub fn generate(
             next = session.next(&[id], choose(&sampler))?;
         } else if request.when_full == WhenFull::Slide {
             stats.slides += 1;
-            next = slide(session, id, choose(&sampler))?;
+            let kept = slide(session, id);
+            let ControlFlow::Continue(last) = read(session, &kept, 0, tell)? else {
+                return Ok((Finish::Cancelled, stats));
+            };
+            next = session.next(last, choose(&sampler))?;
         } else {
             return Ok((Finish::Context, stats));
         }
@@ -243,11 +240,30 @@ fn check(session: &dyn Sequence, prompt: &[u32]) -> Result<()> {
     }
 }
 
-/// Starts over with the last half of the context, `next` included.
-fn slide(session: &mut dyn Sequence, next: u32, choose: Choose) -> Result<Next<'_>> {
+/// Reads `tokens` from the first `done` on, looking at whether to go on after each step, up to a last one, which is left to the caller.
+fn read<'t>(
+    session: &mut dyn Sequence,
+    tokens: &'t [u32],
+    done: usize,
+    tell: &mut dyn FnMut(Event) -> ControlFlow<()>,
+) -> Result<ControlFlow<(), &'t [u32]>> {
+    let (mut rest, total) = (&tokens[done..], tokens.len());
+    // A step may be another after each.
+    while let Some((now, later)) = rest.split_at_checked(session.prefill_step()).filter(|s| !s.1.is_empty()) {
+        session.advance(now)?;
+        rest = later;
+        if tell(Event::Prefill { done: total - rest.len(), total }).is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
+    }
+    Ok(ControlFlow::Continue(rest))
+}
+
+/// Forgets everything; the last half of the context, `next` included, is to be read again.
+fn slide(session: &mut dyn Sequence, next: u32) -> Vec<u32> {
     let keep = (session.context() / 2).max(1);
     let mut kept = session.tokens()[session.tokens().len() + 1 - keep..].to_vec();
     kept.push(next);
     session.reset();
-    session.next(&kept, choose)
+    kept
 }

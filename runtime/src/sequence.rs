@@ -5,6 +5,9 @@ use crate::error::Result;
 use crate::sampler::Sampling;
 use crate::session::Session;
 
+/// Tokens that the processor reads at a time: enough of them to be fast.
+const PREFILL_STEP: usize = 256;
+
 /// What is to be done about the next token.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Choose {
@@ -33,6 +36,8 @@ pub trait Sequence {
     fn context(&self) -> usize;
     /// The tokens it holds.
     fn tokens(&self) -> &[u32];
+    /// How many tokens are best read at a time where somebody may lose interest in between.
+    fn prefill_step(&self) -> usize;
     /// Forgets all but the first `len` tokens.
     fn truncate(&mut self, len: usize);
     /// Forgets everything.
@@ -71,6 +76,10 @@ impl Sequence for Session<'_> {
 
     fn tokens(&self) -> &[u32] {
         self.tokens()
+    }
+
+    fn prefill_step(&self) -> usize {
+        PREFILL_STEP
     }
 
     fn truncate(&mut self, len: usize) {

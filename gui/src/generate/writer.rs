@@ -163,7 +163,10 @@ impl Writer {
     fn accept(&mut self, text: &mut Manuscript, at: Instant, event: Event) -> Option<Ended> {
         match event {
             Event::Prefill { done, .. } => {
-                self.figures.prompt_read = done;
+                // Once there is text, it is a slide that reads.
+                if self.first_at.is_none() {
+                    self.figures.prompt_read = done;
+                }
                 None
             }
             Event::Token { id, log_probs } => {

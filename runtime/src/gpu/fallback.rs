@@ -98,6 +98,13 @@ impl Sequence for GpuOrCpu<'_> {
         }
     }
 
+    fn prefill_step(&self) -> usize {
+        match &self.runs {
+            Runs::Gpu(s) => s.prefill_step(),
+            Runs::Cpu(s) => s.prefill_step(),
+        }
+    }
+
     fn truncate(&mut self, len: usize) {
         match &mut self.runs {
             Runs::Gpu(s) => s.truncate(len),

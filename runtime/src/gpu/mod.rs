@@ -10,6 +10,7 @@ mod kernels;
 mod matrix;
 mod memory;
 mod model;
+mod pace;
 mod pipeline_cache;
 mod plan;
 mod product;

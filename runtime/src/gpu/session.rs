@@ -8,6 +8,7 @@ use shaders::{Draw, Step};
 use super::buffers::Buffers;
 use super::counters::Counters;
 use super::model::GpuModel;
+use super::pace::Pace;
 use super::plan::{Plan, record};
 use super::timer::Timer;
 use crate::config::ModelConfig;
@@ -16,11 +17,6 @@ use crate::sequence::{Choose, Next, Sequence};
 
 /// Most tokens of a submission.
 const CHUNK_MAX: usize = 128;
-/// Tokens of the first one, and fewest: a tile of the product.
-const CHUNK_MIN: usize = shaders::GEMM_TOKENS as usize;
-/// A submission that takes longer is too long: systems reset a device that does not answer for two seconds, and
-/// a screen may wait behind it.
-const SUBMISSION_MAX: Duration = Duration::from_millis(50);
 /// From so many tokens on, products take them together.
 const TOGETHER_MIN: usize = 6;
 
@@ -65,8 +61,8 @@ pub struct GpuSession<'m> {
     buffers: Buffers,
     plan: Plan,
     logits: Vec<f32>,
-    /// Tokens that the next submission of many may have.
-    chunk: usize,
+    /// How many tokens the next submission may have.
+    pace: Pace,
     counters: Counters,
     /// What the device has as its first token id, if it chose that itself.
     chosen: Option<u32>,
@@ -98,7 +94,7 @@ impl<'m> GpuSession<'m> {
             tokens: Vec::new(),
             plan,
             logits: Vec::new(),
-            chunk: CHUNK_MIN.min(buffers.chunk),
+            pace: Pace::new(buffers.chunk, model.gpu.info().software),
             counters: Counters::default(),
             chosen: None,
             timer: None,
@@ -227,7 +223,8 @@ impl<'m> GpuSession<'m> {
         self.logits.clear();
         let (before, mut choice, mut rest) = (self.tokens.len(), shaders::NONE, tokens);
         while !rest.is_empty() {
-            let most = if want == Want::All { self.chunk.min(self.buffers.wanted) } else { self.chunk };
+            let chunk = self.pace.chunk();
+            let most = if want == Want::All { chunk.min(self.buffers.wanted) } else { chunk };
             let (now, later) = rest.split_at(most.min(rest.len()));
             let want = if want != Want::All && !later.is_empty() { Want::Nothing } else { want };
             match self.submit(now, want) {
@@ -319,19 +316,8 @@ impl<'m> GpuSession<'m> {
             self.device_time += timer.read(gpu)?;
         }
         self.tokens.extend_from_slice(tokens);
-        if count == self.chunk {
-            self.pace(start.elapsed());
-        }
+        self.pace.note(count, start.elapsed());
         Ok(id)
-    }
-
-    /// After a full chunk: fewer tokens next time if it took long, more if it did not.
-    fn pace(&mut self, took: Duration) {
-        if took > SUBMISSION_MAX {
-            self.chunk = (self.chunk / 2).max(CHUNK_MIN.min(self.buffers.chunk));
-        } else if took < SUBMISSION_MAX / 3 {
-            self.chunk = (self.chunk * 2).min(self.buffers.chunk);
-        }
     }
 }
 
@@ -346,6 +332,10 @@ impl Sequence for GpuSession<'_> {
 
     fn tokens(&self) -> &[u32] {
         &self.tokens
+    }
+
+    fn prefill_step(&self) -> usize {
+        self.pace.chunk()
     }
 
     fn truncate(&mut self, len: usize) {

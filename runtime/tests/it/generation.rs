@@ -241,3 +241,21 @@ fn generation_reports_prefill_and_stops_between_its_steps() {
     let (_, _, finish, stats) = run(&mut session, &request(&prompt, 5));
     assert_eq!((finish, stats.reused_tokens), (Finish::Length, 512));
 }
+
+#[test]
+fn generation_stops_between_the_steps_of_a_slide() {
+    let c = runtime::config::ModelConfig { context: 1024, ..tiny::config() };
+    let model = Model::from_gguf(&tiny::gguf(&c, 22)).unwrap();
+    let mut session = Session::with_threads(&model, 1024, 2).unwrap();
+    let prompt = tiny::tokens(&c, 23, 1024);
+    let mut seen = Vec::new();
+    let (finish, stats) = generate(&mut session, &request(&prompt, 5), &mut |event| {
+        if let Event::Prefill { done, total } = event {
+            seen.push((done, total));
+        }
+        if seen.len() == 5 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })
+    .unwrap();
+    assert_eq!((finish, stats.generated_tokens, stats.slides), (Finish::Cancelled, 1, 1));
+    assert_eq!(seen, [(256, 1024), (512, 1024), (768, 1024), (1024, 1024), (256, 512)]);
+}

@@ -2,13 +2,14 @@
 //! of the model and the features of the device. A software device serves as well as a real one.
 
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use runtime::config::ModelConfig;
 use runtime::cpu::{Kernels, TernaryMatrix};
 use runtime::engine::{Engine, EngineOptions};
-use runtime::generate::{Event, GenerateRequest, WhenFull};
+use runtime::generate::{Event, Finish, GenerateRequest, WhenFull, generate};
 use runtime::gpu::{Fault, Gpu, GpuModel, GpuOptions, GpuOrCpu, GpuSession, Product, Variant, adapters};
 use runtime::sampler::{Sampler, Sampling};
 use runtime::sequence::{Choose, Next, Sequence};
@@ -330,6 +331,44 @@ fn gpu_engine_writes_what_the_cpus_does_also_when_the_context_slides() {
     }
     assert_eq!(engine.fault(), None);
     assert!(engine.gpu().is_some());
+}
+
+#[test]
+fn gpu_looks_after_each_submission_of_a_prompt_whether_to_go_on() {
+    let Some(gpu) = gpu(GpuOptions::default()) else { return };
+    let config = tiny::config();
+    let model = Model::from_gguf(&tiny::gguf(&config, 3)).unwrap();
+    let on_gpu = GpuModel::new(gpu, &model).unwrap();
+    let mut session = GpuOrCpu::new(&on_gpu, &model, config.context, 1, Fault::default()).unwrap();
+    let request = GenerateRequest {
+        prompt: tiny::tokens(&config, 5, 300),
+        max_tokens: 5,
+        sampling: Sampling::greedy(),
+        stop: Vec::new(),
+        when_full: WhenFull::Stop,
+        log_probs: None,
+    };
+    let mut read = 0;
+    let (finish, _) = generate(&mut session, &request, &mut |event| match event {
+        Event::Prefill { done, .. } => {
+            read = done;
+            ControlFlow::Break(())
+        }
+        _ => ControlFlow::Continue(()),
+    })
+    .unwrap();
+    // The first submission has a tile of tokens.
+    assert_eq!((finish, read, session.tokens().len()), (Finish::Cancelled, 16, 16));
+    let (text, _) = greedy(&model, &request.prompt, 5);
+    let mut got = Vec::new();
+    let (_, stats) = generate(&mut session, &request, &mut |event| {
+        if let Event::Token { id, .. } = event {
+            got.push(id);
+        }
+        ControlFlow::Continue(())
+    })
+    .unwrap();
+    assert_eq!((got, stats.reused_tokens), (text, 16));
 }
 
 #[test]
