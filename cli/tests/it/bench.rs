@@ -76,6 +76,28 @@ fn bench_measures_models_made_up_and_from_files() {
 }
 
 #[test]
+fn bench_tells_what_a_token_costs_on_a_device() {
+    let model = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/shakespeare.gguf");
+    let few = ["-p", "20", "-n", "8", "-r", "1", "--threads", "1", "--device", "gpu"];
+    let (code, text, error) = output(tercet(&["bench", model]).args(few).args(["--format", "json"]));
+    if error.contains("no GPU") && std::env::var("TERCET_REQUIRE_GPU").as_deref() != Ok("1") {
+        eprintln!("no graphics adapter here: skipped");
+        return;
+    }
+    assert_eq!(code, 0, "{error}");
+    let rows: Vec<Value> = serde_json::from_str(&text).unwrap();
+    let row =
+        |test: &str| rows.iter().find(|r| r["test"] == test).unwrap_or_else(|| panic!("no {test}: {text}"));
+    assert!(row("device")["adapter"].is_string() && row("tg8")["tokens_per_second"].is_f64());
+    let token = row("gpu tg8");
+    // The text is the CPU's; embedding, four blocks of 12, norm, head and choice; the step, and the first token; the id.
+    assert_eq!((&token["error"], &token["dispatches"]), (&Value::Null, &52.0.into()), "{token}");
+    assert_eq!((&token["submissions"], &token["bytes_down"]), (&1.0.into(), &4.0.into()), "{token}");
+    assert_eq!(token["bytes_up"], 16.5, "{token}");
+    assert!(token["tokens_per_second"].as_f64().unwrap() > 0.0 && row("gpu pp20")["first_token_ms"].is_f64());
+}
+
+#[test]
 fn bench_refuses_in_one_sentence() {
     let cases: [(&[&str], &str); 11] = [
         (&["--shape", "64x100"], "shape is 64x100"),

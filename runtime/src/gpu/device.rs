@@ -1,6 +1,7 @@
 //! An open graphics device: its queue, the features and limits it was asked for, and what has gone wrong with it.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use shaders::Variant;
@@ -40,6 +41,8 @@ pub struct Gpu {
     binding_max: u64,
     memory: Memory,
     pub(super) pipelines: Option<PipelineCache>,
+    /// Buffers, pipelines and other objects created.
+    created: AtomicU64,
     /// The first thing that went wrong outside any scope.
     fault: Arc<Mutex<Option<String>>>,
 }
@@ -98,7 +101,9 @@ impl Gpu {
         let binding_max = options.binding_max.map_or(binding_max, |max| max.min(binding_max));
         let memory = [info.memory_bytes, options.memory_max].into_iter().flatten().min();
         let memory = Memory::new(memory);
-        let mut gpu = Gpu { device, queue, info, variant, binding_max, memory, pipelines: None, fault };
+        let created = AtomicU64::new(0);
+        let mut gpu =
+            Gpu { device, queue, info, variant, binding_max, memory, pipelines: None, created, fault };
         let open = |folder: PathBuf| PipelineCache::open(&gpu, &adapter.inner.get_info(), &folder);
         gpu.pipelines = options.cache.and_then(open);
         Ok(gpu)
@@ -117,6 +122,11 @@ impl Gpu {
     /// Most bytes that a shader can see as one buffer.
     pub fn binding_max(&self) -> u64 {
         self.binding_max
+    }
+
+    /// How many buffers, pipelines and other objects were created on it so far; those that a driver makes for itself aside.
+    pub fn created(&self) -> u64 {
+        self.created.load(Ordering::Relaxed)
     }
 
     /// Gives the device up, as a driver's reset would: every call from now on fails.
@@ -172,8 +182,9 @@ impl Gpu {
         })
     }
 
-    /// Runs `f` and reports what the device had against it.
+    /// Runs `f`, which creates something, and reports what the device had against it.
     pub(super) fn scoped<T>(&self, f: impl FnOnce() -> Result<T>) -> Result<T> {
+        self.created.fetch_add(1, Ordering::Relaxed);
         let filters = [ErrorFilter::OutOfMemory, ErrorFilter::Validation, ErrorFilter::Internal];
         let scopes = filters.map(|filter| self.device.push_error_scope(filter));
         let made = f();
