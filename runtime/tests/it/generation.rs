@@ -23,7 +23,7 @@ fn request(prompt: &[u32], max_tokens: usize) -> GenerateRequest {
         sampling: Sampling { seed: 3, temperature: 1.0, ..Sampling::default() },
         stop: vec![],
         when_full: WhenFull::Slide,
-        log_probs: true,
+        log_probs: Some(0),
     }
 }
 
@@ -31,9 +31,9 @@ fn request(prompt: &[u32], max_tokens: usize) -> GenerateRequest {
 fn run(session: &mut Session<'_>, request: &GenerateRequest) -> (Vec<u32>, Vec<f64>, Finish, Stats) {
     let (mut ids, mut log_probs) = (Vec::new(), Vec::new());
     let (finish, stats) = generate(session, request, &mut |event| {
-        if let Event::Token { id, log_prob } = event {
+        if let Event::Token { id, log_probs: of_token } = event {
             ids.push(id);
-            log_probs.extend(log_prob);
+            log_probs.extend(of_token.map(|l| l.chosen));
         }
         ControlFlow::Continue(())
     })
