@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use gui::{Command, Env, GenerateCommand, Page, Picture, Start};
 
+use crate::device::cache_folder;
 use crate::exit::usage;
 use crate::terminal::note;
 use crate::verse::shipped_model;
@@ -108,7 +109,8 @@ pub fn open(file: Option<&Path>) -> anyhow::Result<ExitCode> {
 
 fn surroundings() -> Env {
     let program = std::env::current_exe().unwrap_or_else(|_| "tercet".into());
-    Env::system(program, shipped_model(), env!("TERCET_COMMIT"))
+    let env = Env::system(program, shipped_model(), env!("TERCET_COMMIT"));
+    Env { cache_dir: cache_folder(), ..env }
 }
 
 /// Whether there is a screen to draw on, as far as can be told without asking for one.

@@ -64,7 +64,7 @@ impl DeviceArg {
 }
 
 /// Where compiled shaders are kept: the folder that `TERCET_CACHE` names, nowhere if it is empty, the user's cache folder without it.
-fn cache_folder() -> Option<PathBuf> {
+pub fn cache_folder() -> Option<PathBuf> {
     match std::env::var_os("TERCET_CACHE") {
         Some(folder) => (!folder.is_empty()).then(|| folder.into()),
         None => Some(directories::ProjectDirs::from("", "", "tercet")?.cache_dir().to_owned()),
