@@ -60,12 +60,14 @@ pub fn run(args: &Args, began: Instant) -> anyhow::Result<ExitCode> {
     let timed_from = args.time.then_some(began);
     let mut env = surroundings();
     let start = Start { file: args.file.clone(), page: args.tab, timed_from };
+    if args.time || args.screenshot.is_some() {
+        // What is measured or drawn is what was asked for, and leaves a person's text and settings alone.
+        env.config_dir = None;
+    }
     let Some(to) = &args.screenshot else {
         gui::run(env, start)?;
         return Ok(ExitCode::SUCCESS);
     };
-    // A picture shows what it was asked for, not what somebody did last.
-    env.config_dir = None;
     if let Some(runs) = &args.runs {
         env.runs_dir = std::path::absolute(runs)?;
     }

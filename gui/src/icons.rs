@@ -53,6 +53,39 @@ enum Part {
 use Part::{Circle, Closed, Dot, Filled, Line};
 
 impl Icon {
+    /// All of them.
+    #[cfg(test)]
+    pub const ALL: [Icon; 28] = [
+        Icon::Pen,
+        Icon::Grid,
+        Icon::Gauge,
+        Icon::Curve,
+        Icon::Plug,
+        Icon::Play,
+        Icon::Stop,
+        Icon::Pause,
+        Icon::Redo,
+        Icon::Undo,
+        Icon::Die,
+        Icon::Close,
+        Icon::Down,
+        Icon::Right,
+        Icon::Copy,
+        Icon::Save,
+        Icon::Folder,
+        Icon::Plus,
+        Icon::Search,
+        Icon::Eye,
+        Icon::EyeOff,
+        Icon::Panel,
+        Icon::Branch,
+        Icon::Bell,
+        Icon::Check,
+        Icon::Warn,
+        Icon::Sun,
+        Icon::Moon,
+    ];
+
     fn parts(self) -> &'static [Part] {
         match self {
             Icon::Pen => &[

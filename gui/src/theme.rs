@@ -96,6 +96,8 @@ fn style(t: &Tokens, dark: bool) -> Style {
     v.selection.stroke = Stroke::new(1.0, t.minus);
     v.weak_text_color = Some(t.text_dim);
     v.text_cursor.stroke = Stroke::new(2.0, t.plus);
+    // A blinking caret would draw the window twice a second for ever.
+    v.text_cursor.blink = false;
     v.slider_trailing_fill = true;
     v.handle_shape = egui::style::HandleShape::Circle;
     v.striped = false;

@@ -3,6 +3,8 @@
 
 mod button;
 mod figure;
+#[cfg(test)]
+mod gallery;
 mod notice;
 mod slider;
 
