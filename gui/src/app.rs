@@ -119,7 +119,12 @@ impl App {
         self.generate.written_tokens()
     }
 
-    /// What was said so far, the oldest first.
+    /// The conversation on the generate page: who spoke, true for the model, and what.
+    pub fn conversation(&self) -> Vec<(bool, &str)> {
+        self.generate.said()
+    }
+
+    /// What the app said so far, the oldest first.
     pub fn said(&self) -> Vec<&str> {
         self.shared.notices.lines().iter().map(|n| n.text.as_str()).collect()
     }

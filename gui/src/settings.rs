@@ -50,6 +50,8 @@ pub struct Writing {
     pub max_tokens: usize,
     /// Strings that end a text.
     pub stop: Vec<String>,
+    /// What holds for a whole conversation.
+    pub system: String,
     /// Whether the panel of settings is shown.
     pub panel: bool,
     /// Whether tokens are coloured by their probability.
@@ -69,6 +71,7 @@ impl Default for Writing {
             seed: None,
             max_tokens: 400,
             stop: Vec::new(),
+            system: String::new(),
             panel: true,
             probabilities: false,
         }

@@ -23,6 +23,17 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
+
+    /// A conversation was asked of a model that only continues text.
+    #[error("this model has no chat template; it continues text")]
+    NoTemplate,
+
+    /// Its template cannot be used.
+    #[error("the chat template in the model's file cannot be used: {problem}")]
+    Template {
+        /// What is wrong with it.
+        problem: String,
+    },
 }
 
 /// A result with this crate's [`Error`].

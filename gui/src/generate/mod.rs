@@ -1,6 +1,7 @@
 //! The generate page: a text that the model goes on with. The text is the page; everything about how it is drawn, kept and saved has a
 //! file of its own.
 
+mod chat;
 mod draft;
 mod history;
 mod manuscript;
@@ -24,6 +25,7 @@ use crate::jobs::{self, Job};
 use crate::open::Loaded;
 use crate::settings::Writing;
 use crate::shared::Shared;
+use chat::Chat;
 use draft::Draft;
 use history::History;
 use manuscript::Manuscript;
@@ -80,8 +82,12 @@ pub enum GenerateCommand {
     Save,
     /// Saves the text to a file of this name; its ending decides the kind.
     SaveTo(PathBuf),
-    /// Begins a new text.
+    /// Begins a new text, or a new conversation.
     Clear,
+    /// Says something to a model that converses, and has it answer.
+    Say(String),
+    /// Treats a model that converses as one that continues text, or no longer.
+    Notebook,
 }
 
 /// Settings of the sampler that go together.
@@ -137,6 +143,11 @@ impl Preset {
 #[derive(Debug)]
 pub struct Generate {
     text: Manuscript,
+    chat: Chat,
+    /// A model that converses continues text all the same.
+    notebook: bool,
+    /// What is being written is the answer of a conversation.
+    answering: bool,
     history: History,
     writer: Option<Writer>,
     /// Figures of the last text, until the next one.
@@ -162,6 +173,9 @@ impl Default for Generate {
     fn default() -> Self {
         Generate {
             text: Manuscript::default(),
+            chat: Chat::default(),
+            notebook: false,
+            answering: false,
             history: History::default(),
             writer: None,
             figures: None,
@@ -226,13 +240,25 @@ impl Generate {
     /// The app ends: what is on the page is kept.
     pub fn leave(&self, shared: &Shared) {
         if self.begun {
-            self.draft.keep_now(&self.text, shared.env.config_dir.as_deref());
+            self.draft.keep_now(&self.text, &self.chat.turns, shared.env.config_dir.as_deref());
         }
+    }
+
+    /// Whether the page is a conversation.
+    pub fn is_chat(&self, shared: &Shared) -> bool {
+        let converses = shared.model.get().is_some_and(|m| m.opened.chat_template.is_some());
+        converses && !self.notebook
+    }
+
+    /// What has been said, and by whom: true for the model.
+    pub fn said(&self) -> Vec<(bool, &str)> {
+        self.chat.turns.iter().map(|t| (t.by_model, t.text.buffer.as_str())).collect()
     }
 
     /// Another model is open: its settings, unless a person has their own, and its prompt on an empty page.
     pub fn model_opened(&mut self, model: &Loaded, shared: &mut Shared) {
         self.writer = None;
+        self.answering = false;
         if !shared.settings.writing.own {
             set(&mut shared.settings.writing, &model.opened.sampling);
         }
@@ -240,14 +266,15 @@ impl Generate {
             self.begun = true;
             let kept = shared.env.config_dir.as_deref().and_then(Draft::load);
             let shipped = shared.env.shipped_model.as_deref() == Some(&*model.opened.path);
-            self.text = match kept {
-                Some(text) => text,
-                None if shipped => Manuscript::typed(PROMPT),
-                None => Manuscript::default(),
-            };
-            self.draft.is_kept(&self.text);
+            match kept {
+                Some(kept) => (self.text, self.chat.turns) = (kept.text, kept.chat),
+                None if shipped => self.text = Manuscript::typed(PROMPT),
+                None => {}
+            }
+            self.draft.is_kept(&self.text, &self.chat.turns);
         } else {
             self.text.forget_tokens();
+            self.chat.turns.iter_mut().for_each(|t| t.text.forget_tokens());
         }
         self.history.keep(&self.text, None, 0);
     }
@@ -255,13 +282,16 @@ impl Generate {
     /// Takes in what the engine wrote.
     pub fn logic(&mut self, shared: &mut Shared) {
         if let Some(writer) = &mut self.writer {
-            let ended = writer.take(&mut self.text);
+            let text = if self.answering { self.chat.answer() } else { &mut self.text };
+            let ended = writer.take(text);
             self.figures = Some(writer.figures.clone());
             if let Some(ended) = ended {
                 self.writer = None;
                 self.ended = Some(ended);
                 let figures = self.figures.clone();
-                if std::mem::take(&mut self.beside) {
+                if std::mem::take(&mut self.answering) {
+                    // The conversation is its own history.
+                } else if std::mem::take(&mut self.beside) {
                     self.history.keep_beside(&self.text, figures, self.from);
                 } else {
                     self.history.keep(&self.text, figures, self.from);
@@ -279,7 +309,7 @@ impl Generate {
             }
         }
         if self.begun && self.writer.is_none() {
-            self.draft.keep(&self.text, shared);
+            self.draft.keep(&self.text, &self.chat.turns, shared);
         }
     }
 
@@ -290,7 +320,9 @@ impl Generate {
         let command = Modifiers::COMMAND;
         let of = |text: &str, c| Entry::new(text, Command::Generate(c));
         let mut list = vec![
-            of("Write", GenerateCommand::Write).keys(command, Key::Enter).when(here && ready),
+            of("Write", GenerateCommand::Write)
+                .keys(command, Key::Enter)
+                .when(here && ready && !self.is_chat(shared)),
             of("Stop writing", GenerateCommand::Stop)
                 .keys(Modifiers::NONE, Key::Escape)
                 .when(here && self.is_writing()),
@@ -302,6 +334,8 @@ impl Generate {
                 .keys(command | Modifiers::SHIFT, Key::Z)
                 .when(here && ready && self.history.after().is_some()),
             of("New text", GenerateCommand::Clear).keys(command, Key::N).when(here && ready),
+            of("Continue text instead of conversing, or back", GenerateCommand::Notebook)
+                .when(here && shared.model.get().is_some_and(|m| m.opened.chat_template.is_some())),
             of("New seed", GenerateCommand::NewSeed),
             of("Token probabilities", GenerateCommand::Probabilities).keys(command, Key::P).when(here),
             of("Settings panel", GenerateCommand::Panel).keys(command, Key::Backslash).when(here),
@@ -317,7 +351,8 @@ impl Generate {
     }
 
     fn can_again(&self) -> bool {
-        self.figures.is_some() && self.from < self.text.buffer.len()
+        self.from < self.text.buffer.len()
+            && self.history.versions().get(self.history.cursor()).is_some_and(|v| v.figures.is_some())
     }
 
     /// Whether the page differs from the version that it came from, or that has one before it.
@@ -333,7 +368,19 @@ impl Generate {
     /// Carries out a command.
     pub fn run(&mut self, command: GenerateCommand, shared: &mut Shared) {
         let idle = self.writer.is_none();
+        let chat = self.is_chat(shared);
         match command {
+            GenerateCommand::Say(words) if idle && chat => {
+                self.chat.say(words);
+                self.answer(shared);
+            }
+            GenerateCommand::Again if idle && chat => {
+                if self.chat.take_back() {
+                    self.answer(shared);
+                }
+            }
+            GenerateCommand::Clear if idle && chat => self.chat.turns.clear(),
+            GenerateCommand::Notebook if idle => self.notebook ^= true,
             GenerateCommand::Write if idle => {
                 self.history.keep(&self.text, None, self.from);
                 self.write(shared);
@@ -389,7 +436,8 @@ impl Generate {
             GenerateCommand::Panel => shared.settings.writing.panel ^= true,
             GenerateCommand::Strip => self.strip ^= true,
             GenerateCommand::Copy => {
-                shared.ctx.copy_text(self.text.buffer.clone());
+                let text = if chat { self.chat.transcript() } else { self.text.buffer.clone() };
+                shared.ctx.copy_text(text);
                 shared.notices.good("The text is on the clipboard");
             }
             GenerateCommand::Save => {
@@ -449,9 +497,28 @@ impl Generate {
     /// Hands the text to the engine.
     fn write(&mut self, shared: &mut Shared) {
         let Some(model) = shared.model.get().map(Arc::clone) else { return };
+        self.from = self.text.buffer.len();
+        let prompt = self.text.ids(&model.opened);
+        self.begin(&model, prompt, shared);
+    }
+
+    /// Hands the conversation to the engine.
+    fn answer(&mut self, shared: &mut Shared) {
+        let Some(model) = shared.model.get().map(Arc::clone) else { return };
+        let turns = self.chat.for_template(&shared.settings.writing.system);
+        match text::chat::prompt_ids(&model.opened, &turns) {
+            Ok(prompt) => {
+                self.answering = true;
+                self.begin(&model, prompt, shared);
+                self.answering = self.writer.is_some();
+            }
+            Err(why) => self.ended = Some(Ended::Failed(why.to_string())),
+        }
+    }
+
+    fn begin(&mut self, model: &Loaded, mut prompt: Vec<u32>, shared: &Shared) {
         let w = &shared.settings.writing;
         let seed = w.seed.unwrap_or_else(new_seed);
-        let mut prompt = self.text.ids(&model.opened);
         // The beginning of a long text is out of sight; room is left to write.
         let context = model.engine.context();
         let most = if prompt.len() > context { (context * 3 / 4).max(1) } else { context };
@@ -466,11 +533,11 @@ impl Generate {
             when_full: WhenFull::Slide,
             log_probs: (cheap || w.probabilities).then_some(ALTERNATIVES),
         };
-        self.from = self.text.buffer.len();
         (self.ended, self.figures, self.card) = (None, None, None);
         let stop = w.stop.iter().filter(|s| !s.is_empty()).cloned().collect();
+        let from = if self.answering { 0 } else { self.from };
         let ctx: &egui::Context = &shared.ctx;
-        match Writer::start(&model.engine, &model.opened.tokenizer, request, stop, self.from, ctx) {
+        match Writer::start(&model.engine, &model.opened.tokenizer, request, stop, from, ctx) {
             Ok(writer) => self.writer = Some(writer),
             Err(why) => self.ended = Some(Ended::Failed(why)),
         }

@@ -12,7 +12,7 @@ use crate::tokens::space;
 use crate::widgets::{Range, chip, section, slider_row, small};
 
 /// Draws the panel.
-pub fn ui(ui: &mut Ui, shared: &mut Shared) {
+pub fn ui(ui: &mut Ui, shared: &mut Shared, chat: bool) {
     ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
         ui.spacing_mut().item_spacing.y = 6.0;
         ui.add_space(space::M);
@@ -25,6 +25,22 @@ pub fn ui(ui: &mut Ui, shared: &mut Shared) {
                 }
             }
         });
+        let converses = shared.model.get().is_some_and(|m| m.opened.chat_template.is_some());
+        if converses {
+            ui.horizontal(|ui| {
+                for (name, on) in [("Conversation", chat), ("Notebook", !chat)] {
+                    if chip(ui, name, on).clicked() && !on {
+                        shared.send(Command::Generate(GenerateCommand::Notebook));
+                    }
+                }
+            });
+        }
+        if chat {
+            ui.label(small("What holds for the whole conversation"));
+            let field = TextEdit::multiline(&mut shared.settings.writing.system).desired_rows(2);
+            let field = ui.add(field.hint_text("You are …").desired_width(f32::INFINITY));
+            field.widget_info(|| WidgetInfo::labeled(Role::TextInput, true, "System prompt"));
+        }
         ui.add_space(space::S);
         section(ui, "Sampling");
         sampling(ui, &mut shared.settings.writing, &usual);

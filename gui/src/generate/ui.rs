@@ -27,14 +27,18 @@ impl Generate {
             }
             return;
         }
-        let narrow = ui.available_width() < NARROW;
+        let (chat, narrow) = (self.is_chat(shared), ui.available_width() < NARROW);
         let side = |fill| Frame::new().fill(fill).inner_margin(Margin::symmetric(space::L as i8, 0));
         if shared.settings.writing.panel {
             Panel::right("writing settings")
                 .exact_size(if narrow { 220.0 } else { space::SIDE })
                 .resizable(false)
                 .frame(side(t.panel))
-                .show(ui, |ui| panel::ui(ui, shared));
+                .show(ui, |ui| panel::ui(ui, shared, chat));
+        }
+        if chat {
+            self.chat_ui(ui, shared);
+            return;
         }
         if self.strip {
             Panel::left("versions")

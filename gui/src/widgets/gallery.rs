@@ -4,7 +4,9 @@
 use eframe::egui::{Context, Rect, Sense, Theme, Ui, vec2};
 use egui_kittest::{Harness, SnapshotOptions, SnapshotResults};
 
-use super::{Range, chip, empty_state, error_card, figure::figure, primary_button, section, slider_row, title};
+use super::{
+    Range, chip, empty_state, error_card, figure::figure, primary_button, section, slider_row, title,
+};
 use crate::icons::{Icon, icon_button, icon_toggle, mark};
 use crate::theme;
 use crate::tokens::Tokens;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use eframe::egui::vec2;
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
+use formats::gguf::{Gguf, GgufWriter};
 use gui::{Answers, App, Env, Page, Start};
 use tempfile::TempDir;
 
@@ -22,6 +23,19 @@ pub struct Fixture {
 /// The model that ships with the program.
 pub fn shipped_model() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/shakespeare.gguf")
+}
+
+/// The shipped model with a chat template, written to a file.
+pub fn write_chat_model(to: &Path, template: &str) {
+    let gguf = Gguf::open(&shipped_model()).unwrap();
+    let mut metadata = gguf.metadata().clone();
+    metadata.insert("tokenizer.chat_template", template);
+    let mut writer = GgufWriter::new(metadata);
+    for info in gguf.tensors().iter() {
+        let tensor = gguf.tensor(&info.name).unwrap();
+        writer.add_tensor(&info.name, tensor.ty().unwrap(), &info.dims, tensor.bytes.to_vec()).unwrap();
+    }
+    writer.write(to).unwrap();
 }
 
 /// Surroundings in a folder.

@@ -1,5 +1,6 @@
 //! The app as a person uses it, driven by the names of its widgets, one test binary: each module is a page.
 
 mod app;
+mod chat;
 mod fixture;
 mod generate;
