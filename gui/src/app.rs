@@ -257,16 +257,14 @@ impl App {
         }
         match shared.model.poll(shared.env.cache_dir.clone(), &mut shared.jobs, ctx) {
             Some(Happened::Opened) => self.opened(),
-            Some(Happened::Changed) => {
-                // The trainer's export rewrites a file that is open; nothing of the text is lost by reading it again.
-                if shared.settings.backend == Backend::Cpu && !self.generate.is_writing() {
-                    shared.notices.info("The model's file changed on disk; it was read again.");
-                    shared.send(Command::Reload);
-                }
-            }
             Some(Happened::Refused) | None => {}
         }
         let shared = &mut self.shared;
+        // The trainer's export rewrites a file that is open; a text being written is finished first.
+        if !self.generate.is_writing() && shared.model.take_changed() {
+            shared.notices.info("The model's file changed on disk; it is read again.");
+            shared.send(Command::Reload);
+        }
         self.generate.logic(shared);
         self.inspect.logic(shared);
         self.benchmark.logic(shared);

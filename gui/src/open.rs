@@ -175,7 +175,7 @@ pub struct OpenModel {
     /// The last file that could not be opened, until it is read.
     pub refused: Option<Refused>,
     /// Whether the file on disk is another one now.
-    pub changed: bool,
+    changed: bool,
     watch: Option<FileWatch>,
     adapters: Vec<AdapterInfo>,
     looking: Option<Job<Vec<AdapterInfo>>>,
@@ -188,8 +188,6 @@ pub enum Happened {
     Opened,
     /// It is not; `refused` says why.
     Refused,
-    /// The open model's file changed on disk.
-    Changed,
 }
 
 impl OpenModel {
@@ -206,6 +204,11 @@ impl OpenModel {
     /// The graphics adapters of this machine, as far as they are known yet.
     pub fn adapters(&self) -> &[AdapterInfo] {
         &self.adapters
+    }
+
+    /// Whether the file of the open model changed on disk since this was last asked; not while one is being opened.
+    pub fn take_changed(&mut self) -> bool {
+        self.opening.is_none() && std::mem::take(&mut self.changed)
     }
 
     /// Looks for graphics adapters.
@@ -238,13 +241,7 @@ impl OpenModel {
         if let Some(Ok(found)) = jobs::take(&mut self.looking) {
             self.adapters = found;
         }
-        if let Some(watch) = &self.watch
-            && watch.changed()
-            && !self.changed
-        {
-            self.changed = true;
-            return Some(Happened::Changed);
-        }
+        self.changed |= self.watch.as_ref().is_some_and(FileWatch::changed);
         let (path, job) = self.opening.take()?;
         let mut slot = Some(job);
         let Some(result) = jobs::take(&mut slot) else {

@@ -17,6 +17,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use eframe::egui::{self, Key, Modifiers};
+use formats::tokenizer::Tokenizer;
 use runtime::generate::{GenerateRequest, WhenFull};
 use runtime::sampler::Sampling;
 
@@ -167,6 +168,8 @@ pub struct Generate {
     draft: Draft,
     saving: Option<Job<Option<Result<PathBuf, String>>>>,
     begun: bool,
+    /// Whose ids the text's tokens are.
+    tokenizer: Option<Arc<Tokenizer>>,
 }
 
 impl Default for Generate {
@@ -189,6 +192,7 @@ impl Default for Generate {
             draft: Draft::default(),
             saving: None,
             begun: false,
+            tokenizer: None,
         }
     }
 }
@@ -272,10 +276,12 @@ impl Generate {
                 None => {}
             }
             self.draft.is_kept(&self.text, &self.chat.turns);
-        } else {
+        } else if self.tokenizer.as_ref() != Some(&model.opened.tokenizer) {
+            // Another vocabulary: the ids mean something else.
             self.text.forget_tokens();
             self.chat.turns.iter_mut().for_each(|t| t.text.forget_tokens());
         }
+        self.tokenizer = Some(Arc::clone(&model.opened.tokenizer));
         self.history.keep(&self.text, None, 0);
     }
 

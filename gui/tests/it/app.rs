@@ -4,7 +4,7 @@ use eframe::egui::{Key, Modifiers};
 use egui_kittest::kittest::Queryable;
 use gui::{Answers, Backend, Command, Page, Start, ThemeChoice};
 
-use crate::fixture::{Fixture, shipped_model};
+use crate::fixture::{Fixture, shipped_model, write_chat_model};
 
 #[test]
 fn the_app_opens_on_the_shipped_model_with_a_prompt() {
@@ -54,6 +54,29 @@ fn a_model_chosen_in_the_dialog_is_opened_and_remembered() {
     let f = f.restarted();
     assert!(f.harness.query_by_label_contains("copy.gguf").is_some());
     assert_eq!(f.harness.state().settings().page, Page::Model);
+}
+
+#[test]
+fn a_model_that_changes_on_disk_is_read_again_and_one_that_vanishes_stays_usable() {
+    let mut f = Fixture::open(Page::Generate);
+    let path = f.folder.path().join("moving.gguf");
+    std::fs::copy(shipped_model(), &path).unwrap();
+    f.harness.state_mut().send(Command::Open(path.clone()));
+    f.harness.run_steps(2);
+    f.until("it is open", |app| !app.is_busy());
+    write_chat_model(&path, "{{ messages }}");
+    f.until("it is seen", |app| app.said().iter().any(|s| s.contains("changed on disk")));
+    f.until("it is open again", |app| !app.is_busy());
+    assert!(f.harness.query_by_label("Notebook").is_some(), "the new file converses");
+    f.click("Notebook");
+    std::fs::remove_file(&path).unwrap();
+    f.click("Write");
+    f.until("the text is written", |app| !app.is_busy());
+    assert_eq!(f.harness.state().written_tokens(), 400);
+    f.harness.state_mut().send(Command::Reload);
+    f.harness.run_steps(2);
+    f.until_label("moving.gguf cannot be opened");
+    assert_eq!(f.harness.state().written_tokens(), 400);
 }
 
 #[test]
