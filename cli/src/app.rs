@@ -39,6 +39,9 @@ pub struct Args {
     /// Have the model write with this seed before the picture is taken
     #[arg(long, value_name = "SEED", requires = "screenshot")]
     write: Option<u64>,
+    /// Carry out a command of the palette before the picture is taken; may be repeated
+    #[arg(long = "do", value_name = "NAME", requires = "screenshot")]
+    named: Vec<String>,
     /// Folder of training runs to show in the picture
     #[arg(long, value_name = "DIR", requires = "screenshot")]
     runs: Option<PathBuf>,
@@ -83,6 +86,7 @@ pub fn run(args: &Args, began: Instant) -> anyhow::Result<ExitCode> {
         scale: args.scale,
         dark: !args.light,
         commands,
+        named: args.named.clone(),
     };
     gui::screenshot(env, start, &picture, to)?;
     Ok(ExitCode::SUCCESS)

@@ -30,6 +30,8 @@ pub struct Picture {
     pub dark: bool,
     /// What is done before, one after the other, each once the app is at rest.
     pub commands: Vec<Command>,
+    /// After these, commands of the palette by their names, likewise.
+    pub named: Vec<String>,
 }
 
 /// Draws a page into a PNG file.
@@ -53,6 +55,15 @@ pub fn screenshot(env: Env, start: Start, picture: &Picture, to: &Path) -> Resul
     rest(&mut harness).map_err(wrong)?;
     for command in &picture.commands {
         harness.state_mut().send(command.clone());
+        rest(&mut harness).map_err(wrong)?;
+    }
+    for name in &picture.named {
+        let entries = harness.state().entries();
+        let Some(entry) = entries.iter().find(|e| e.enabled && e.text.eq_ignore_ascii_case(name)) else {
+            let names: Vec<&str> = entries.iter().filter(|e| e.enabled).map(|e| e.text.as_str()).collect();
+            return Err(wrong(format!("no command is called \"{name}\"; there are {}", names.join(", "))));
+        };
+        harness.state_mut().send(entry.command.clone());
         rest(&mut harness).map_err(wrong)?;
     }
     let image = harness.render().map_err(wrong)?;
