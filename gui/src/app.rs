@@ -257,7 +257,11 @@ impl App {
         }
         match shared.model.poll(shared.env.cache_dir.clone(), &mut shared.jobs, ctx) {
             Some(Happened::Opened) => self.opened(),
-            Some(Happened::Refused) | None => {}
+            Some(Happened::Refused) => {
+                // What did not work is not tried again at the next start.
+                shared.settings.backend = shared.model.get().map_or(Backend::Cpu, |m| m.backend.clone());
+            }
+            None => {}
         }
         let shared = &mut self.shared;
         // The trainer's export rewrites a file that is open; a text being written is finished first.

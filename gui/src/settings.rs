@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use formats::atomic::write_atomic;
+use runtime::cpu::Kernels;
 use serde::{Deserialize, Serialize};
 
 use crate::open::Backend;
@@ -183,6 +184,9 @@ impl Settings {
         self.zoom = clamp(self.zoom, 0.5, 3.0, 1.0);
         self.window = self.window.filter(|w| w.iter().all(|s| (200.0..=20_000.0).contains(s)));
         self.recents.truncate(RECENTS);
+        if matches!(&self.backend, Backend::Kernels(name) if Kernels::named(name).is_none()) {
+            self.backend = Backend::Cpu;
+        }
         let (w, usual) = (&mut self.writing, Writing::default());
         w.temperature = clamp(w.temperature, 0.0, 5.0, usual.temperature);
         w.top_p = clamp(w.top_p, 0.01, 1.0, usual.top_p);
@@ -225,10 +229,14 @@ mod tests {
         let (settings, problem) = Settings::load(folder.path());
         assert_eq!(settings, Settings::default());
         assert!(problem.unwrap().contains("settings.toml"));
-        std::fs::write(file(folder.path()), "zoom = nan\n[writing]\ntemperature = 1e9\nunknown = 1\n")
-            .unwrap();
+        std::fs::write(
+            file(folder.path()),
+            "zoom = nan\nbackend = { kernels = \"avx9\" }\n[writing]\ntemperature = 1e9\nunknown = 1\n",
+        )
+        .unwrap();
         let (settings, problem) = Settings::load(folder.path());
         assert_eq!((settings.zoom, settings.writing.temperature, problem), (1.0, 5.0, None));
+        assert_eq!(settings.backend, Backend::Cpu);
         // A folder that cannot be made.
         std::fs::write(folder.path().join("in the way"), "").unwrap();
         let error = Settings::default().save(&folder.path().join("in the way")).unwrap_err();

@@ -66,6 +66,11 @@ impl Manuscript {
         &self.tokens
     }
 
+    /// The text to be edited, beside the tokens as they were before.
+    pub fn parts(&mut self) -> (&mut String, &[Token]) {
+        (&mut self.buffer, &self.tokens)
+    }
+
     /// Appends what the model wrote.
     pub fn push(&mut self, id: u32, piece: &str, log_prob: Option<f64>, likeliest: Vec<(u32, f32)>) {
         let start = self.buffer.len();

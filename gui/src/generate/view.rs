@@ -38,12 +38,12 @@ pub struct Look {
 /// Draws the text; answers whether a person changed it and which token the pointer is on.
 pub fn text(ui: &mut Ui, text: &mut Manuscript, look: Look, id: Id) -> (bool, Option<(usize, Rect)>) {
     let t = Tokens::of(ui.ctx());
-    let tokens = text.tokens().to_vec();
+    let (words, tokens) = text.parts();
     let mut layouter = |ui: &Ui, buffer: &dyn TextBuffer, width: f32| -> Arc<Galley> {
-        let job = layout(buffer.as_str(), &tokens, look, t, width);
+        let job = layout(buffer.as_str(), tokens, look, t, width);
         ui.fonts_mut(|f| f.layout_job(job))
     };
-    let edit = TextEdit::multiline(&mut text.buffer)
+    let edit = TextEdit::multiline(words)
         .id(id)
         .frame(Frame::NONE)
         .hint_text("Write the beginning of a text; the model goes on from there")
