@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use eframe::egui::{self, Key, Modifiers, ThemePreference};
+use runtime::gpu::AdapterInfo;
 
 use crate::benchmark::Benchmark;
 use crate::command::{Command, Commands, Entry};
@@ -127,6 +128,11 @@ impl App {
     /// What the app said so far, the oldest first.
     pub fn said(&self) -> Vec<&str> {
         self.shared.notices.lines().iter().map(|n| n.text.as_str()).collect()
+    }
+
+    /// The graphics adapters found so far.
+    pub fn adapters(&self) -> &[AdapterInfo] {
+        self.shared.model.adapters()
     }
 
     /// What is kept.

@@ -66,6 +66,16 @@ impl Fixture {
         fixture
     }
 
+    /// The app on the generate page, with these settings on disk.
+    pub fn with_settings(toml: &str) -> Fixture {
+        let config = |d: &Path| {
+            std::fs::create_dir_all(d.join("config")).unwrap();
+            std::fs::write(d.join("config/settings.toml"), toml).unwrap();
+            Answers::default()
+        };
+        Self::with(config, Start { page: Some(Page::Generate), ..Start::default() })
+    }
+
     /// The app closed and started again in the same folders.
     pub fn restarted(self) -> Fixture {
         let Fixture { folder, mut harness } = self;

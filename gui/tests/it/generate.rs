@@ -2,7 +2,7 @@
 
 use eframe::egui::{Key, Modifiers};
 use egui_kittest::kittest::{NodeT, Queryable};
-use gui::{Answers, Command, GenerateCommand, Page, Start};
+use gui::{Answers, Backend, Command, GenerateCommand, Page, Start};
 
 use crate::fixture::Fixture;
 
@@ -111,6 +111,26 @@ fn a_text_is_saved_in_the_kind_that_its_name_asks_for() {
     assert_eq!(json["written"].as_array().unwrap().len(), 400);
     assert_eq!(json["model_sha256"].as_str().unwrap().len(), 64);
     assert!(json["figures"]["decode_tokens_per_sec"].as_f64().unwrap() > 0.0);
+}
+
+#[test]
+fn a_graphics_adapter_writes_the_same_text() {
+    let settings = "[writing]\nown = true\ntemperature = 0.0\nmax_tokens = 12\n";
+    let mut f = Fixture::with_settings(settings);
+    let text = write(&mut f, 1);
+    assert_eq!(f.harness.state().written_tokens(), 12);
+    f.click("Undo");
+    let Some(adapter) = f.harness.state().adapters().first().map(|a| a.name.clone()) else {
+        assert!(std::env::var("TERCET_REQUIRE_GPU").as_deref() != Ok("1"), "no graphics adapter");
+        eprintln!("skipped: no graphics adapter");
+        return;
+    };
+    f.harness.state_mut().send(Command::RunOn(Backend::Gpu(adapter.clone())));
+    f.harness.run_steps(2);
+    f.until("it is there", |app| !app.is_busy());
+    let named = f.harness.query_all_by_label_contains(&adapter[..8]).next().is_some();
+    assert!(named, "{adapter}; said {:?}", f.harness.state().said());
+    assert_eq!(write(&mut f, 1), text);
 }
 
 #[test]
