@@ -5,10 +5,9 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use formats::blocks::{TensorType, q1_58, tq2_0};
+use formats::blocks::TensorType;
 use formats::gguf::{Gguf, Metadata, Tensor, Value};
-use formats::ternary::GROUP;
-use half::f16;
+use formats::measure::measure;
 use runtime::Model;
 use serde_json::{Map, json};
 
@@ -48,7 +47,7 @@ impl Measured {
             dims: info.dims.to_vec(),
             weights: info.dims.weights(),
             bytes: info.bytes,
-            zeros: zeros(tensor).ok(),
+            zeros: measure(tensor).ok().map(|m| m.zeros()),
             ternary,
         }
     }
@@ -60,19 +59,6 @@ impl Measured {
     fn zero_share(&self) -> Option<f64> {
         self.zeros.map(|z| z as f64 / self.weights.max(1) as f64)
     }
-}
-
-/// Counts weights that are zero. A ternary weight is zero by its code, whatever its scale.
-fn zeros(tensor: &Tensor<'_>) -> formats::Result<u64> {
-    let weights = usize::try_from(tensor.info.dims.weights()).unwrap_or(usize::MAX);
-    let unpack = match tensor.ty()? {
-        TensorType::Q1_58 => q1_58::unpack_codes,
-        TensorType::TQ2_0 => tq2_0::unpack_codes,
-        _ => return Ok(tensor.to_f32()?.iter().filter(|v| **v == 0.0).count() as u64),
-    };
-    let (mut scales, mut codes) = (vec![f16::ZERO; weights / GROUP], vec![0i8; weights]);
-    unpack(tensor.bytes, &mut scales, &mut codes).map_err(|e| tensor.explain(e))?;
-    Ok(codes.iter().filter(|c| **c == 0).count() as u64)
 }
 
 /// Sums over tensors.

@@ -8,6 +8,7 @@ pub mod blocks;
 pub mod checkpoint;
 mod error;
 pub mod gguf;
+pub mod measure;
 pub mod ordinary;
 pub mod run_log;
 pub mod ternary;

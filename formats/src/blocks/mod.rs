@@ -9,6 +9,8 @@ mod type_id;
 
 pub use type_id::{Foreign, TypeId};
 
+use half::f16;
+
 use crate::Result;
 
 /// The tensor types whose weights this crate reads and writes.
@@ -221,6 +223,17 @@ pub fn unpack(ty: TensorType, bytes: &[u8], out: &mut [f32]) -> Result<()> {
         TensorType::Q1_58 => q1_58::unpack(bytes, out)?,
     }
     Ok(())
+}
+
+/// Unpacks ternary weights into codes (one a weight) and scales (one a group of 128).
+///
+/// `codes.len()` must be `128 * scales.len()`, and `ty` a ternary type (asserted); `bytes` that do not fit are an error.
+pub fn unpack_codes(ty: TensorType, bytes: &[u8], scales: &mut [f16], codes: &mut [i8]) -> Result<()> {
+    match ty {
+        TensorType::Q1_58 => q1_58::unpack_codes(bytes, scales, codes),
+        TensorType::TQ2_0 => tq2_0::unpack_codes(bytes, scales, codes),
+        _ => panic!("{ty} weights have no codes"),
+    }
 }
 
 /// Rounds `weights` to `ty` and appends the blocks to `out`.

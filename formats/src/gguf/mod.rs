@@ -7,6 +7,7 @@ mod metadata;
 mod parser;
 mod problem;
 mod tensor;
+mod tensor_file;
 mod value;
 mod writer;
 
@@ -15,6 +16,7 @@ pub use list::{Iter, List};
 pub use metadata::Metadata;
 pub use problem::Problem;
 pub use tensor::{DIMS_MAX, Dims, Tensor, TensorInfo};
+pub use tensor_file::TensorFile;
 pub use value::{Array, Strings, Value};
 pub use writer::GgufWriter;
 

@@ -5,3 +5,4 @@ mod gguf_py;
 mod gguf_round_trip;
 mod memory;
 mod raw_gguf;
+mod tensor_file;

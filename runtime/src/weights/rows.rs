@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use formats::blocks::{self, TensorType, q1_58, tq2_0};
+use formats::blocks::{self, TensorType};
 use formats::gguf::Tensor;
 use formats::ternary::GROUP;
 use half::f16;
@@ -24,8 +24,7 @@ pub fn unpack(
     let bytes = &tensor.bytes[rows.start * row_bytes..rows.end * row_bytes];
     let first = rows.start * cols;
     let done = match ty {
-        TensorType::Q1_58 => q1_58::unpack_codes(bytes, scales, codes),
-        TensorType::TQ2_0 => tq2_0::unpack_codes(bytes, scales, codes),
+        TensorType::Q1_58 | TensorType::TQ2_0 => blocks::unpack_codes(ty, bytes, scales, codes),
         TensorType::F32 | TensorType::F16 | TensorType::BF16 => {
             let mut values = vec![0.0; codes.len()];
             blocks::unpack(ty, bytes, &mut values)?;
