@@ -61,11 +61,13 @@ pub struct Facts {
 }
 
 impl Facts {
-    fn new(path: &Path, header: &Header, file_bytes: u64) -> Facts {
+    /// Counts them.
+    pub fn new(path: &Path, header: &Header, file_bytes: u64) -> Facts {
         let sum = |ternary_only: bool| {
             let tensors = header.tensors().iter();
             let counted = tensors.filter(|t| !ternary_only || t.ty.known().is_some_and(|ty| ty.is_ternary()));
-            counted.fold((0u64, 0u64), |(w, b), t| (w + t.dims.weights(), b + t.bytes))
+            // A type whose number does not decide its size may claim any number of weights.
+            counted.fold((0u64, 0u64), |(w, b), t| (w.saturating_add(t.dims.weights()), b + t.bytes))
         };
         let ((weights, tensor_bytes), (ternary_weights, ternary_bytes)) = (sum(false), sum(true));
         let file_name = path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
@@ -95,7 +97,8 @@ pub struct Loaded {
     pub header: Arc<Header>,
     /// Time from the request to an engine that waits.
     pub open_time: Duration,
-    stamp: Stamp,
+    /// The version of the file that was read.
+    pub stamp: Stamp,
 }
 
 impl Loaded {
@@ -298,13 +301,15 @@ pub fn sentence(error: &dyn std::error::Error) -> String {
 
 /// What tells one version of a file from the next.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Stamp {
-    len: u64,
+pub struct Stamp {
+    /// Bytes.
+    pub len: u64,
     modified: Option<SystemTime>,
 }
 
 impl Stamp {
-    fn of(path: &Path) -> Stamp {
+    /// Of the file as it is now; the default one where there is none.
+    pub fn of(path: &Path) -> Stamp {
         let meta = std::fs::metadata(path).ok();
         meta.map_or_else(Stamp::default, |m| Stamp { len: m.len(), modified: m.modified().ok() })
     }

@@ -8,8 +8,8 @@ mod gallery;
 mod notice;
 mod slider;
 
-pub use button::{chip, primary_button};
-pub use figure::{bytes, count, duration, per_second};
+pub use button::{chip, primary_button, tab};
+pub use figure::{bytes, count, duration, per_second, share};
 pub use notice::{empty_state, error_card, message};
 pub use slider::{Range, slider_row};
 
