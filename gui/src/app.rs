@@ -144,6 +144,7 @@ impl App {
     pub fn is_busy(&mut self) -> bool {
         self.shared.model.opening().is_some()
             || self.generate.is_writing()
+            || self.inspect.is_busy()
             || !self.shared.jobs.running().is_empty()
             || !self.shared.commands.is_empty()
     }

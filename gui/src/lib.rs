@@ -30,6 +30,7 @@ pub use app::{App, Start};
 pub use command::{Command, Commands};
 pub use env::{Answers, Dialogs, Env, Filter};
 pub use generate::GenerateCommand;
+pub use inspect::{Column, ModelCommand, PictureMove, Tab};
 pub use open::Backend;
 pub use page::Page;
 pub use picture::{Picture, screenshot};

@@ -1,37 +1,305 @@
-//! The model page.
+//! The model page: what the open model's file holds. Sizes and lists come from the file's header (`subject`), a tensor's
+//! numbers and picture are worked out in the background when it is chosen (`portrait`, `canvas`); no weights are kept.
 
-use eframe::egui::Ui;
+mod canvas;
+mod card;
+mod chart;
+mod command;
+mod detail;
+mod keys_ui;
+mod marks;
+mod metadata;
+mod paint;
+mod playground;
+mod portrait;
+mod pyramid;
+mod rows;
+mod save;
+mod streams;
+mod strip;
+mod subject;
+mod tensors;
+mod tensors_ui;
+mod tiles;
+mod ui;
+mod view;
 
-use crate::command::Entry;
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use eframe::egui::ColorImage;
+
+pub use canvas::Move as PictureMove;
+pub use command::{ModelCommand, Tab};
+pub use tensors::Column;
+
+use crate::jobs::{self, Job};
+use crate::page::Page;
 use crate::shared::Shared;
+use canvas::Canvas;
+use playground::Playground;
+use portrait::Portrait;
+use subject::{Source, Subject};
+use tensors::Sort;
+use tiles::Tiles;
 
-/// What can be asked of this page.
-#[derive(Clone, Debug, PartialEq)]
-pub enum ModelCommand {}
+/// Portraits that are kept, to come back to.
+const PORTRAITS: usize = 12;
+/// Tensors that are put in order at once; more are a job.
+const AT_ONCE: usize = 20_000;
 
 /// The page's state.
 #[derive(Debug, Default)]
-pub struct Inspect {}
+pub struct Inspect {
+    subject: Option<Arc<Subject>>,
+    reading: Option<(Source, Job<Result<Subject, String>>)>,
+    /// A file of which not even the header can be read.
+    unreadable: Option<Source>,
+    key_filter: String,
+    unfolded: BTreeSet<String>,
+    key: Option<String>,
+    keys: metadata::List,
+    tensor_filter: String,
+    sort: Sort,
+    order: Vec<u32>,
+    ordering: Option<Job<Vec<u32>>>,
+    /// Whether the lists show something else than what they were made for.
+    stale: bool,
+    chosen: Option<String>,
+    /// Whether the chosen tensor's row is to be brought into sight.
+    reveal: bool,
+    looking: Option<(String, Job<Result<Portrait, String>>)>,
+    portraits: Vec<Arc<Portrait>>,
+    /// The tensor that cannot be looked at, and why.
+    failed: Option<(String, String)>,
+    canvas: Canvas,
+    tab: Tab,
+    wide: bool,
+    /// Where the lists share a place: whether it shows the metadata.
+    keys_first: bool,
+    /// Tokens that the estimate of memory is for; `None` for all that the model was trained on.
+    context: Option<u64>,
+    playground: Playground,
+    copying: Option<Job<Copied>>,
+    saving: Option<Job<Option<Result<PathBuf, String>>>>,
+}
+
+/// What a job prepares for the clipboard.
+#[derive(Debug)]
+enum Copied {
+    Text(String, String),
+    Picture(Result<ColorImage, String>),
+}
 
 impl Inspect {
     /// Takes in what happened elsewhere.
-    pub fn logic(&mut self, _shared: &mut Shared) {}
+    pub fn logic(&mut self, shared: &mut Shared) {
+        self.follow(shared);
+        self.refresh_lists(shared);
+        self.look(shared);
+        self.canvas.logic();
+        let seen = self.tab == Tab::Tokens && shared.settings.page == Page::Model;
+        self.playground.logic(seen, self.subject.as_deref(), shared);
+        match jobs::take(&mut self.copying) {
+            Some(Ok(Copied::Text(text, what))) => {
+                shared.ctx.copy_text(text);
+                shared.notices.info(what);
+            }
+            Some(Ok(Copied::Picture(Ok(image)))) => {
+                shared.ctx.copy_image(image);
+                shared.notices.info("Copied the picture.");
+            }
+            Some(Ok(Copied::Picture(Err(why))) | Err(why)) => {
+                shared.notices.bad(format!("The picture was not copied: {why}"))
+            }
+            None => {}
+        }
+        match jobs::take(&mut self.saving) {
+            Some(Ok(Some(Ok(path)))) => shared.notices.good(format!("Saved {}", path.display())),
+            Some(Ok(Some(Err(why))) | Err(why)) => {
+                shared.notices.bad(format!("The picture was not saved: {why}"))
+            }
+            Some(Ok(None)) | None => {}
+        }
+    }
+
+    /// Whether something is on its way.
+    pub fn is_busy(&self) -> bool {
+        self.reading.is_some() || self.looking.is_some() || self.canvas.is_busy()
+    }
+
+    /// Turns to the file that was refused last, or to the open model.
+    fn follow(&mut self, shared: &mut Shared) {
+        let refused = shared.model.refused.as_ref().map(|r| Source::Refused(r.path.clone()));
+        let refused = refused.filter(|r| !self.unreadable.as_ref().is_some_and(|u| u.is(r)));
+        let wanted = refused.or_else(|| shared.model.get().cloned().map(Source::Open));
+        if shared.model.refused.is_none() {
+            self.unreadable = None;
+        }
+        if let Some((source, job)) = self.reading.take() {
+            let mut slot = Some(job);
+            match jobs::take(&mut slot) {
+                None => self.reading = slot.map(|job| (source, job)),
+                Some(Ok(Ok(subject))) => self.turn_to(subject),
+                Some(Ok(Err(_)) | Err(_)) => self.unreadable = Some(source),
+            }
+        }
+        let Some(wanted) = wanted else { return };
+        let shown = self.subject.as_ref().is_some_and(|s| s.source.is(&wanted));
+        let coming = self.reading.as_ref().is_some_and(|(s, _)| s.is(&wanted));
+        if !shown && !coming && self.reading.is_none() {
+            let name = wanted.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let source = wanted.clone();
+            let job =
+                shared.jobs.start(&format!("Reading the header of {name}"), move |_| Subject::new(source));
+            self.reading = job.map(|job| (wanted, job));
+        }
+    }
+
+    fn turn_to(&mut self, subject: Subject) {
+        let kept = self.chosen.take().filter(|name| subject.header.find(name).is_some());
+        self.chosen = kept.or_else(|| subject.first_look().map(str::to_owned));
+        self.reveal = true;
+        self.portraits.clear();
+        self.failed = None;
+        self.cancel_look();
+        self.canvas.show(None, None);
+        self.playground.turn();
+        if self.tab == Tab::Streams && subject.connections.is_empty()
+            || self.tab == Tab::Tokens && subject.loaded().is_none()
+        {
+            self.tab = Tab::Tensor;
+        }
+        self.subject = Some(Arc::new(subject));
+        self.stale = true;
+    }
+
+    fn refresh_lists(&mut self, shared: &mut Shared) {
+        if let Some(Ok(order)) = jobs::take(&mut self.ordering) {
+            self.order = order;
+        }
+        let Some(subject) = self.subject.as_ref().filter(|_| self.stale) else { return };
+        self.stale = false;
+        self.keys = metadata::List::new(&subject.header, &self.key_filter, &self.unfolded);
+        let (header, filter, sort) = (Arc::clone(&subject.header), self.tensor_filter.clone(), self.sort);
+        if header.tensors().len() <= AT_ONCE {
+            self.order = tensors::list(&header, &filter, sort);
+        } else {
+            let job = shared.jobs.start("Ordering tensors", move |_| tensors::list(&header, &filter, sort));
+            // One that is running orders by what was asked for before.
+            self.stale = job.is_none();
+            self.ordering = job.or(self.ordering.take());
+        }
+    }
+
+    /// Works out the chosen tensor, while the page is seen.
+    fn look(&mut self, shared: &mut Shared) {
+        if let Some((name, job)) = self.looking.take() {
+            let mut slot = Some(job);
+            match jobs::take(&mut slot) {
+                None => self.looking = slot.map(|job| (name, job)),
+                Some(Ok(Ok(portrait))) => {
+                    self.portraits.retain(|p| p.info.name != name);
+                    self.portraits.insert(0, Arc::new(portrait));
+                    self.portraits.truncate(PORTRAITS);
+                }
+                Some(Ok(Err(why)) | Err(why)) => self.failed = Some((name, why)),
+            }
+        }
+        if shared.settings.page != Page::Model || self.tab != Tab::Tensor {
+            return;
+        }
+        let (Some(subject), Some(name)) = (&self.subject, &self.chosen) else { return };
+        if let Some(at) = self.portraits.iter().position(|p| p.info.name == *name) {
+            if !self.canvas.is_of(&self.portraits[at]) {
+                let portrait = self.portraits.remove(at);
+                let tiles = Tiles::start(subject.path(), &subject.header, name, &shared.ctx);
+                self.canvas.show(Some(Arc::clone(&portrait)), tiles);
+                self.portraits.insert(0, portrait);
+            }
+            return;
+        }
+        if subject.header.find(name).is_none_or(|info| info.ty.known().is_none()) {
+            return self.cancel_look();
+        }
+        let known = self.failed.as_ref().is_some_and(|(n, _)| n == name);
+        if known || self.looking.as_ref().is_some_and(|(n, _)| n == name) {
+            return;
+        }
+        let (path, header, stamp, tensor) =
+            (subject.path().to_owned(), Arc::clone(&subject.header), subject.stamp, name.clone());
+        let name = name.clone();
+        self.cancel_look();
+        let job = shared.jobs.start(&format!("Measuring {}", tensors::shown_name(&name)), move |job| {
+            Portrait::new(&path, &header, stamp, &tensor, job)
+        });
+        match job {
+            Some(job) => self.looking = Some((name, job)),
+            // The same tensor was left and is still being given up.
+            None => shared.ctx.request_repaint_after(Duration::from_millis(30)),
+        }
+    }
+
+    fn cancel_look(&mut self) {
+        if let Some((_, job)) = self.looking.take() {
+            job.info.cancel();
+        }
+    }
+
+    /// The portrait of the chosen tensor, if it is done.
+    fn portrait(&self) -> Option<&Arc<Portrait>> {
+        let name = self.chosen.as_ref()?;
+        self.portraits.iter().find(|p| p.info.name == *name)
+    }
 
     /// Carries out a command.
-    pub fn run(&mut self, command: ModelCommand, _shared: &mut Shared) {
-        match command {}
+    pub fn run(&mut self, command: ModelCommand, shared: &mut Shared) {
+        match command {
+            ModelCommand::Select(name) => self.select(name),
+            ModelCommand::Step(by) => self.step(by),
+            ModelCommand::Sort(column) => {
+                self.sort = self.sort.clicked(column);
+                (self.stale, self.reveal) = (true, true);
+            }
+            ModelCommand::FindTensors(text) => (self.tensor_filter, self.stale) = (text, true),
+            ModelCommand::FindKeys(text) => (self.key_filter, self.stale) = (text, true),
+            ModelCommand::Unfold(key) => {
+                if !self.unfolded.remove(&key) {
+                    self.unfolded.insert(key);
+                }
+                self.stale = true;
+            }
+            ModelCommand::Wide => self.wide ^= true,
+            ModelCommand::Detail(tab) => self.tab = tab,
+            ModelCommand::Tokenize(text) => (self.tab, self.playground.text) = (Tab::Tokens, text),
+            ModelCommand::Picture(step) => self.canvas.go(step),
+            copy => self.copy_or_save(copy, shared),
+        }
+        self.refresh_lists(shared);
+        self.look(shared);
     }
 
-    /// The page's commands, for the palette and the shortcuts.
-    pub fn entries(&self, _shared: &Shared) -> Vec<Entry> {
-        Vec::new()
+    fn select(&mut self, name: String) {
+        let there = self.subject.as_ref().is_some_and(|s| s.header.find(&name).is_some());
+        if there {
+            if self.failed.as_ref().is_some_and(|(n, _)| *n == name) {
+                // Chosen once more, it is tried once more.
+                self.failed = None;
+            }
+            (self.chosen, self.tab, self.reveal) = (Some(name), Tab::Tensor, true);
+        }
     }
 
-    /// Draws the page.
-    pub fn ui(&mut self, ui: &mut Ui, _shared: &mut Shared) {
-        ui.label("Model");
+    fn step(&mut self, by: i32) {
+        let Some(subject) = &self.subject else { return };
+        let name_at = |i: &u32| subject.header.tensors().get(*i as usize).map(|t| t.name.as_str());
+        let here = self.order.iter().position(|i| name_at(i) == self.chosen.as_deref());
+        let last = self.order.len().saturating_sub(1);
+        let next = here.map_or(0, |i| i.saturating_add_signed(by as isize).min(last));
+        if let Some(name) = self.order.get(next).and_then(name_at) {
+            self.select(name.to_owned());
+        }
     }
-
-    /// Draws the page's part of the status line.
-    pub fn status(&self, _ui: &mut Ui, _shared: &Shared) {}
 }

@@ -4,3 +4,4 @@ mod app;
 mod chat;
 mod fixture;
 mod generate;
+mod inspect;
