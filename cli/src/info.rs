@@ -74,7 +74,8 @@ impl Sum {
     fn of<'a>(tensors: impl Iterator<Item = &'a Measured>) -> Sum {
         tensors.fold(Sum::default(), |s, t| Sum {
             tensors: s.tensors + 1,
-            weights: s.weights + t.weights,
+            // A type whose number does not decide its size may claim any number of weights.
+            weights: s.weights.saturating_add(t.weights),
             bytes: s.bytes + t.bytes,
             zeros: s.zeros + t.zeros.unwrap_or(0),
         })
@@ -278,5 +279,25 @@ fn brief(value: &Value) -> String {
             format!("\"{}{more}\"", shown.escape_debug())
         }
         Value::Array(array) => format!("{} of {}", value.type_name(), array.len()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_hold_whatever_files_claim() {
+        let claims = |weights| Measured {
+            name: "a".into(),
+            ty: "I2_S",
+            dims: vec![weights],
+            weights,
+            bytes: 32,
+            zeros: None,
+            ternary: false,
+        };
+        let sum = Sum::of([claims(u64::MAX / 2), claims(u64::MAX / 2 + 9)].iter());
+        assert_eq!((sum.tensors, sum.weights, sum.bytes, sum.zeros), (2, u64::MAX, 64, 0));
     }
 }
