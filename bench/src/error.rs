@@ -1,5 +1,7 @@
 //! What can go wrong with a measurement: what was asked for, the model, the machine, the file.
 
+use std::path::PathBuf;
+
 /// Why nothing was measured, or why the figures could not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -21,6 +23,15 @@ pub enum Error {
     /// A file cannot be read or written.
     #[error(transparent)]
     Format(#[from] formats::Error),
+
+    /// A file of results that is none.
+    #[error("these are no results of a benchmark: {problem} ({})", path.display())]
+    NotResults {
+        /// What is wrong with it.
+        problem: String,
+        /// Which.
+        path: PathBuf,
+    },
 
     /// The system gives no threads.
     #[error("cannot start threads: {0}")]

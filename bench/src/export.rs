@@ -5,12 +5,13 @@ use std::io::{self, Write};
 
 use serde_json::{Map, Value};
 
+use crate::markdown;
 use crate::row::Row;
 
 /// How to write rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// Tables, one for each kind of row.
+    /// The machine, and a table for each kind of figure; models in llama-bench's columns.
     Markdown,
     /// One table, [`COLUMNS`] wide; cells that a row does not have are empty.
     Csv,
@@ -19,7 +20,7 @@ pub enum Format {
 }
 
 /// Columns of CSV: every key that a row may have.
-pub const COLUMNS: [&str; 56] = [
+pub const COLUMNS: [&str; 68] = [
     "test",
     "shape",
     "kernel",
@@ -55,6 +56,7 @@ pub const COLUMNS: [&str; 56] = [
     "down_us",
     "head_us",
     "matmul_bytes",
+    "matmul_ops",
     "working_set_bytes",
     "huge_pages",
     "cpu",
@@ -76,6 +78,17 @@ pub const COLUMNS: [&str; 56] = [
     "bytes_up",
     "bytes_down",
     "reason",
+    "commit",
+    "debug_build",
+    "date",
+    "ram_bytes",
+    "governor",
+    "load_average",
+    "on_battery",
+    "sha256",
+    "us_each",
+    "tokens_per_second_each",
+    "note",
 ];
 
 /// Writes all rows.
@@ -83,15 +96,16 @@ pub const COLUMNS: [&str; 56] = [
 /// # Errors
 /// The writer's own.
 pub fn write(rows: &[Row], format: Format, out: &mut dyn Write) -> io::Result<()> {
-    let objects: Vec<Map<String, Value>> = rows.iter().map(object).collect();
+    let objects = || rows.iter().map(object).collect::<Vec<_>>();
     match format {
-        Format::Json => json(&objects, out),
-        Format::Csv => csv(&objects, out),
-        Format::Markdown => markdown(&objects, out),
+        Format::Json => json(&objects(), out),
+        Format::Csv => csv(&objects(), out),
+        Format::Markdown => markdown::write(rows, out),
     }
 }
 
-fn object(row: &Row) -> Map<String, Value> {
+/// A row as it is written to CSV and JSON.
+pub fn object(row: &Row) -> Map<String, Value> {
     match serde_json::to_value(row) {
         Ok(Value::Object(object)) => object,
         other => unreachable!("a row is an object of plain values, not {other:?}"),
@@ -135,43 +149,12 @@ fn text(value: Option<&Value>) -> String {
     }
 }
 
-/// A table wherever the kind of row changes.
-fn markdown(rows: &[Map<String, Value>], out: &mut dyn Write) -> io::Result<()> {
-    let mut keys: Vec<&String> = Vec::new();
-    for row in rows {
-        let these: Vec<&String> = row.keys().collect();
-        if these != keys {
-            if !keys.is_empty() {
-                writeln!(out)?;
-            }
-            keys = these;
-            let names: Vec<&str> = keys.iter().map(|k| k.as_str()).collect();
-            writeln!(out, "| {} |", names.join(" | "))?;
-            writeln!(out, "|{}", "---|".repeat(keys.len()))?;
-        }
-        let cells: Vec<String> = row.values().map(|v| rounded(v).replace('|', "\\|")).collect();
-        writeln!(out, "| {} |", cells.join(" | "))?;
-    }
-    Ok(())
-}
-
-/// Figures with four digits that count.
-fn rounded(value: &Value) -> String {
-    match value.as_f64() {
-        Some(figure) if value.is_f64() && figure != 0.0 => {
-            let digits = (3 - figure.abs().log10().floor() as i32).clamp(0, 9) as usize;
-            format!("{figure:.digits$}")
-        }
-        _ => text(Some(value)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::row::{
         BandwidthRow, CeilingRow, DeviceRow, GpuModelRow, GpuProductRow, LoadRow, MachineRow, MatmulsRow,
-        ModelRow, ProductRow, Skipped,
+        ModelRow, NoteRow, ProductRow, Skipped,
     };
 
     fn rows() -> Vec<Row> {
@@ -192,9 +175,27 @@ mod tests {
             speedup: Some(31.5),
             max_abs_err: 0.0,
             error: None,
+            us_each: vec![12.5, 12.25],
         };
         let wrong =
             ProductRow { max_abs_err: f64::INFINITY, error: Some("3 differ".into()), ..product.clone() };
+        let pp512 = ModelRow {
+            test: "pp512".into(),
+            model: "showcase".into(),
+            size_bytes: 904 << 20,
+            params: 2_500_000,
+            kernel: "avx2",
+            threads: 2,
+            depth: 0,
+            tokens_per_second: Some(12345.678),
+            sd: Some(0.5),
+            repetitions: 5,
+            first_token_ms: Some(3.25),
+            peak_memory_bytes: None,
+            max_abs_err: 0.0,
+            error: None,
+            tokens_per_second_each: vec![12345.0, 12346.0],
+        };
         vec![
             Row::Machine(MachineRow {
                 test: "machine",
@@ -205,6 +206,13 @@ mod tests {
                 huge_pages: None,
                 system: "linux x86_64".into(),
                 version: "0.1.0",
+                commit: "c0ffee".into(),
+                debug_build: true,
+                date: "2026-11-25T13:12:54Z".into(),
+                ram_bytes: Some(8 << 30),
+                governor: None,
+                load_average: Some(1.5),
+                on_battery: Some(true),
             }),
             Row::Ceiling(CeilingRow { test: "ceiling", threads: 2, ceiling_gops: None }),
             Row::Bandwidth(BandwidthRow {
@@ -224,20 +232,17 @@ mod tests {
                 kernel: "avx2",
                 load_ms: 1.5,
                 peak_memory_bytes: Some(1 << 20),
+                sha256: Some("00ff".into()),
             }),
+            Row::Model(pp512.clone()),
             Row::Model(ModelRow {
-                test: "pp512".into(),
-                model: "showcase".into(),
-                size_bytes: 1,
-                params: 2,
-                kernel: "avx2",
-                threads: 2,
-                depth: 0,
-                tokens_per_second: 12345.678,
-                sd: 0.5,
-                repetitions: 5,
-                first_token_ms: Some(3.25),
-                peak_memory_bytes: None,
+                test: "tg128".into(),
+                depth: 64,
+                tokens_per_second: None,
+                sd: None,
+                first_token_ms: None,
+                error: Some("token 9 is 1".into()),
+                ..pp512
             }),
             Row::Matmuls(MatmulsRow {
                 test: "matmuls",
@@ -254,6 +259,7 @@ mod tests {
                 down_us: 4.0,
                 head_us: 90.0,
                 matmul_bytes: 1000,
+                matmul_ops: 7530,
                 gbs: 10.0,
                 ceiling_gops: None,
                 bandwidth_gbs: 20.0,
@@ -279,6 +285,7 @@ mod tests {
                 gbs: Some(5.0),
                 max_abs_err: 0.0,
                 error: None,
+                us_each: vec![3.0],
             }),
             Row::GpuModel(GpuModelRow {
                 test: "gpu tg128".into(),
@@ -296,8 +303,10 @@ mod tests {
                 bytes_down: Some(4.0),
                 max_abs_err: 1e-5,
                 error: None,
+                tokens_per_second_each: vec![12.5],
             }),
             Row::Skipped(Skipped { test: "tg128".into(), reason: "no room".into() }),
+            Row::Note(NoteRow { test: "note", note: "Text was written meanwhile.".into() }),
         ]
     }
 
@@ -357,14 +366,29 @@ mod tests {
     }
 
     #[test]
-    fn markdown_is_a_table_for_each_kind_of_row() {
+    fn markdown_has_llama_benchs_columns_and_says_what_is_wrong() {
         let text = written(Format::Markdown);
-        assert_eq!(text.split("\n\n").count(), 11);
-        assert!(
-            text.contains("with \\| and") && text.contains("| 12.35 |") && text.contains("| 12346 |"),
-            "{text}"
-        );
-        for table in text.split("\n\n") {
+        let models = "| model | size | params | backend | threads | test | t/s | first token |\n\
+                      | --- | ---: | ---: | --- | ---: | ---: | ---: | ---: |\n\
+                      | showcase | 904.00 MiB | 2.50 M | CPU avx2 | 2 | pp512 | 12345.68 ± 0.50 | 3.250 ms |\n\
+                      | showcase | 904.00 MiB | 2.50 M | CPU avx2 | 2 | tg128 @ d64 | wrong: token 9 is 1 |  |\n\
+                      | showcase | 1 KiB | 0.00 M | A card | - | tg128 | 12.50 ± 0.50 |  |\n";
+        assert!(text.contains(&models.replace("1 KiB", "0 KiB")), "{text}");
+        for part in [
+            "- A \"fast\" one, with | and comma, 2 threads",
+            "tercet 0.1.0 at c0ffee, 2026-11-25T13:12:54Z",
+            "A debug build",
+            "load average 1.5 on 2 threads",
+            "from its battery",
+            "tg128 was not measured: no room",
+            "Text was written meanwhile",
+            "| 256x128 | avx2 | 1 | 2 | caches | 12.35 | 178.2 | 23.00 | 43.0 % | 31.50 |",
+            "| wrong: 3 differ | - | - |",
+            "| reading 16 KiB each, huge pages | 2 | 406.0 GB/s |",
+        ] {
+            assert!(text.contains(part), "{part} is not in\n{text}");
+        }
+        for table in text.split("\n\n").skip(1) {
             let widths: Vec<usize> =
                 table.lines().map(|l| l.replace("\\|", "").matches('|').count()).collect();
             assert!(widths.windows(2).all(|w| w[0] == w[1]), "{table}");

@@ -5,28 +5,28 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use runtime::Model;
 use runtime::cpu::{Kernels, Pool};
 use runtime::gpu::{Counters, Gpu, GpuModel, GpuSession, Product};
-use runtime::sampler::argmax;
 use runtime::sequence::Sequence;
-use runtime::{Model, Session};
 
+use crate::agree::Reference;
 use crate::case::{Case, KINDS};
+use crate::cell::Cell;
 use crate::error::{Error, Result};
-use crate::model::token_ids;
+use crate::model::{pause, token_ids};
 use crate::options::{ModelOptions, ModelTest, ProductOptions};
+use crate::products::rounded;
 use crate::row::{DeviceRow, GpuModelRow, GpuProductRow, Row, Skipped};
 use crate::timing::{mean_sd, median};
+use crate::watch::Watch;
 
 /// Submissions last about this long, and are repeated for at least so long in all, at least so often.
 const SUBMISSION: Duration = Duration::from_millis(20);
-const LEAST: Duration = Duration::from_millis(200);
+pub const LEAST: Duration = Duration::from_millis(200);
 const REPETITIONS: usize = 3;
 /// Products of one submission at most.
 const PRODUCTS_MAX: u32 = 200;
-/// Tokens of text that the device must write as the CPU does, and of the prompt before.
-const CHECKED: usize = 16;
-const PROMPT: usize = 8;
 
 /// What the adapter is.
 pub fn describe(gpu: &Gpu) -> Row {
@@ -47,7 +47,7 @@ pub fn products(
     gpu: &Arc<Gpu>,
     options: &ProductOptions,
     pool: &Pool,
-    tell: &mut dyn FnMut(Row),
+    watch: &mut dyn Watch,
     cancel: &AtomicBool,
 ) -> Result<Option<()>> {
     for &shape in &options.shapes {
@@ -61,11 +61,16 @@ pub fn products(
                 if cancel.load(Ordering::Relaxed) {
                     return Ok(None);
                 }
-                tell(Row::GpuProduct(product(gpu, &case, batch, together)?));
+                watch.next(Cell::gpu_product(shape, kernel(together), batch, &gpu.info().name));
+                watch.row(Row::GpuProduct(product(gpu, &case, batch, together)?));
             }
         }
     }
     Ok(Some(()))
+}
+
+fn kernel(together: bool) -> &'static str {
+    if together { "gemm" } else { "gemv" }
 }
 
 fn product(gpu: &Arc<Gpu>, case: &Case, batch: usize, together: bool) -> Result<GpuProductRow> {
@@ -74,7 +79,7 @@ fn product(gpu: &Arc<Gpu>, case: &Case, batch: usize, together: bool) -> Result<
     let mut row = GpuProductRow {
         test: "gpu product",
         shape: case.shape.to_string(),
-        kernel: if together { "gemm" } else { "gemv" },
+        kernel: kernel(together),
         adapter: gpu.info().name.clone(),
         batch,
         us: None,
@@ -83,6 +88,7 @@ fn product(gpu: &Arc<Gpu>, case: &Case, batch: usize, together: bool) -> Result<
         gbs: None,
         max_abs_err: 0.0,
         error: None,
+        us_each: Vec::new(),
     };
     let tokens = batch * KINDS.div_ceil(batch);
     let all = Product::new(Arc::clone(gpu), &m, &case.q[..tokens * cols], &case.a[..tokens])?;
@@ -110,6 +116,7 @@ fn product(gpu: &Arc<Gpu>, case: &Case, batch: usize, together: bool) -> Result<
         wall.push(time.wall.as_secs_f64());
         device.extend(time.device.map(|d| d.as_secs_f64()));
     }
+    row.us_each = wall.iter().map(|s| rounded(s * 1e6)).collect();
     let wall = middle(wall);
     row.us = Some(wall * 1e6);
     row.device_us = (!device.is_empty()).then(|| middle(device) * 1e6);
@@ -124,28 +131,36 @@ pub fn model(
     model: &Model,
     name: &str,
     options: &ModelOptions,
-    tell: &mut dyn FnMut(Row),
+    reference: &Reference,
+    delay: Duration,
+    watch: &mut dyn Watch,
     cancel: &AtomicBool,
 ) -> Result<Option<()>> {
-    let Some(on_gpu) = with_room(GpuModel::new(Arc::clone(gpu), model).map_err(Error::from), "gpu", tell)?
-    else {
-        return Ok(Some(()));
-    };
-    let Some((error, max_abs_err)) = with_room(compare(&on_gpu, model), "gpu", tell)? else {
-        return Ok(Some(()));
-    };
+    watch.next(Cell::gpu_load(&gpu.info().name));
+    let on_gpu = GpuModel::new(Arc::clone(gpu), model).map_err(Error::from);
+    let Some(on_gpu) = with_room(on_gpu, "gpu", watch)? else { return Ok(Some(())) };
+    let session = GpuSession::new(&on_gpu, reference.context()).map_err(Error::from);
+    let Some(mut session) = with_room(session, "gpu", watch)? else { return Ok(Some(())) };
+    let agreement = with_room(reference.compare(&mut session, cancel), "gpu", watch)?;
+    let Some(agreement) = agreement else { return Ok(Some(())) };
+    let Some(agreement) = agreement else { return Ok(None) };
+    drop(session);
     let context = model.config().context;
     for &depth in &options.depths {
         for test in options.tests("gpu ", depth, context) {
-            let ModelTest { name: test, tokens: n, prompt } = match test {
+            let test = match test {
                 Ok(test) => test,
                 Err(skipped) => {
-                    tell(Row::Skipped(skipped));
+                    watch.row(Row::Skipped(skipped));
                     continue;
                 }
             };
+            watch.next(Cell::model(&test, &gpu.info().name, None, depth, options.repetitions));
+            if pause(delay, cancel).is_none() {
+                return Ok(None);
+            }
             let mut row = GpuModelRow {
-                test,
+                test: test.name.clone(),
                 model: name.to_owned(),
                 adapter: gpu.info().name.clone(),
                 depth,
@@ -158,72 +173,52 @@ pub fn model(
                 submissions: None,
                 bytes_up: None,
                 bytes_down: None,
-                max_abs_err,
-                error: error.clone(),
+                max_abs_err: agreement.max_abs_err,
+                error: agreement.error.clone(),
+                tokens_per_second_each: Vec::new(),
             };
             if row.error.is_none() {
-                let session = GpuSession::new(&on_gpu, depth + n).map_err(Error::from);
-                let Some(mut session) = with_room(session, &row.test, tell)? else { continue };
+                let session = GpuSession::new(&on_gpu, depth + test.tokens()).map_err(Error::from);
+                let Some(mut session) = with_room(session, &row.test, watch)? else { continue };
                 session.advance(&token_ids(depth, model.config().vocab))?;
-                if time(&mut session, depth, n, prompt, &mut row, cancel)?.is_none() {
+                if time(&mut session, depth, &test, &mut row, cancel)?.is_none() {
                     return Ok(None);
                 }
             }
-            tell(Row::GpuModel(row));
+            watch.row(Row::GpuModel(row));
         }
     }
     Ok(Some(()))
 }
 
 /// What was made, or `None` and a row with the numbers if the device has no room for it.
-fn with_room<T>(made: Result<T>, test: &str, tell: &mut dyn FnMut(Row)) -> Result<Option<T>> {
+fn with_room<T>(made: Result<T>, test: &str, watch: &mut dyn Watch) -> Result<Option<T>> {
     use runtime::Error::{GpuLimit, GpuMemory};
     match made {
         Err(Error::Model(error @ (GpuLimit { .. } | GpuMemory { .. }))) => {
-            tell(Row::Skipped(Skipped { test: test.to_owned(), reason: error.to_string() }));
+            watch.row(Row::Skipped(Skipped { test: test.to_owned(), reason: error.to_string() }));
             Ok(None)
         }
         other => other.map(Some),
     }
 }
 
-/// Whether the device writes what the CPU does, and how far its logits are.
-fn compare(on_gpu: &GpuModel, model: &Model) -> Result<(Option<String>, f64)> {
-    let c = model.config();
-    let context = c.context.min(PROMPT + CHECKED);
-    let (mut cpu, mut gpu) = (Session::new(model, context)?, GpuSession::new(on_gpu, context)?);
-    let (mut ids, mut most) = (token_ids(context.min(PROMPT), c.vocab), 0.0f64);
-    while cpu.tokens().len() + ids.len() <= context {
-        let here = cpu.forward(&ids)?;
-        let there = gpu.forward(&ids)?;
-        let errors = here.iter().zip(there).map(|(a, b)| f64::from((a - b).abs()));
-        most = errors.fold(most, |m, e| m.max(if e.is_nan() { f64::INFINITY } else { e }));
-        let (a, b) = (argmax(here), argmax(there));
-        if a != b {
-            let at = cpu.tokens().len();
-            return Ok((Some(format!("token {at} is {b}, on the CPU {a}")), most));
-        }
-        ids = vec![a];
-    }
-    Ok((None, most))
-}
-
 /// One repetition to warm up, then as many as asked; `None` once cancelled. Tokens are written as generation does: chosen on the device.
 fn time(
     session: &mut GpuSession<'_>,
     depth: usize,
-    n: usize,
-    prompt: bool,
+    test: &ModelTest,
     row: &mut GpuModelRow,
     cancel: &AtomicBool,
 ) -> Result<Option<()>> {
+    let n = test.tokens();
     let ids = token_ids(depth + n, session.config().vocab);
     let (mut rates, mut first) = (Vec::new(), Vec::new());
     let mut cost = Counters::default();
     for i in 0..=row.repetitions {
         session.truncate(depth);
         let (start, before) = (Instant::now(), session.counters());
-        if read(session, &ids[depth..], prompt, cancel)?.is_none() {
+        if read(session, &ids[depth..], test.prompt, cancel)?.is_none() {
             return Ok(None);
         }
         let wall = start.elapsed().as_secs_f64();
@@ -236,15 +231,16 @@ fn time(
     // Once more with the device's clock, whose readback the others do without.
     session.measure_device_time()?;
     session.truncate(depth);
-    let few = if prompt { n } else { n.min(16) };
+    let few = if test.prompt > 0 { n } else { n.min(16) };
     let start = Instant::now();
-    if read(session, &ids[depth..depth + few], prompt, cancel)?.is_none() {
+    if read(session, &ids[depth..depth + few], test.prompt, cancel)?.is_none() {
         return Ok(None);
     }
     row.device_share = session.device_time().map(|d| d.as_secs_f64() / start.elapsed().as_secs_f64());
     let (mean, sd) = mean_sd(&rates);
     (row.tokens_per_second, row.sd) = (Some(mean), Some(sd));
-    row.first_token_ms = prompt.then(|| mean_sd(&first).0);
+    row.first_token_ms = (test.generate == 0).then(|| mean_sd(&first).0);
+    row.tokens_per_second_each = rates;
     let each = |count: u64| Some(count as f64 / cost.tokens as f64);
     row.dispatches = each(cost.dispatches);
     row.submissions = each(cost.submissions);
@@ -252,28 +248,26 @@ fn time(
     Ok(Some(()))
 }
 
-/// Reads a prompt, or writes as many tokens from the first of `ids` on; `None` once cancelled.
-fn read(session: &mut GpuSession<'_>, ids: &[u32], prompt: bool, cancel: &AtomicBool) -> Result<Option<()>> {
-    if prompt {
-        let mut rest = ids;
-        while let Some((now, later)) =
-            rest.split_at_checked(session.prefill_step()).filter(|s| !s.1.is_empty())
-        {
-            if cancel.load(Ordering::Relaxed) {
-                return Ok(None);
-            }
-            session.advance(now)?;
-            rest = later;
+/// Reads the first ids as a prompt, and writes as many tokens as there are others; `None` once cancelled.
+fn read(session: &mut GpuSession<'_>, ids: &[u32], prompt: usize, cancel: &AtomicBool) -> Result<Option<()>> {
+    let (prompt, others) = ids.split_at(prompt);
+    let mut rest = prompt;
+    while let Some((now, later)) = rest.split_at_checked(session.prefill_step()).filter(|s| !s.1.is_empty()) {
+        if cancel.load(Ordering::Relaxed) {
+            return Ok(None);
         }
-        session.next_greedy(rest)?;
-    } else {
-        let mut id = ids[0];
-        for _ in ids {
-            if cancel.load(Ordering::Relaxed) {
-                return Ok(None);
-            }
-            id = session.next_greedy(&[id])?;
+        session.advance(now)?;
+        rest = later;
+    }
+    let mut id = match others.first() {
+        Some(&first) if prompt.is_empty() => first,
+        _ => session.next_greedy(rest)?,
+    };
+    for _ in others {
+        if cancel.load(Ordering::Relaxed) {
+            return Ok(None);
         }
+        id = session.next_greedy(&[id])?;
     }
     Ok((!cancel.load(Ordering::Relaxed)).then_some(()))
 }
@@ -322,15 +316,25 @@ mod tests {
         let cpu = Model::synthetic(&config, Kernels::best(), 1).unwrap();
         let options = ModelOptions {
             source: crate::options::Source::Synthetic("shakespeare".into()),
-            kernels: Kernels::best(),
+            kernels: Vec::new(),
             prompts: vec![20],
             generate: vec![4],
+            pairs: vec![(6, 2)],
             depths: vec![3],
             repetitions: 1,
+            matmuls: false,
+            sha256: None,
         };
         let mut rows = Vec::new();
-        model(&gpu, &cpu, "tiny", &options, &mut |row| rows.push(row), &never).unwrap().unwrap();
-        assert_eq!(rows.len(), 2);
+        let reference = Reference::of(&cpu, 1, &never).unwrap().unwrap();
+        let tests = |tell: &mut dyn FnMut(Row), cancel: &AtomicBool| {
+            let mut tell = |row| tell(row);
+            model(&gpu, &cpu, "tiny", &options, &reference, Duration::ZERO, &mut tell, cancel).unwrap()
+        };
+        tests(&mut |row| rows.push(row), &never).unwrap();
+        assert_eq!(rows.len(), 3);
+        let Row::GpuModel(pair) = &rows[2] else { panic!("{:?}", rows[2]) };
+        assert_eq!((pair.test.as_str(), pair.tokens_per_second_each.len()), ("gpu pp6+tg2", 1), "{pair:?}");
         let Row::GpuModel(row) = &rows[1] else { panic!("{:?}", rows[1]) };
         assert_eq!((row.test.as_str(), row.error.as_ref()), ("gpu tg4", None), "{row:?}");
         assert_eq!((row.submissions, row.bytes_down), (Some(1.0), Some(4.0)));
@@ -339,12 +343,13 @@ mod tests {
         let options_small = GpuOptions { memory_max: Some(1000), ..GpuOptions::default() };
         let small = Arc::new(Gpu::open(None, options_small).unwrap());
         let mut rows = Vec::new();
-        model(&small, &cpu, "tiny", &options, &mut |row| rows.push(row), &never).unwrap().unwrap();
+        let mut tell = |row| rows.push(row);
+        model(&small, &cpu, "tiny", &options, &reference, Duration::ZERO, &mut tell, &never).unwrap().unwrap();
         assert!(
             matches!(&rows[..], [Row::Skipped(s)] if s.reason.ends_with("has 1000 left of 1000")),
             "{rows:?}"
         );
         let cancelled = AtomicBool::new(true);
-        assert!(model(&gpu, &cpu, "tiny", &options, &mut |_| (), &cancelled).unwrap().is_none());
+        assert!(tests(&mut |_| (), &cancelled).is_none());
     }
 }

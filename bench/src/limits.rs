@@ -2,18 +2,20 @@
 //! beside each group of rows, because clocks move and machines are shared.
 
 use std::hint::black_box;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use runtime::cpu::{Kernels, Memory, Pool};
 
+use crate::cell::Cell;
 use crate::row::{BandwidthRow, CeilingRow, Row};
 use crate::timing::{Budget, time};
+use crate::watch::Watch;
 
 /// Turns of the multiply-add loop in one burst: 0.3 ms at two instructions a cycle and 3 GHz.
 const TURNS: usize = 20_000;
 
-/// Bytes that a thread reads from memory: far more than its share of any cache.
-pub const MEMORY_BYTES: usize = 256 << 20;
+/// Bytes that a thread reads from memory: far more than its share of any cache. This crate's own tests look at no figures.
+pub const MEMORY_BYTES: usize = if cfg!(test) { 16 << 20 } else { 256 << 20 };
 
 /// Bytes that a thread reads again and again, in the machine's own table.
 const WORKING_SETS: [usize; 5] = [16 << 10, 128 << 10, 4 << 20, 24 << 20, MEMORY_BYTES];
@@ -69,25 +71,35 @@ pub fn memory_gbs(pool: &Pool) -> f64 {
     bandwidth_gbs(pool, &Memory::new(each * pool.threads(), true), each, Budget::BEST)
 }
 
-/// Every ceiling and bandwidth of the machine; false once cancelled.
-pub fn measure(pools: &[Pool], whole: bool, tell: &mut dyn FnMut(Row), cancelled: &dyn Fn() -> bool) -> bool {
+/// What each of so many threads reads again and again.
+pub fn working_sets(whole: bool, threads: usize) -> impl Iterator<Item = usize> {
+    let sets = if whole { &WORKING_SETS[..] } else { &WORKING_SETS[4..] };
+    sets.iter().map(move |&set| set.min(MEMORY_BYTES.min(TOGETHER_MAX / threads)))
+}
+
+/// Every ceiling and bandwidth of the machine; `None` once cancelled.
+pub fn measure(pools: &[Pool], whole: bool, watch: &mut dyn Watch, cancel: &AtomicBool) -> Option<()> {
     for pool in pools {
+        if cancel.load(Ordering::Relaxed) {
+            return None;
+        }
+        watch.next(Cell::ceiling(pool.threads()));
         // The first bursts wake cores up.
         let (first, second) = (ceiling_gops(pool), ceiling_gops(pool));
         let ceiling_gops = first.zip(second).map(|(a, b)| a.max(b));
-        tell(Row::Ceiling(CeilingRow { test: "ceiling", threads: pool.threads(), ceiling_gops }));
+        watch.row(Row::Ceiling(CeilingRow { test: "ceiling", threads: pool.threads(), ceiling_gops }));
     }
-    let sets = if whole { &WORKING_SETS[..] } else { &WORKING_SETS[4..] };
     for huge_pages in if whole { &[false, true][..] } else { &[true] } {
         for pool in pools {
             let most = MEMORY_BYTES.min(TOGETHER_MAX / pool.threads());
             let memory = Memory::new(most * pool.threads(), *huge_pages);
-            for working_set_bytes in sets.iter().map(|&set| set.min(most)) {
-                if cancelled() {
-                    return false;
+            for working_set_bytes in working_sets(whole, pool.threads()) {
+                if cancel.load(Ordering::Relaxed) {
+                    return None;
                 }
+                watch.next(Cell::read(pool.threads(), working_set_bytes, *huge_pages));
                 let bandwidth_gbs = bandwidth_gbs(pool, &memory, working_set_bytes, Budget::BEST);
-                tell(Row::Bandwidth(BandwidthRow {
+                watch.row(Row::Bandwidth(BandwidthRow {
                     test: "read",
                     threads: pool.threads(),
                     working_set_bytes,
@@ -97,7 +109,7 @@ pub fn measure(pools: &[Pool], whole: bool, tell: &mut dyn FnMut(Row), cancelled
             }
         }
     }
-    true
+    Some(())
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! "unknown" or nothing; how fast it is, is measured elsewhere.
 
 use std::fs;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use runtime::cpu::{Memory, Pool, features};
 
@@ -10,8 +11,8 @@ use crate::row::MachineRow;
 /// Bytes of the test that huge pages are asked for.
 const HUGE_TEST: usize = 64 << 20;
 
-/// The machine, as far as it tells.
-pub fn describe() -> MachineRow {
+/// The machine as it is now, as far as it tells, and the program, built from `commit`.
+pub fn describe(commit: &str) -> MachineRow {
     MachineRow {
         test: "machine",
         cpu: cpu_name(),
@@ -21,7 +22,59 @@ pub fn describe() -> MachineRow {
         huge_pages: huge_pages(),
         system: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
         version: env!("CARGO_PKG_VERSION"),
+        commit: commit.to_owned(),
+        debug_build: cfg!(debug_assertions),
+        date: date(SystemTime::now()),
+        ram_bytes: field("/proc/meminfo", "MemTotal").map(|kib| kib << 10),
+        governor: line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+        load_average: load_average(),
+        on_battery: on_battery(),
     }
+}
+
+/// Threads that wanted to run in the last minute, on average, where the system tells.
+pub fn load_average() -> Option<f64> {
+    line("/proc/loadavg")?.split(' ').next()?.parse().ok()
+}
+
+/// Whether the machine runs from a battery, where the system tells.
+pub fn on_battery() -> Option<bool> {
+    let supplies = fs::read_dir("/sys/class/power_supply").ok()?;
+    let mut found = None;
+    for supply in supplies.flatten() {
+        let read = |what: &str| line(&supply.path().join(what).to_string_lossy());
+        // One that is plugged in is enough; a battery of a mouse is none of the machine's.
+        match (read("type")?.as_str(), read("online").as_deref(), read("status").as_deref()) {
+            ("Mains", Some("1"), _) => return Some(false),
+            ("Battery", _, Some("Discharging")) if read("scope").as_deref() != Some("Device") => {
+                found = Some(true)
+            }
+            ("Mains" | "Battery", ..) => found = found.or(Some(false)),
+            _ => {}
+        }
+    }
+    found
+}
+
+fn line(path: &str) -> Option<String> {
+    Some(fs::read_to_string(path).ok()?.trim().to_owned()).filter(|line| !line.is_empty())
+}
+
+/// `2026-11-25T13:12:54Z`.
+fn date(time: SystemTime) -> String {
+    let seconds = time.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
+    let (days, rest) = (seconds / 86_400, seconds % 86_400);
+    // Days since 1 March of year 0 fall into eras of 400 years (after Howard Hinnant's civil_from_days).
+    let days = days + 719_468;
+    let (era, day) = (days / 146_097, days % 146_097);
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    let year = year + era * 400 + u64::from(month <= 2);
+    let (h, m, s) = (rest / 3600, rest / 60 % 60, rest % 60);
+    format!("{year:04}-{month:02}-{day:02}T{h:02}:{m:02}:{s:02}Z")
 }
 
 /// Bytes of the last cache, 32 MiB where the system does not tell.
@@ -95,7 +148,8 @@ mod tests {
 
     #[test]
     fn machine_answers_everywhere() {
-        let machine = describe();
+        let machine = describe("c0ffee");
+        assert_eq!((machine.commit.as_str(), machine.date.len()), ("c0ffee", 20), "{machine:?}");
         assert!(!machine.cpu.is_empty() && machine.cores > 0 && last_cache_bytes() > 0);
         assert_eq!(
             [bytes("32K"), bytes("8M"), bytes("7"), bytes("x")],
@@ -104,6 +158,19 @@ mod tests {
         if cfg!(target_os = "linux") {
             reset_peak_memory();
             assert!(peak_memory_bytes().unwrap() > 1 << 20);
+            assert!(
+                machine.ram_bytes.unwrap() > 1 << 20 && machine.load_average.unwrap() >= 0.0,
+                "{machine:?}"
+            );
         }
+    }
+
+    #[test]
+    fn dates_are_those_of_the_calendar() {
+        let at = |seconds| date(UNIX_EPOCH + std::time::Duration::from_secs(seconds));
+        assert_eq!(at(0), "1970-01-01T00:00:00Z");
+        assert_eq!(at(951_782_400), "2000-02-29T00:00:00Z");
+        assert_eq!(at(1_795_612_374), "2026-11-25T13:12:54Z");
+        assert_eq!(at(4_107_542_399), "2100-02-28T23:59:59Z");
     }
 }

@@ -18,23 +18,25 @@ use crate::timing::median;
 /// Tokens and passes over all products take turns, so many of each, so that both see the same hour.
 const TURN: usize = 16;
 /// Turns go on for this long, and at least so often.
-const LEAST: Duration = Duration::from_millis(500);
+pub const LEAST: Duration = Duration::from_millis(500);
 const TURNS_MIN: usize = 2;
 
 /// Query, key and value; output projection; gate and up; down; head.
 const KINDS: usize = 5;
 
-/// Measures tokens after `depth` others; the inner `None` is a context without room for it, the outer one cancelled.
+/// Whether a model of this context has room for it.
+pub fn fits(depth: usize, context: usize) -> bool {
+    depth + TURN <= context
+}
+
+/// Measures tokens after `depth` others, for which there is room; `None` once cancelled.
 pub fn measure(
     model: &Model,
     name: &str,
     depth: usize,
     pool: &Pool,
     cancel: &AtomicBool,
-) -> Result<Option<Option<MatmulsRow>>> {
-    if depth + TURN > model.config().context {
-        return Ok(Some(None));
-    }
+) -> Result<Option<MatmulsRow>> {
     let (ceiling_gops, bandwidth_gbs) = (ceiling_gops(pool), memory_gbs(pool));
     let ids = token_ids(depth + TURN, model.config().vocab);
     let mut session = Session::with_threads(model, depth + TURN, pool.threads())?;
@@ -73,7 +75,7 @@ pub fn measure(
     let (token_us, matmuls_us) = (middle_us(tokens), middle_us(passes));
     let [qkv_us, o_us, gate_up_us, down_us, head_us] = kinds.map(middle_us);
     let matmul_bytes = pass.bytes();
-    Ok(Some(Some(MatmulsRow {
+    Ok(Some(MatmulsRow {
         test: "matmuls",
         model: name.to_owned(),
         kernel: model.kernels().name,
@@ -88,10 +90,11 @@ pub fn measure(
         down_us,
         head_us,
         matmul_bytes,
+        matmul_ops: pass.ops(),
         gbs: matmul_bytes as f64 / matmuls_us / 1e3,
         ceiling_gops,
         bandwidth_gbs,
-    })))
+    }))
 }
 
 /// All products of one token.
@@ -175,6 +178,13 @@ impl<'m> Pass<'m> {
         };
         (blocks.map(TernaryMatrix::bytes).sum::<usize>() + head) as u64
     }
+
+    /// Multiplications and additions of one pass.
+    fn ops(&self) -> u64 {
+        let c = self.model.config();
+        let blocks = self.model.weights().blocks.iter().flat_map(|b| [&b.qkv, &b.o, &b.gate_up, &b.down]);
+        2 * (blocks.map(|m| m.rows() * m.cols()).sum::<usize>() + c.vocab * c.width) as u64
+    }
 }
 
 #[cfg(test)]
@@ -199,13 +209,15 @@ mod tests {
             let pool = Pool::new(2).unwrap();
             let blocks = 2 * (768 + 256 + 1024 + 512) * 256 / 128 * 34;
             assert_eq!(Pass::new(&model, &pool).bytes(), blocks + head_bytes);
+            let weights = 2 * (768 + 256 + 1024 + 512) * 256 + 300 * 256;
+            assert_eq!(Pass::new(&model, &pool).ops(), 2 * weights);
             let never = AtomicBool::new(false);
-            let row = measure(&model, "m", 3, &pool, &never).unwrap().unwrap().unwrap();
+            let row = measure(&model, "m", 3, &pool, &never).unwrap().unwrap();
             let kinds = row.qkv_us + row.o_us + row.gate_up_us + row.down_us + row.head_us;
             assert!(row.token_us > 0.0 && kinds > 0.0 && kinds < 2.0 * row.matmuls_us, "{row:?}");
             assert!((row.ratio - row.token_us / row.matmuls_us).abs() < 1e-9);
             assert!(measure(&model, "m", 3, &pool, &AtomicBool::new(true)).unwrap().is_none());
-            assert!(measure(&model, "m", 1020, &pool, &never).unwrap().unwrap().is_none());
+            assert!(fits(1008, 1024) && !fits(1009, 1024));
         }
     }
 }

@@ -2,19 +2,22 @@
 //! `depth` others), and the time to the first token. What a token's products cost by themselves is `matmuls`' business.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use formats::gguf::Gguf;
-use runtime::cpu::Pool;
+use runtime::cpu::{Kernels, Pool};
 use runtime::sampler::{Sampler, Sampling};
 use runtime::{Model, Session, in_file, synthetic};
 
+use crate::agree::{Agreement, Reference};
+use crate::cell::Cell;
 use crate::error::{Result, refuse};
 use crate::machine::{peak_memory_bytes, reset_peak_memory};
 use crate::matmuls;
-use crate::options::{ModelOptions, ModelTest, Source};
+use crate::options::{ModelOptions, ModelTest, Options, Source};
 use crate::row::{LoadRow, ModelRow, Row};
 use crate::timing::mean_sd;
+use crate::watch::Watch;
 
 /// Tokens of a prompt between two looks at whether to go on.
 const PREFILL_STEP: usize = 256;
@@ -29,12 +32,12 @@ pub struct Opened {
     peak_memory_bytes: Option<u64>,
 }
 
-fn open(options: &ModelOptions) -> Result<Opened> {
-    match &options.source {
+fn open(source: &Source, kernels: &'static Kernels) -> Result<Opened> {
+    match source {
         Source::File(path) => {
             let start = Instant::now();
             let gguf = Gguf::open(path)?;
-            let model = Model::with_kernels(&gguf, options.kernels).map_err(|e| in_file(e, path))?;
+            let model = Model::with_kernels(&gguf, kernels).map_err(|e| in_file(e, path))?;
             let load_ms = start.elapsed().as_secs_f64() * 1e3;
             let name = path.file_name().unwrap_or_default().to_string_lossy().escape_debug().to_string();
             let (mut size_bytes, mut params) = (0, 0);
@@ -49,7 +52,7 @@ fn open(options: &ModelOptions) -> Result<Opened> {
                 let known = synthetic::SHAPES.map(|(name, _)| name).join(", ");
                 return refuse("synthetic model", format!("\"{}\"", name.escape_debug()), known);
             };
-            let model = Model::synthetic(&config, options.kernels, 1)?;
+            let model = Model::synthetic(&config, kernels, 1)?;
             let (mut size_bytes, mut params) = (0, 0);
             for tensor in config.tensors() {
                 let (row, rows) = (tensor.dims[0], tensor.dims[1..].iter().product::<usize>());
@@ -73,76 +76,136 @@ impl Opened {
         &self.name
     }
 
-    /// Makes a model ready.
-    pub fn new(options: &ModelOptions) -> Result<Self> {
+    /// Makes a model ready for some kernels.
+    pub fn new(source: &Source, kernels: &'static Kernels) -> Result<Self> {
         reset_peak_memory();
-        let mut opened = open(options)?;
+        let mut opened = open(source, kernels)?;
         opened.peak_memory_bytes = peak_memory_bytes();
         Ok(opened)
     }
 }
 
-/// Measures all of it; `None` once cancelled. A test longer than the context is cut to it.
-pub fn measure(
-    opened: &Opened,
-    options: &ModelOptions,
-    pools: &[Pool],
-    tell: &mut dyn FnMut(Row),
-    cancel: &AtomicBool,
-) -> Result<Option<()>> {
-    let kernel = opened.model.kernels().name;
-    tell(Row::Load(LoadRow {
-        test: "load",
-        model: opened.name.clone(),
-        size_bytes: opened.size_bytes,
-        params: opened.params,
-        kernel,
-        load_ms: opened.load_ms,
-        peak_memory_bytes: opened.peak_memory_bytes,
-    }));
-    let context = opened.model.config().context;
-    for pool in pools {
-        for &depth in &options.depths {
-            for test in options.tests("", depth, context) {
-                let ModelTest { name: test, tokens: n, prompt } = match test {
-                    Ok(test) => test,
-                    Err(skipped) => {
-                        tell(Row::Skipped(skipped));
-                        continue;
+/// What every model of a run has in common.
+pub struct Tests<'a> {
+    /// What to measure.
+    pub options: &'a ModelOptions,
+    /// Of the whole run.
+    pub all: &'a Options,
+    /// What the model must say, unless only the scalar kernels are measured.
+    pub reference: Option<&'a Reference>,
+    /// One for each number of threads.
+    pub pools: &'a [Pool],
+    /// Ends it.
+    pub cancel: &'a AtomicBool,
+}
+
+impl Tests<'_> {
+    /// Measures all of it; `None` once cancelled. A test longer than the context is cut to it.
+    pub fn measure(&self, opened: &Opened, watch: &mut dyn Watch) -> Result<Option<()>> {
+        let kernel = opened.model.kernels().name;
+        watch.row(Row::Load(LoadRow {
+            test: "load",
+            model: opened.name.clone(),
+            size_bytes: opened.size_bytes,
+            params: opened.params,
+            kernel,
+            load_ms: opened.load_ms,
+            peak_memory_bytes: opened.peak_memory_bytes,
+            sha256: self.options.sha256.clone(),
+        }));
+        let context = opened.model.config().context;
+        for pool in self.pools {
+            let Some(agreement) = self.compare(opened, pool)? else { return Ok(None) };
+            for &depth in &self.options.depths {
+                for test in self.options.tests("", depth, context) {
+                    let test = match test {
+                        Ok(test) => test,
+                        Err(skipped) => {
+                            watch.row(Row::Skipped(skipped));
+                            continue;
+                        }
+                    };
+                    let threads = pool.threads();
+                    watch.next(Cell::model(&test, kernel, Some(threads), depth, self.options.repetitions));
+                    let Some(row) = self.row(opened, &test, depth, threads, &agreement)? else {
+                        return Ok(None);
+                    };
+                    watch.row(Row::Model(row));
+                }
+                if self.options.matmuls && matmuls::fits(depth, context) {
+                    watch.next(Cell::matmuls(kernel, pool.threads(), depth));
+                    match matmuls::measure(&opened.model, &opened.name, depth, pool, self.cancel)? {
+                        Some(row) => watch.row(Row::Matmuls(row)),
+                        None => return Ok(None),
                     }
-                };
-                reset_peak_memory();
-                let mut session = Session::with_threads(&opened.model, depth + n, pool.threads())?;
-                let Some(sample) = repeat(&mut session, depth, n, prompt, options.repetitions, cancel)?
-                else {
-                    return Ok(None);
-                };
-                let (tokens_per_second, sd) = mean_sd(&sample.tokens_per_second);
-                tell(Row::Model(ModelRow {
-                    test,
-                    model: opened.name.clone(),
-                    size_bytes: opened.size_bytes,
-                    params: opened.params,
-                    kernel,
-                    threads: pool.threads(),
-                    depth,
-                    tokens_per_second,
-                    sd,
-                    repetitions: options.repetitions,
-                    first_token_ms: prompt.then(|| mean_sd(&sample.first_token_ms).0),
-                    peak_memory_bytes: peak_memory_bytes(),
-                }));
-            }
-            if !options.generate.is_empty() {
-                match matmuls::measure(&opened.model, &opened.name, depth, pool, cancel)? {
-                    Some(Some(row)) => tell(Row::Matmuls(row)),
-                    Some(None) => {}
-                    None => return Ok(None),
                 }
             }
         }
+        Ok(Some(()))
     }
-    Ok(Some(()))
+
+    fn compare(&self, opened: &Opened, pool: &Pool) -> Result<Option<Agreement>> {
+        let Some(reference) = self.reference else { return Ok(Some(Agreement::default())) };
+        let mut session = Session::with_threads(&opened.model, reference.context(), pool.threads())?;
+        reference.compare(&mut session, self.cancel)
+    }
+
+    fn row(
+        &self,
+        opened: &Opened,
+        test: &ModelTest,
+        depth: usize,
+        threads: usize,
+        agreement: &Agreement,
+    ) -> Result<Option<ModelRow>> {
+        let mut row = ModelRow {
+            test: test.name.clone(),
+            model: opened.name.clone(),
+            size_bytes: opened.size_bytes,
+            params: opened.params,
+            kernel: opened.model.kernels().name,
+            threads,
+            depth,
+            tokens_per_second: None,
+            sd: None,
+            repetitions: self.options.repetitions,
+            first_token_ms: None,
+            peak_memory_bytes: None,
+            max_abs_err: agreement.max_abs_err,
+            error: agreement.error.clone(),
+            tokens_per_second_each: Vec::new(),
+        };
+        if row.error.is_some() {
+            return Ok(Some(row));
+        }
+        if pause(self.all.delay, self.cancel).is_none() {
+            return Ok(None);
+        }
+        reset_peak_memory();
+        let mut session = Session::with_threads(&opened.model, depth + test.tokens(), threads)?;
+        let Some(sample) = repeat(&mut session, depth, test, self.options.repetitions, self.cancel)? else {
+            return Ok(None);
+        };
+        let (mean, sd) = mean_sd(&sample.tokens_per_second);
+        (row.tokens_per_second, row.sd) = (Some(mean), Some(sd));
+        row.first_token_ms = (test.generate == 0).then(|| mean_sd(&sample.first_token_ms).0);
+        row.peak_memory_bytes = peak_memory_bytes();
+        row.tokens_per_second_each = sample.tokens_per_second;
+        Ok(Some(row))
+    }
+}
+
+/// Sleeps for that long, a little at a time; `None` once cancelled.
+pub fn pause(delay: Duration, cancel: &AtomicBool) -> Option<()> {
+    let start = Instant::now();
+    while !cancel.load(Ordering::Relaxed) {
+        let left = delay.saturating_sub(start.elapsed());
+        if left.is_zero() {
+            return Some(());
+        }
+        std::thread::sleep(left.min(Duration::from_millis(20)));
+    }
+    None
 }
 
 /// One figure for each repetition.
@@ -152,17 +215,19 @@ struct Sample {
     first_token_ms: Vec<f64>,
 }
 
-/// Reads `depth` tokens, then times `n` more, all at once or one by one, again and again; once more than asked, to warm up.
+/// Reads `depth` tokens, then times a test's own, the prompt all at once and the others one by one, again and again; once more than
+/// asked, to warm up.
 fn repeat(
     session: &mut Session<'_>,
     depth: usize,
-    n: usize,
-    prompt: bool,
+    test: &ModelTest,
     repetitions: usize,
     cancel: &AtomicBool,
 ) -> Result<Option<Sample>> {
     let vocab = session.model().config().vocab;
+    let n = test.tokens();
     let ids = token_ids(depth + n, vocab);
+    let (prompt, others) = ids[depth..].split_at(test.prompt);
     let mut sampler = Sampler::new(Sampling::greedy())?;
     let mut sample = Sample::default();
     if advance(session, &ids[..depth], cancel)?.is_none() {
@@ -174,30 +239,31 @@ fn repeat(
         }
         session.truncate(depth);
         let start = Instant::now();
-        let mut first = start.elapsed();
-        if prompt {
+        let mut first = None;
+        if !prompt.is_empty() {
             // The last piece, whole or not, gives the logits.
-            let last = depth + (n - 1) / PREFILL_STEP * PREFILL_STEP;
-            if advance(session, &ids[depth..last], cancel)?.is_none() {
+            let last = (prompt.len() - 1) / PREFILL_STEP * PREFILL_STEP;
+            if advance(session, &prompt[..last], cancel)?.is_none() {
                 return Ok(None);
             }
-            let logits = session.forward(&ids[last..])?;
-            let time = start.elapsed();
-            sampler.sample(logits)?;
-            first = start.elapsed();
-            sample.tokens_per_second.push(n as f64 / time.as_secs_f64());
-        } else {
-            for id in &ids[depth..] {
-                if cancel.load(Ordering::Relaxed) {
-                    return Ok(None);
-                }
-                session.forward(std::slice::from_ref(id))?;
+            let logits = session.forward(&prompt[last..])?;
+            if others.is_empty() {
+                let time = start.elapsed();
+                sampler.sample(logits)?;
+                first = Some((time, start.elapsed()));
             }
-            sample.tokens_per_second.push(n as f64 / start.elapsed().as_secs_f64());
         }
-        sample.first_token_ms.push(first.as_secs_f64() * 1e3);
-        if i == 0 {
-            sample = Sample::default();
+        for id in others {
+            if cancel.load(Ordering::Relaxed) {
+                return Ok(None);
+            }
+            session.forward(std::slice::from_ref(id))?;
+        }
+        // Choosing a token is no part of reading a prompt, but of what one waits for.
+        let (time, first) = first.unwrap_or_else(|| (start.elapsed(), Duration::ZERO));
+        if i > 0 {
+            sample.tokens_per_second.push(n as f64 / time.as_secs_f64());
+            sample.first_token_ms.push(first.as_secs_f64() * 1e3);
         }
     }
     Ok(Some(sample))
@@ -222,34 +288,86 @@ pub fn token_ids(n: usize, vocab: usize) -> Vec<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use runtime::cpu::Kernels;
-
-    fn options(source: Source) -> ModelOptions {
-        let kernels = Kernels::best();
-        ModelOptions { source, kernels, prompts: vec![5], generate: vec![], depths: vec![0], repetitions: 1 }
-    }
 
     #[test]
     fn models_are_counted_whole_and_can_be_cancelled() {
-        let options = options(Source::Synthetic("shakespeare".into()));
-        let opened = Opened::new(&options).unwrap();
+        let source = Source::Synthetic("shakespeare".into());
+        let opened = Opened::new(&source, Kernels::best()).unwrap();
+        let options = ModelOptions {
+            source,
+            kernels: vec![Kernels::best()],
+            prompts: vec![5],
+            generate: vec![],
+            pairs: vec![(3, 2)],
+            depths: vec![0],
+            repetitions: 2,
+            matmuls: false,
+            sha256: None,
+        };
         let pools = [Pool::new(1).unwrap()];
+        let reference = Reference::of(&opened.model, 1, &AtomicBool::new(false)).unwrap().unwrap();
         for cancelled in [true, false] {
             let mut rows = Vec::new();
-            let done = measure(&opened, &options, &pools, &mut |r| rows.push(r), &AtomicBool::new(cancelled));
+            let cancel = AtomicBool::new(cancelled);
+            let all = Options::default();
+            let tests = Tests {
+                options: &options,
+                all: &all,
+                reference: Some(&reference),
+                pools: &pools,
+                cancel: &cancel,
+            };
+            let done = tests.measure(&opened, &mut |r| rows.push(r));
             assert_eq!(done.unwrap().is_none(), cancelled);
             let Row::Load(load) = &rows[0] else { panic!("{rows:?}") };
             // Four blocks of 384, an 8-bit table of 2,048 ids, two streams.
             assert!(load.params > 6_000_000 && load.size_bytes < load.params, "{load:?}");
-            assert_eq!(rows.len(), if cancelled { 1 } else { 2 }, "{rows:?}");
+            assert_eq!(rows.len(), if cancelled { 1 } else { 3 }, "{rows:?}");
+            if let Some(Row::Model(pair)) = rows.get(2) {
+                assert_eq!((pair.test.as_str(), pair.tokens_per_second_each.len()), ("pp3+tg2", 2));
+                assert_eq!((pair.error.as_ref(), pair.max_abs_err), (None, 0.0), "{pair:?}");
+            }
         }
     }
 
     #[test]
+    fn a_model_that_says_something_else_has_no_times() {
+        let source = |name: &str| Opened::new(&Source::Synthetic(name.into()), Kernels::best()).unwrap();
+        let (one, other) = (source("shakespeare"), source("shakespeare"));
+        let never = AtomicBool::new(false);
+        let mut reference = Reference::of(&one.model, 1, &never).unwrap().unwrap();
+        reference.distort();
+        let options = ModelOptions {
+            source: Source::Synthetic("shakespeare".into()),
+            kernels: vec![Kernels::best()],
+            prompts: vec![5],
+            generate: vec![],
+            pairs: vec![],
+            depths: vec![0],
+            repetitions: 1,
+            matmuls: false,
+            sha256: None,
+        };
+        let (pools, all) = ([Pool::new(1).unwrap()], Options::default());
+        let tests = Tests {
+            options: &options,
+            all: &all,
+            reference: Some(&reference),
+            pools: &pools,
+            cancel: &never,
+        };
+        let mut rows = Vec::new();
+        tests.measure(&other, &mut |r| rows.push(r)).unwrap().unwrap();
+        let Row::Model(row) = &rows[1] else { panic!("{rows:?}") };
+        assert!(row.error.as_ref().unwrap().contains("by the scalar kernels"), "{row:?}");
+        assert_eq!((row.tokens_per_second, row.tokens_per_second_each.len()), (None, 0));
+    }
+
+    #[test]
     fn models_that_nobody_knows_are_refused_by_name() {
-        let error = Opened::new(&options(Source::Synthetic("gpt-5".into()))).err().unwrap();
+        let error = Opened::new(&Source::Synthetic("gpt-5".into()), Kernels::best()).err().unwrap();
         assert!(error.to_string().contains("gpt-5") && error.to_string().contains("showcase"), "{error}");
-        let error = Opened::new(&options(Source::File("none.gguf".into()))).err().unwrap();
+        let error = Opened::new(&Source::File("none.gguf".into()), Kernels::best()).err().unwrap();
         assert!(error.to_string().contains("none.gguf"), "{error}");
     }
 }

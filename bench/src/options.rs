@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use formats::ternary::GROUP;
 use runtime::cpu::{Kernels, Pool};
@@ -19,6 +20,8 @@ const WEIGHTS_MAX: usize = 1 << 28;
 /// Most tokens at once, and most threads.
 const BATCH_MAX: usize = 4096;
 const THREADS_MAX: usize = 1024;
+/// Longest pause between two tests.
+const DELAY_MAX: Duration = Duration::from_secs(3600);
 
 /// Everything that one run measures.
 #[derive(Clone, Debug)]
@@ -31,8 +34,12 @@ pub struct Options {
     pub products: Option<ProductOptions>,
     /// A model, if any.
     pub model: Option<ModelOptions>,
-    /// A graphics device to measure beside the CPU.
-    pub gpu: Option<Arc<Gpu>>,
+    /// Graphics devices to measure beside the CPU.
+    pub gpus: Vec<Arc<Gpu>>,
+    /// A pause before each test of a model, for machines that grow hot.
+    pub delay: Duration,
+    /// The commit that this program was built from, to be recorded.
+    pub commit: String,
 }
 
 /// Ternary products: every shape with every kernel, batch and number of threads.
@@ -62,26 +69,39 @@ pub struct Shape {
 pub struct ModelOptions {
     /// Which.
     pub source: Source,
-    /// The row of the table of kernels that it is laid out for.
-    pub kernels: &'static Kernels,
+    /// The rows of the table of kernels that it is laid out for, one after the other; none for the devices alone.
+    pub kernels: Vec<&'static Kernels>,
     /// Lengths of prompts.
     pub prompts: Vec<usize>,
     /// Tokens to write.
     pub generate: Vec<usize>,
+    /// Prompts that are read, and tokens written after them, timed together.
+    pub pairs: Vec<(usize, usize)>,
     /// Tokens that the session holds before.
     pub depths: Vec<usize>,
     /// Repetitions of each test.
     pub repetitions: usize,
+    /// Whether a decoded token is set beside its products.
+    pub matmuls: bool,
+    /// The file's SHA-256, where the caller knows it, to be recorded.
+    pub sha256: Option<String>,
 }
 
 /// One test of a model.
 pub(crate) struct ModelTest {
-    /// "pp512" or "tg128", after what the device is called.
+    /// "pp512", "tg128" or "pp512+tg128", after what the device is called.
     pub name: String,
-    /// Tokens to read or to write, at most the context.
-    pub tokens: usize,
-    /// Whether they are read all at once.
-    pub prompt: bool,
+    /// Tokens that are read all at once,
+    pub prompt: usize,
+    /// and those written after them.
+    pub generate: usize,
+}
+
+impl ModelTest {
+    /// All tokens, at most the context.
+    pub fn tokens(&self) -> usize {
+        self.prompt + self.generate
+    }
 }
 
 impl ModelOptions {
@@ -92,16 +112,21 @@ impl ModelOptions {
         depth: usize,
         context: usize,
     ) -> impl Iterator<Item = std::result::Result<ModelTest, Skipped>> {
-        let prompts = self.prompts.iter().map(|&n| ("pp", n, true));
-        let generate = self.generate.iter().map(|&n| ("tg", n, false));
-        prompts.chain(generate).map(move |(kind, asked, prompt)| {
-            let tokens = asked.min(context);
-            let name = format!("{device}{kind}{tokens}");
-            if depth + tokens > context {
-                let reason = format!("{tokens} tokens after {depth} exceed the context of {context}");
-                return Err(Skipped { test: name, reason });
+        let prompts = self.prompts.iter().map(move |&n| (n.min(context), 0));
+        let generate = self.generate.iter().map(move |&n| (0, n.min(context)));
+        prompts.chain(generate).chain(self.pairs.iter().copied()).map(move |(prompt, generate)| {
+            let name = match (prompt, generate) {
+                (p, 0) => format!("{device}pp{p}"),
+                (0, g) => format!("{device}tg{g}"),
+                (p, g) => format!("{device}pp{p}+tg{g}"),
+            };
+            let test = ModelTest { name, prompt, generate };
+            if depth + test.tokens() > context {
+                let reason =
+                    format!("{} tokens after {depth} exceed the context of {context}", test.tokens());
+                return Err(Skipped { test: test.name, reason });
             }
-            Ok(ModelTest { name, tokens, prompt })
+            Ok(test)
         })
     }
 }
@@ -124,7 +149,9 @@ impl Default for Options {
             whole_machine: true,
             products: Some(ProductOptions::default()),
             model: None,
-            gpu: None,
+            gpus: Vec::new(),
+            delay: Duration::ZERO,
+            commit: "unknown".into(),
         }
     }
 }
@@ -188,8 +215,19 @@ impl Options {
         if let Some(model) = &self.model {
             each("prompt length", &model.prompts, 1, SIDE_MAX)?;
             each("number of tokens", &model.generate, 1, SIDE_MAX)?;
+            for &(prompt, generate) in &model.pairs {
+                each("prompt length", &[prompt], 1, SIDE_MAX)?;
+                each("number of tokens", &[generate], 1, SIDE_MAX)?;
+            }
             each("depth", &model.depths, 0, SIDE_MAX)?;
             each("number of repetitions", &[model.repetitions], 1, 1000)?;
+        }
+        if self.delay > DELAY_MAX {
+            return refuse(
+                "pause",
+                format!("{} s", self.delay.as_secs()),
+                format!("{} s at most", DELAY_MAX.as_secs()),
+            );
         }
         Ok(())
     }

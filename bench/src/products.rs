@@ -9,12 +9,14 @@ use std::sync::{Mutex, PoisonError};
 use runtime::cpu::{Kernels, Memory, Pool, ROW_BLOCK, RowLayout, TernaryMatrix};
 
 use crate::case::{Case, KINDS};
+use crate::cell::Cell;
 use crate::limits::{bandwidth_gbs, ceiling_gops};
 use crate::machine::last_cache_bytes;
 use crate::options::{ProductOptions, Shape};
 use crate::plain::{self, PlainMatrix};
 use crate::row::{ProductRow, Row};
 use crate::timing::{Budget, Times, time};
+use crate::watch::Watch;
 
 /// Cold matrices hold at least this much, and at least so many times the last cache, but never more than the most.
 const COLD_BYTES_MIN: usize = 192 << 20;
@@ -138,14 +140,14 @@ struct Bench<'a> {
     /// Times of the plain loop: batch, threads, seconds.
     plain: Vec<(usize, usize, f64)>,
     cancel: &'a AtomicBool,
-    tell: &'a mut dyn FnMut(Row),
+    watch: &'a mut dyn Watch,
 }
 
 /// Measures all of it; `None` once cancelled.
 pub fn measure(
     options: &ProductOptions,
     pools: &[Pool],
-    tell: &mut dyn FnMut(Row),
+    watch: &mut dyn Watch,
     cancel: &AtomicBool,
 ) -> Option<()> {
     let contenders: Vec<Contender> =
@@ -158,7 +160,7 @@ pub fn measure(
         let widest = pools.iter().max_by_key(|pool| pool.threads())?;
         let case = Case::new(shape, &options.batches, widest);
         let mut bench =
-            Bench { case: &case, pools, memory: memory.as_ref(), plain: Vec::new(), cancel, tell };
+            Bench { case: &case, pools, memory: memory.as_ref(), plain: Vec::new(), cancel, watch };
         for &contender in contenders.iter().filter(|c| !c.fast()) {
             let m = [Matrix::new(&case, contender)];
             options.batches.iter().try_for_each(|&batch| bench.rows(contender, &m, batch, true))?;
@@ -185,6 +187,11 @@ pub fn measure(
     Some(())
 }
 
+/// To a thousandth of a microsecond: the clock knows no better, and files stay small.
+pub fn rounded(us: f64) -> f64 {
+    (us * 1e3).round() / 1e3
+}
+
 fn copied(m: &Matrix, copies: usize) -> Vec<Matrix> {
     match m {
         Matrix::Plain(_) => Vec::new(),
@@ -197,7 +204,7 @@ impl Bench<'_> {
     fn rows(&mut self, contender: Contender, matrices: &[Matrix], batch: usize, hot: bool) -> Option<()> {
         for i in 0..self.pools.len() {
             let row = self.row(contender, matrices, batch, i, hot)?;
-            (self.tell)(Row::Product(row));
+            self.watch.row(Row::Product(row));
         }
         Some(())
     }
@@ -212,6 +219,7 @@ impl Bench<'_> {
     ) -> Option<ProductRow> {
         let (case, pool) = (self.case, &self.pools[pool]);
         let Shape { rows, cols } = case.shape;
+        self.watch.next(Cell::product(case.shape, contender.name(), batch, pool.threads(), hot));
         let mut row = ProductRow {
             test: "product",
             shape: case.shape.to_string(),
@@ -229,6 +237,7 @@ impl Bench<'_> {
             speedup: None,
             max_abs_err: 0.0,
             error: None,
+            us_each: Vec::new(),
         };
         let parts = Parts::new(pool, rows, batch);
         let mut wrong = 0;
@@ -271,6 +280,7 @@ impl Bench<'_> {
             self.plain.push((row.batch, row.threads, times.median));
         }
         row.us = Some(times.median * 1e6);
+        row.us_each = times.each.iter().map(|s| rounded(s * 1e6)).collect();
         row.gops = Some(gops);
         row.gops_best = Some(ops / times.best / 1e9);
         row.gbs = Some(gbs);
@@ -299,7 +309,7 @@ mod tests {
             memory: Some(&memory),
             plain: vec![(5, 1, 1.0)],
             cancel: &cancel,
-            tell: &mut tell,
+            watch: &mut tell,
         };
         let matrices = [Matrix::new(&case, contender), Matrix::new(&case, contender)];
         for batch in [1, 5] {
@@ -317,6 +327,10 @@ mod tests {
                 let (us, gops) = (row.us.unwrap(), row.gops.unwrap());
                 let expected = 2.0 * (70 * 256 * row.batch) as f64 / us / 1e3;
                 assert!((gops / expected - 1.0).abs() < 1e-9 && row.gops_best.unwrap() >= gops, "{row:?}");
+                assert!(
+                    !row.us_each.is_empty() && row.us_each.iter().any(|&each| each <= us + 1e-3),
+                    "{row:?}"
+                );
                 let bound = if row.hot { row.ceiling_gops } else { row.bandwidth_gbs };
                 assert_eq!(row.share.is_some(), bound.is_some(), "{row:?}");
                 assert!(row.speedup.is_some() || row.batch != 5 || row.threads != 1, "{row:?}");
@@ -345,6 +359,7 @@ mod tests {
         for row in rows_of(Contender::Table(Kernels::best(), wrong)) {
             assert!(row.error.as_ref().unwrap().contains("differ from the scalar"), "{row:?}");
             assert!(row.max_abs_err > 0.0 && row.us.is_none() && row.gops.is_none() && row.share.is_none());
+            assert!(row.us_each.is_empty());
         }
     }
 }

@@ -29,6 +29,21 @@ pub enum Row {
     GpuModel(GpuModelRow),
     /// What was asked and could not be measured.
     Skipped(Skipped),
+    /// What one should know who reads the figures.
+    Note(NoteRow),
+}
+
+impl Row {
+    /// What is wrong with what was measured, if anything.
+    pub fn error(&self) -> Option<&str> {
+        match self {
+            Row::Product(row) => row.error.as_deref(),
+            Row::Model(row) => row.error.as_deref(),
+            Row::GpuProduct(row) => row.error.as_deref(),
+            Row::GpuModel(row) => row.error.as_deref(),
+            _ => None,
+        }
+    }
 }
 
 /// The machine.
@@ -50,6 +65,20 @@ pub struct MachineRow {
     pub system: String,
     /// Version of this program.
     pub version: &'static str,
+    /// The commit it was built from.
+    pub commit: String,
+    /// Whether it was built for finding mistakes, with checks that a release leaves out.
+    pub debug_build: bool,
+    /// When, in UTC, as ISO 8601 writes it.
+    pub date: String,
+    /// Memory of the machine, where the system tells.
+    pub ram_bytes: Option<u64>,
+    /// How the system chooses clocks, where it tells.
+    pub governor: Option<String>,
+    /// Threads that wanted to run in the last minute, on average, before anything was measured.
+    pub load_average: Option<f64>,
+    /// Whether it runs from a battery, where the system tells.
+    pub on_battery: Option<bool>,
 }
 
 /// The multiply-add ceiling.
@@ -113,6 +142,8 @@ pub struct ProductRow {
     pub max_abs_err: f64,
     /// What is wrong: results that differ. Such a row has no times.
     pub error: Option<String>,
+    /// Microseconds a product of each repetition.
+    pub us_each: Vec<f64>,
 }
 
 /// A model made ready.
@@ -132,6 +163,8 @@ pub struct LoadRow {
     pub load_ms: f64,
     /// The most memory that this process held meanwhile, where the system tells.
     pub peak_memory_bytes: Option<u64>,
+    /// SHA-256 of the file, where it was asked for.
+    pub sha256: Option<String>,
 }
 
 /// Speed of a model.
@@ -152,15 +185,21 @@ pub struct ModelRow {
     /// Tokens that the session held before.
     pub depth: usize,
     /// Mean over the repetitions.
-    pub tokens_per_second: f64,
+    pub tokens_per_second: Option<f64>,
     /// Their standard deviation.
-    pub sd: f64,
+    pub sd: Option<f64>,
     /// Repetitions.
     pub repetitions: usize,
     /// From a prompt to its first token chosen, milliseconds, mean; of `pp` alone.
     pub first_token_ms: Option<f64>,
     /// The most memory that this process held meanwhile, where the system tells.
     pub peak_memory_bytes: Option<u64>,
+    /// Largest difference of a logit from the scalar kernels' over a short text.
+    pub max_abs_err: f64,
+    /// What is wrong: another text than the scalar kernels'. Such a row has no times.
+    pub error: Option<String>,
+    /// Tokens per second of each repetition.
+    pub tokens_per_second_each: Vec<f64>,
 }
 
 /// A decoded token beside its matrix products, measured in turn with the same threads.
@@ -194,6 +233,8 @@ pub struct MatmulsRow {
     pub head_us: f64,
     /// Bytes of matrices that a token reads.
     pub matmul_bytes: u64,
+    /// Operations on them: two for each weight.
+    pub matmul_ops: u64,
     /// `matmul_bytes / matmuls_us`, 10^9 per second.
     pub gbs: f64,
     /// Multiply-adds from registers, measured just before.
@@ -246,6 +287,8 @@ pub struct GpuProductRow {
     pub max_abs_err: f64,
     /// What is wrong: results that differ. Such a row has no times.
     pub error: Option<String>,
+    /// Microseconds a product by the wall clock, of each repetition.
+    pub us_each: Vec<f64>,
 }
 
 /// Speed of a model on a graphics adapter and what a token costs there.
@@ -277,10 +320,12 @@ pub struct GpuModelRow {
     pub bytes_up: Option<f64>,
     /// Bytes read back a token.
     pub bytes_down: Option<f64>,
-    /// Largest difference of a logit from the CPU's over a short text.
+    /// Largest difference of a logit from the scalar kernels' over a short text.
     pub max_abs_err: f64,
     /// What is wrong: another text than the CPU's. Such a row has no times.
     pub error: Option<String>,
+    /// Tokens per second of each repetition.
+    pub tokens_per_second_each: Vec<f64>,
 }
 
 /// What was asked and could not be measured.
@@ -290,4 +335,13 @@ pub struct Skipped {
     pub test: String,
     /// Why not.
     pub reason: String,
+}
+
+/// What one should know who reads the figures.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct NoteRow {
+    /// "note".
+    pub test: &'static str,
+    /// A sentence.
+    pub note: String,
 }

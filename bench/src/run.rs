@@ -1,13 +1,17 @@
 //! One run: everything that was asked for, in order, each row told as soon as it is known.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
-use runtime::cpu::Pool;
+use runtime::cpu::{Kernels, Pool};
 
+use crate::agree::Reference;
+use crate::cell::Cell;
 use crate::error::{Error, Result};
-use crate::options::Options;
+use crate::model::{Opened, Tests};
+use crate::options::{ModelOptions, Options};
 use crate::row::Row;
-use crate::{gpu, limits, machine, model, products};
+use crate::watch::Watch;
+use crate::{gpu, limits, machine, products};
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,65 +22,124 @@ pub struct Outcome {
     pub cancelled: bool,
 }
 
-/// Measures what `options` say and tells of each row. Setting `cancel` ends it soon.
+/// Measures what `options` say and tells `watch` of it. Setting `cancel` ends it soon.
 ///
 /// # Errors
 /// Options that cannot be measured, a model that cannot be loaded, or no threads to be had.
-pub fn run(options: &Options, tell: &mut dyn FnMut(Row), cancel: &AtomicBool) -> Result<Outcome> {
+pub fn run(options: &Options, watch: &mut dyn Watch, cancel: &AtomicBool) -> Result<Outcome> {
     options.check()?;
-    let mut mismatches = 0;
-    let mut tell = |row: Row| {
-        let error = match &row {
-            Row::Product(row) => &row.error,
-            Row::GpuProduct(row) => &row.error,
-            Row::GpuModel(row) => &row.error,
-            _ => &None,
-        };
-        mismatches += usize::from(error.is_some());
-        tell(row);
-    };
-    let done = steps(options, &mut tell, cancel)?;
-    Ok(Outcome { mismatches, cancelled: done.is_none() })
+    let mut counting = Counting { watch, mismatches: 0 };
+    let done = steps(options, &mut counting, cancel)?;
+    Ok(Outcome { mismatches: counting.mismatches, cancelled: done.is_none() })
+}
+
+/// Passes everything on and counts what is wrong.
+struct Counting<'a> {
+    watch: &'a mut dyn Watch,
+    mismatches: usize,
+}
+
+impl Watch for Counting<'_> {
+    fn next(&mut self, cell: Cell) {
+        self.watch.next(cell);
+    }
+
+    fn row(&mut self, row: Row) {
+        self.mismatches += usize::from(row.error().is_some());
+        self.watch.row(row);
+    }
 }
 
 /// `None` once cancelled.
-fn steps(options: &Options, tell: &mut dyn FnMut(Row), cancel: &AtomicBool) -> Result<Option<()>> {
+fn steps(options: &Options, watch: &mut dyn Watch, cancel: &AtomicBool) -> Result<Option<()>> {
     let pools = options.threads.iter().map(|&n| Pool::new(n)).collect::<std::io::Result<Vec<_>>>();
     let pools = pools.map_err(Error::Threads)?;
     // First what may fail.
-    let open = |options| Ok::<_, Error>((model::Opened::new(options)?, options));
-    let model = options.model.as_ref().map(open).transpose()?;
-    tell(Row::Machine(machine::describe()));
-    if !limits::measure(&pools, options.whole_machine, tell, &|| cancel.load(Ordering::Relaxed)) {
+    let first = options.model.as_ref().map(|model| {
+        let kernels = model.kernels.first().copied().unwrap_or_else(Kernels::best);
+        watch.next(Cell::load(kernels.name));
+        Opened::new(&model.source, kernels)
+    });
+    let first = first.transpose()?;
+    watch.row(Row::Machine(machine::describe(&options.commit)));
+    if limits::measure(&pools, options.whole_machine, watch, cancel).is_none() {
         return Ok(None);
     }
     if let Some(products) = &options.products
-        && products::measure(products, &pools, tell, cancel).is_none()
+        && products::measure(products, &pools, watch, cancel).is_none()
     {
         return Ok(None);
     }
-    if let Some((opened, options)) = &model
-        && model::measure(opened, options, &pools, tell, cancel)?.is_none()
-    {
-        return Ok(None);
+    let model = match options.model.as_ref().zip(first) {
+        Some((model, first)) => match models(options, model, first, &pools, watch, cancel)? {
+            Some((opened, reference)) => Some((model, opened, reference)),
+            None => return Ok(None),
+        },
+        None => None,
+    };
+    for gpu in &options.gpus {
+        watch.row(gpu::describe(gpu));
+        if let (Some(products), Some(pool)) = (&options.products, pools.last())
+            && gpu::products(gpu, products, pool, watch, cancel)?.is_none()
+        {
+            return Ok(None);
+        }
+        if let Some((model, opened, Some(reference))) = &model {
+            let (name, delay) = (opened.name(), options.delay);
+            let done = gpu::model(gpu, opened.model(), name, model, reference, delay, watch, cancel)?;
+            if done.is_none() {
+                return Ok(None);
+            }
+        }
     }
-    let Some(gpu) = &options.gpu else { return Ok(Some(())) };
-    tell(gpu::describe(gpu));
-    if let (Some(products), Some(pool)) = (&options.products, pools.last())
-        && gpu::products(gpu, products, pool, tell, cancel)?.is_none()
-    {
-        return Ok(None);
+    Ok(Some(()))
+}
+
+/// A model laid out for one kernel after the other: the last one, and what all must say. `None` once cancelled.
+fn models(
+    all: &Options,
+    options: &ModelOptions,
+    first: Opened,
+    pools: &[Pool],
+    watch: &mut dyn Watch,
+    cancel: &AtomicBool,
+) -> Result<Option<(Opened, Option<Reference>)>> {
+    let mut reference = None;
+    if options.is_compared(all) {
+        watch.next(Cell::reference());
+        let threads = pools.iter().map(Pool::threads).max().unwrap_or(1);
+        let scalar = Kernels::named("scalar").expect("scalar is always there");
+        let opened = Opened::new(&options.source, scalar)?;
+        reference = Reference::of(opened.model(), threads, cancel)?;
+        if reference.is_none() {
+            return Ok(None);
+        }
     }
-    match &model {
-        Some((opened, options)) => gpu::model(gpu, opened.model(), opened.name(), options, tell, cancel),
-        None => Ok(Some(())),
+    let tests = Tests { options, all, reference: reference.as_ref(), pools, cancel };
+    let mut opened = Some(first);
+    for (i, &kernels) in options.kernels.iter().enumerate() {
+        if i > 0 {
+            // One at a time: a model may need most of the memory there is.
+            opened = None;
+            watch.next(Cell::load(kernels.name));
+        }
+        let here = match opened.take() {
+            Some(first) => first,
+            None => Opened::new(&options.source, kernels)?,
+        };
+        if tests.measure(&here, watch)?.is_none() {
+            return Ok(None);
+        }
+        opened = Some(here);
     }
+    Ok(opened.map(|opened| (opened, reference)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::options::{ProductOptions, Shape};
+    use std::sync::atomic::Ordering;
 
     #[test]
     fn run_tells_every_row_and_can_be_cancelled() {
@@ -89,8 +152,7 @@ mod tests {
                 batches: vec![1, 2],
                 cold_batches: Vec::new(),
             }),
-            model: None,
-            gpu: None,
+            ..Options::default()
         };
         let (mut tests, never) = (Vec::new(), AtomicBool::new(false));
         let outcome = run(&options, &mut |row| tests.push(row), &never).unwrap();
@@ -110,5 +172,68 @@ mod tests {
         };
         assert!(run(&options, &mut tell, &cancel).unwrap().cancelled);
         assert!(rows <= 7, "{rows}");
+    }
+    /// Keeps what it is told.
+    #[derive(Default)]
+    struct Diary {
+        cells: Vec<String>,
+        rows: Vec<Row>,
+    }
+
+    impl Watch for Diary {
+        fn next(&mut self, cell: Cell) {
+            self.cells.push(cell.name);
+        }
+
+        fn row(&mut self, row: Row) {
+            self.rows.push(row);
+        }
+    }
+
+    #[test]
+    fn run_measures_the_cells_that_it_announced_and_a_model_with_every_kernel() {
+        let options = Options {
+            threads: vec![1, 2],
+            whole_machine: false,
+            products: Some(ProductOptions {
+                shapes: vec![Shape { rows: 64, cols: 128 }],
+                kernels: ProductOptions::kernels_available(),
+                batches: vec![1, 2],
+                cold_batches: vec![1],
+            }),
+            model: Some(ModelOptions {
+                source: crate::options::Source::Synthetic("shakespeare".into()),
+                kernels: Kernels::available(),
+                prompts: vec![4],
+                generate: vec![2],
+                pairs: vec![(2, 1)],
+                depths: vec![0, 3],
+                repetitions: 1,
+                matmuls: true,
+                sha256: Some("abc".into()),
+            }),
+            commit: "c0ffee".into(),
+            ..Options::default()
+        };
+        let mut diary = Diary::default();
+        let outcome = run(&options, &mut diary, &AtomicBool::new(false)).unwrap();
+        assert_eq!(outcome, Outcome { mismatches: 0, cancelled: false });
+        let context = runtime::synthetic::config("shakespeare").unwrap().context;
+        let mut announced: Vec<String> = options.cells(Some(context)).into_iter().map(|c| c.name).collect();
+        announced.sort();
+        diary.cells.sort();
+        assert_eq!(diary.cells, announced);
+        let mut unique = announced.clone();
+        unique.dedup();
+        assert_eq!(unique.len(), announced.len(), "two cells have one name");
+        let kernels = Kernels::available().len();
+        let count = |f: fn(&Row) -> bool| diary.rows.iter().filter(|row| f(row)).count();
+        assert_eq!(count(|r| matches!(r, Row::Load(l) if l.sha256.as_deref() == Some("abc"))), kernels);
+        assert_eq!(
+            count(|r| matches!(r, Row::Model(m) if m.error.is_none() && m.max_abs_err == 0.0)),
+            12 * kernels
+        );
+        assert_eq!(count(|r| matches!(r, Row::Matmuls(_))), 4 * kernels);
+        assert_eq!(count(|r| matches!(r, Row::Machine(m) if m.commit == "c0ffee")), 1);
     }
 }

@@ -5,10 +5,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use ::bench::{Format, ModelOptions, Options, Outcome, ProductOptions, Row, Shape, Source};
+use ::bench::{Cell, Format, ModelOptions, Options, Outcome, ProductOptions, Row, Shape, Source, Watch};
 use anyhow::bail;
 use indicatif::{ProgressBar, ProgressDrawTarget};
 use runtime::cpu::Kernels;
@@ -101,26 +101,17 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             products.kernels = vec![Kernels::best().name.to_owned()];
             products.cold_batches.clear();
         }
-        options.gpu = Some(Arc::new(gpu));
+        options.gpus = vec![Arc::new(gpu)];
     }
     let format = format(args)?;
     let cancel = crate::interrupt::flag("stopping; once more to stop at once");
     // Rows on stdout as they come, unless it is to hold the export.
-    let mut table = (format.is_none() || args.out.is_some()).then(Table::default);
+    let table = (format.is_none() || args.out.is_some()).then(Table::default);
     let spinner = spinner();
-    let (mut rows, mut written) = (Vec::new(), Ok(()));
-    let mut tell = |row: Row| {
-        if let Some(table) = &mut table {
-            let lines = table.lines(&row);
-            spinner.suspend(|| written = std::io::stdout().lock().write_all(lines.as_bytes()));
-            if written.is_err() {
-                cancel.store(true, Ordering::Relaxed);
-            }
-        }
-        rows.push(row);
-    };
-    let outcome = ::bench::run(&options, &mut tell, &cancel);
+    let mut shown = Shown { table, spinner: &spinner, cancel: &cancel, rows: Vec::new(), written: Ok(()) };
+    let outcome = ::bench::run(&options, &mut shown, &cancel);
     spinner.finish_and_clear();
+    let Shown { rows, written, .. } = shown;
     let outcome = outcome.map_err(|error| match error {
         ::bench::Error::Option { .. } => usage(error.to_string()),
         other => other.into(),
@@ -130,6 +121,32 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         export(&rows, format, args.out.as_deref())?;
     }
     ending(outcome)
+}
+
+/// Shows rows as they come, and keeps them.
+struct Shown<'a> {
+    table: Option<Table>,
+    spinner: &'a ProgressBar,
+    cancel: &'a AtomicBool,
+    rows: Vec<Row>,
+    written: std::io::Result<()>,
+}
+
+impl Watch for Shown<'_> {
+    fn next(&mut self, cell: Cell) {
+        self.spinner.set_message(cell.name);
+    }
+
+    fn row(&mut self, row: Row) {
+        if let Some(table) = &mut self.table {
+            let lines = table.lines(&row);
+            self.spinner.suspend(|| self.written = std::io::stdout().lock().write_all(lines.as_bytes()));
+            if self.written.is_err() {
+                self.cancel.store(true, Ordering::Relaxed);
+            }
+        }
+        self.rows.push(row);
+    }
 }
 
 fn options(args: &Args) -> anyhow::Result<Options> {
@@ -142,7 +159,7 @@ fn options(args: &Args) -> anyhow::Result<Options> {
         (None, Some(name)) => Some(Source::Synthetic(name.clone())),
         (None, None) => None,
     };
-    let mut options = Options::default();
+    let mut options = Options { commit: env!("TERCET_COMMIT").to_owned(), ..Options::default() };
     if let Some(source) = source {
         if args.quick || args.hot || !args.shapes.is_empty() || !args.batches.is_empty() {
             return Err(usage(
@@ -155,6 +172,9 @@ fn options(args: &Args) -> anyhow::Result<Options> {
         options.model = Some(ModelOptions {
             source,
             kernels: model_kernels(&args.kernels)?,
+            pairs: Vec::new(),
+            matmuls: true,
+            sha256: None,
             prompts: args.prompts.clone(),
             generate: args.tokens.clone(),
             depths: args.depths.clone(),
@@ -185,16 +205,18 @@ fn options(args: &Args) -> anyhow::Result<Options> {
     Ok(options)
 }
 
-/// A model is laid out for one row of the table.
-fn model_kernels(names: &[String]) -> anyhow::Result<&'static Kernels> {
-    match names {
-        [] => Kernels::chosen().map_err(anyhow::Error::msg),
-        [name] => Kernels::named(name).ok_or_else(|| {
+/// A model is laid out for one row of the table after the other.
+fn model_kernels(names: &[String]) -> anyhow::Result<Vec<&'static Kernels>> {
+    if names.is_empty() {
+        return Ok(vec![Kernels::chosen().map_err(anyhow::Error::msg)?]);
+    }
+    let named = |name: &String| {
+        Kernels::named(name).ok_or_else(|| {
             let known: Vec<_> = Kernels::available().iter().map(|row| row.name).collect();
             usage(format!("--kernel is \"{}\"; expected {}", name.escape_debug(), known.join(", ")))
-        }),
-        _ => Err(usage("a model is laid out for one kernel; expected one --kernel")),
-    }
+        })
+    };
+    names.iter().map(named).collect()
 }
 
 /// As asked, or as the file's name ends.
@@ -226,7 +248,7 @@ fn spinner() -> ProgressBar {
     if !stderr_is_terminal() {
         return ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
     }
-    let spinner = ProgressBar::new_spinner().with_message("measuring");
+    let spinner = ProgressBar::new_spinner().with_message("starting");
     spinner.enable_steady_tick(Duration::from_millis(500));
     spinner
 }

@@ -49,6 +49,7 @@ impl Table {
             Row::Device(row) => (String::new(), device(row)),
             Row::GpuProduct(row) => (gpu_product_heading(), gpu_product(row)),
             Row::GpuModel(row) => (gpu_model_heading(), gpu_model(row)),
+            Row::Note(row) => (String::new(), row.note.clone()),
             Row::Skipped(row) => (self.heading.clone(), format!("{} not measured: {}", row.test, row.reason)),
         };
         if heading == self.heading {
@@ -67,11 +68,12 @@ fn machine(row: &MachineRow) -> String {
     let or = |text: String| if text.is_empty() { "unknown".to_owned() } else { text };
     let caches: Vec<String> = row.cache_bytes.iter().map(|&b| bytes(b)).collect();
     format!(
-        "{}, {} threads, {}; tercet {}\nfeatures {}\ncaches {}; huge pages {}",
+        "{}, {} threads, {}; tercet {} at {}\nfeatures {}\ncaches {}; huge pages {}",
         row.cpu,
         row.cores,
         row.system,
         row.version,
+        row.commit,
         or(row.features.join(" ")),
         or(caches.join(", ")),
         row.huge_pages.as_deref().unwrap_or("unknown")
@@ -131,14 +133,20 @@ fn model_heading() -> String {
 
 fn model(row: &ModelRow) -> String {
     let test = if row.depth > 0 { format!("{} @ d{}", row.test, row.depth) } else { row.test.clone() };
-    format!(
-        "{:20} {:>10} {:>8} {:11} {:>7} {test:>14} {:>20} {:>14}",
+    let start = format!(
+        "{:20} {:>10} {:>8} {:11} {:>7} {test:>14}",
         row.model,
         bytes(row.size_bytes),
         count(row.params),
         row.kernel,
-        row.threads,
-        format!("{:.2} ± {:.2}", row.tokens_per_second, row.sd),
+        row.threads
+    );
+    if let Some(error) = &row.error {
+        return format!("{start}  WRONG: {error}; logits differ by up to {:e}", row.max_abs_err);
+    }
+    format!(
+        "{start} {:>20} {:>14}",
+        format!("{} ± {}", figure(row.tokens_per_second, 2), figure(row.sd, 2)),
         row.first_token_ms.map_or(String::new(), |ms| format!("{ms:.2} ms"))
     )
 }
@@ -283,6 +291,7 @@ mod tests {
             speedup: Some(1031.5),
             max_abs_err: 0.0,
             error: None,
+            us_each: Vec::new(),
         };
         let mut table = Table::default();
         let first = table.lines(&Row::Product(product.clone()));
