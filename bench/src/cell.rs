@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use runtime::cpu::Kernels;
-use runtime::gpu::Gpu;
 
 use crate::limits::working_sets;
 use crate::options::{ModelOptions, ModelTest, Options, ProductOptions, Shape};
@@ -101,8 +100,9 @@ impl Cell {
 }
 
 impl Options {
-    /// Every cell that a run with these options measures, given the context of its model, if it has one.
-    pub fn cells(&self, context: Option<usize>) -> Vec<Cell> {
+    /// Every cell that a run with these options measures, given the context of its model, if it has one, and the names of its
+    /// devices, which need not have been opened yet.
+    pub fn cells(&self, context: Option<usize>, adapters: &[String]) -> Vec<Cell> {
         let mut cells: Vec<Cell> = self.threads.iter().map(|&n| Cell::ceiling(n)).collect();
         for huge in if self.whole_machine { &[false, true][..] } else { &[true] } {
             for &n in &self.threads {
@@ -113,14 +113,14 @@ impl Options {
             products.cells(&self.threads, &mut cells);
         }
         if let Some((model, context)) = self.model.as_ref().zip(context) {
-            model.cells(self, context, &mut cells);
+            model.cells(&self.threads, context, !adapters.is_empty(), &mut cells);
         }
-        for gpu in &self.gpus {
+        for adapter in adapters {
             if let Some(products) = &self.products {
-                products.cells_on(&gpu.info().name, &mut cells);
+                products.cells_on(adapter, &mut cells);
             }
             if let Some((model, context)) = self.model.as_ref().zip(context) {
-                model.cells_on(gpu, context, &mut cells);
+                model.cells_on(adapter, context, &mut cells);
             }
         }
         cells
@@ -156,13 +156,13 @@ impl ProductOptions {
 }
 
 impl ModelOptions {
-    fn cells(&self, options: &Options, context: usize, cells: &mut Vec<Cell>) {
-        if self.is_compared(options) {
+    fn cells(&self, pools: &[usize], context: usize, devices: bool, cells: &mut Vec<Cell>) {
+        if self.is_compared(devices) {
             cells.push(Cell::reference());
         }
         for kernels in &self.kernels {
             cells.push(Cell::load(kernels.name));
-            for &n in &options.threads {
+            for &n in pools {
                 for &depth in &self.depths {
                     let tests = self.tests("", depth, context).flatten();
                     cells.extend(
@@ -176,8 +176,7 @@ impl ModelOptions {
         }
     }
 
-    fn cells_on(&self, gpu: &Gpu, context: usize, cells: &mut Vec<Cell>) {
-        let adapter = &gpu.info().name;
+    fn cells_on(&self, adapter: &str, context: usize, cells: &mut Vec<Cell>) {
         cells.push(Cell::gpu_load(adapter));
         for &depth in &self.depths {
             let tests = self.tests("gpu ", depth, context).flatten();
@@ -186,7 +185,7 @@ impl ModelOptions {
     }
 
     /// Whether anything else than the scalar kernels is measured, and so held against them.
-    pub(crate) fn is_compared(&self, options: &Options) -> bool {
-        !options.gpus.is_empty() || self.kernels.iter().any(|k| k.name != "scalar")
+    pub(crate) fn is_compared(&self, devices: bool) -> bool {
+        devices || self.kernels.iter().any(|k| k.name != "scalar")
     }
 }

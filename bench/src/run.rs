@@ -105,7 +105,7 @@ fn models(
     cancel: &AtomicBool,
 ) -> Result<Option<(Opened, Option<Reference>)>> {
     let mut reference = None;
-    if options.is_compared(all) {
+    if options.is_compared(!all.gpus.is_empty()) {
         watch.next(Cell::reference());
         let threads = pools.iter().map(Pool::threads).max().unwrap_or(1);
         let scalar = Kernels::named("scalar").expect("scalar is always there");
@@ -219,7 +219,8 @@ mod tests {
         let outcome = run(&options, &mut diary, &AtomicBool::new(false)).unwrap();
         assert_eq!(outcome, Outcome { mismatches: 0, cancelled: false });
         let context = runtime::synthetic::config("shakespeare").unwrap().context;
-        let mut announced: Vec<String> = options.cells(Some(context)).into_iter().map(|c| c.name).collect();
+        let mut announced: Vec<String> =
+            options.cells(Some(context), &[]).into_iter().map(|c| c.name).collect();
         announced.sort();
         diary.cells.sort();
         assert_eq!(diary.cells, announced);

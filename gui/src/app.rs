@@ -75,6 +75,8 @@ impl App {
             model: OpenModel::default(),
             jobs: Jobs::new(ctx),
             notices,
+            writing: false,
+            measuring: false,
             commands: Commands::default(),
             ctx: ctx.clone(),
             settings,
@@ -277,6 +279,7 @@ impl App {
             shared.send(Command::Reload);
         }
         self.generate.logic(shared);
+        shared.writing = self.generate.is_writing();
         self.inspect.logic(shared);
         self.benchmark.logic(shared);
         self.training.logic(shared);

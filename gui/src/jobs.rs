@@ -66,6 +66,13 @@ impl JobContext {
         self.repaint();
     }
 
+    /// Tells how far it is, to be seen before long. For work that is disturbed when the window is drawn.
+    pub fn progress_within(&self, share: Option<f32>, text: impl Into<String>, soon: Duration) {
+        *self.info.progress.lock().unwrap_or_else(PoisonError::into_inner) =
+            Progress { share, text: text.into() };
+        self.ctx.request_repaint_after(soon);
+    }
+
     /// Whether somebody wants it to end.
     pub fn is_cancelled(&self) -> bool {
         self.info.is_cancelled()

@@ -27,6 +27,10 @@ mod widgets;
 mod window;
 
 pub use app::{App, Start};
+pub use benchmark::{
+    BenchmarkCommand, Column as BenchmarkColumn, Plan as BenchmarkPlan, Preset as BenchmarkPreset,
+    Tab as BenchmarkTab,
+};
 pub use command::{Command, Commands};
 pub use env::{Answers, Dialogs, Env, Filter};
 pub use generate::GenerateCommand;

@@ -8,6 +8,7 @@ use formats::atomic::write_atomic;
 use runtime::cpu::Kernels;
 use serde::{Deserialize, Serialize};
 
+use crate::benchmark::Plan;
 use crate::open::Backend;
 use crate::page::Page;
 
@@ -115,6 +116,8 @@ pub struct Settings {
     pub backend: Backend,
     /// How text is written.
     pub writing: Writing,
+    /// What is measured.
+    pub measuring: Plan,
     /// The training page.
     pub following: Following,
 }
@@ -129,6 +132,7 @@ impl Default for Settings {
             recents: Vec::new(),
             backend: Backend::default(),
             writing: Writing::default(),
+            measuring: Plan::default(),
             following: Following { smoothing: 0.9, ..Following::default() },
         }
     }

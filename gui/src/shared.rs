@@ -23,6 +23,10 @@ pub struct Shared {
     pub jobs: Jobs,
     /// What is said.
     pub notices: Notices,
+    /// Whether text is being written: whoever measures should know.
+    pub writing: bool,
+    /// Whether a benchmark is running: whoever writes should know.
+    pub measuring: bool,
     /// Where commands go.
     pub commands: Commands,
     /// The window, to be told that there is news.

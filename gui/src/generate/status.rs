@@ -1,17 +1,22 @@
 //! The figures of the text, while it is written and after.
 
-use eframe::egui::{Rect, Sense, Ui, pos2, vec2};
+use eframe::egui::{Rect, RichText, Sense, Ui, pos2, vec2};
 
 use super::Generate;
 use super::writer::Ended;
 use crate::shared::Shared;
-use crate::tokens::Tokens;
+use crate::tokens::{Tokens, size};
 use crate::widgets::{count, duration, per_second, small};
 
 impl Generate {
     /// Draws the page's part of the status line.
     pub fn status(&self, ui: &mut Ui, shared: &Shared) {
         let t = Tokens::of(ui.ctx());
+        if shared.measuring {
+            let text = RichText::new("a benchmark is running").size(size::SMALL).color(t.warn);
+            ui.label(text)
+                .on_hover_text("Both take the same processor: writing is slower, and its figures too low");
+        }
         let Some(f) = &self.figures else {
             if let Some(m) = shared.model.get() {
                 ui.label(small(format!("Opened in {}", duration(m.open_time))));

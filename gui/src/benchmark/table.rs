@@ -1,0 +1,284 @@
+//! Every figure as a row of numbers: sorted by any column, drawn only where it is seen, copied as text.
+
+use std::cmp::Ordering;
+
+use eframe::egui::{Align, Layout, RichText, Role, Sense, Ui, WidgetInfo};
+use egui_extras::{Column as Width, TableBuilder};
+
+use super::bars::times_text;
+use super::figure::Figure;
+use super::results::Results;
+use super::view::View;
+use crate::tokens::{Tokens, size};
+use crate::widgets::per_second;
+
+/// One column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "each is what it is called")]
+pub enum Column {
+    Test,
+    Backend,
+    Mean,
+    Sd,
+    Median,
+    Least,
+    Most,
+    P95,
+    Unit,
+    Times,
+    Runs,
+    Result,
+    From,
+}
+
+impl Column {
+    /// All of them, in their order.
+    pub const ALL: [Column; 13] = [
+        Column::Test,
+        Column::Backend,
+        Column::Mean,
+        Column::Sd,
+        Column::Median,
+        Column::Least,
+        Column::Most,
+        Column::P95,
+        Column::Unit,
+        Column::Times,
+        Column::Runs,
+        Column::Result,
+        Column::From,
+    ];
+
+    /// Its heading.
+    pub fn name(self) -> &'static str {
+        match self {
+            Column::Test => "Test",
+            Column::Backend => "Backend",
+            Column::Mean => "Mean",
+            Column::Sd => "Sd",
+            Column::Median => "Median",
+            Column::Least => "Least",
+            Column::Most => "Most",
+            Column::P95 => "95 %",
+            Column::Unit => "Unit",
+            Column::Times => "Speed-up",
+            Column::Runs => "Runs",
+            Column::Result => "Result",
+            Column::From => "From",
+        }
+    }
+
+    fn is_number(self) -> bool {
+        !matches!(self, Column::Test | Column::Backend | Column::Unit | Column::Result | Column::From)
+    }
+
+    fn width(self) -> f32 {
+        match self {
+            Column::Test => 190.0,
+            Column::Backend => 120.0,
+            Column::Result => 130.0,
+            Column::From => 90.0,
+            Column::Unit => 60.0,
+            Column::Runs => 44.0,
+            _ => 66.0,
+        }
+    }
+}
+
+/// One row: a figure, how many times as fast as the baseline it is, and which result it is from.
+#[derive(Clone, Debug)]
+pub struct Line<'a> {
+    figure: &'a Figure,
+    times: Option<f64>,
+    from: &'a str,
+}
+
+/// The rows that are shown, in their order.
+pub fn lines<'a>(results: &'a Results, earlier: Option<&'a Results>, view: &View) -> Vec<Line<'a>> {
+    let baseline = view.baseline(results);
+    let here = results.figures.iter().map(|figure| {
+        let times = baseline.as_ref().and_then(|b| results.speedup(figure, b));
+        Line { figure, times, from: "this run" }
+    });
+    let there = earlier.into_iter().flat_map(|e| &e.figures).map(|figure| Line {
+        figure,
+        times: None,
+        from: "earlier",
+    });
+    let mut lines: Vec<Line<'a>> =
+        here.chain(there).filter(|l| view.shows(l.figure.kind, l.figure.shape.as_deref())).collect();
+    if let Some((column, down)) = view.sort {
+        // What has no figure comes last, whichever way.
+        lines.sort_by(|a, b| match (a.number(column), b.number(column)) {
+            (Some(a), Some(b)) => {
+                if down {
+                    b.total_cmp(&a)
+                } else {
+                    a.total_cmp(&b)
+                }
+            }
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (None, None) if column.is_number() => Ordering::Equal,
+            (None, None) => {
+                let order = a.text(column).cmp(&b.text(column));
+                if down { order.reverse() } else { order }
+            }
+        });
+    }
+    lines
+}
+
+impl Line<'_> {
+    fn number(&self, column: Column) -> Option<f64> {
+        let s = self.figure.stats;
+        match column {
+            Column::Mean => s.map(|s| s.mean),
+            Column::Sd => s.map(|s| s.sd),
+            Column::Median => s.map(|s| s.median),
+            Column::Least => s.map(|s| s.min),
+            Column::Most => s.map(|s| s.max),
+            Column::P95 => s.map(|s| s.p95),
+            Column::Times => self.times,
+            Column::Runs => s.map(|s| s.count as f64),
+            _ => None,
+        }
+    }
+
+    /// A cell.
+    pub fn text(&self, column: Column) -> String {
+        let f = self.figure;
+        match column {
+            Column::Test => f.test.clone(),
+            Column::Backend => f.backend.clone(),
+            Column::Unit => f.kind.unit().to_owned(),
+            Column::Result => f.verdict(),
+            Column::From => self.from.to_owned(),
+            Column::Runs => f.stats.map_or(String::new(), |s| s.count.to_string()),
+            Column::Times => self.times.map_or(String::new(), times_text),
+            _ => self.number(column).map_or(String::new(), per_second),
+        }
+    }
+}
+
+/// The rows as text, cells apart by tabs, as spreadsheets take them.
+pub fn copied(results: &Results, earlier: Option<&Results>, view: &View) -> String {
+    let mut out = Column::ALL.map(Column::name).join("\t");
+    for line in lines(results, earlier, view) {
+        out.push('\n');
+        out.push_str(&Column::ALL.map(|c| line.text(c)).join("\t"));
+    }
+    out
+}
+
+/// Draws it; answers the column whose heading was clicked.
+pub fn ui(
+    ui: &mut Ui,
+    results: &Results,
+    earlier: Option<&Results>,
+    view: &View,
+    height: f32,
+) -> Option<Column> {
+    let t = Tokens::of(ui.ctx());
+    let lines = lines(results, earlier, view);
+    let shown: Vec<Column> =
+        Column::ALL.into_iter().filter(|c| *c != Column::From || earlier.is_some()).collect();
+    let mut clicked = None;
+    let layout = |c: Column| {
+        if c.is_number() {
+            Layout::right_to_left(Align::Center)
+        } else {
+            Layout::left_to_right(Align::Center)
+        }
+    };
+    eframe::egui::ScrollArea::horizontal().auto_shrink([false, true]).show(ui, |ui| {
+        let mut table = TableBuilder::new(ui)
+            .striped(false)
+            .vscroll(true)
+            .auto_shrink([false, true])
+            .max_scroll_height(height);
+        for column in &shown {
+            table = table.column(Width::initial(column.width()).at_least(36.0).resizable(true).clip(true));
+        }
+        let table = table.header(24.0, |mut row| {
+            for &column in &shown {
+                row.col(|ui| {
+                    ui.with_layout(layout(column), |ui| {
+                        if heading(ui, column, view.sort, t) {
+                            clicked = Some(column);
+                        }
+                    });
+                });
+            }
+        });
+        table.body(|body| {
+            body.rows(22.0, lines.len(), |mut row| {
+                let line = &lines[row.index()];
+                let color = if line.figure.error.is_some() { t.bad } else { t.text };
+                for &column in &shown {
+                    row.col(|ui| {
+                        ui.with_layout(layout(column), |ui| {
+                            let dim =
+                                matches!(column, Column::Unit | Column::From | Column::Sd | Column::Runs);
+                            let text = RichText::new(line.text(column)).size(size::SMALL);
+                            let text = text.color(if dim { t.text_dim } else { color });
+                            ui.add(eframe::egui::Label::new(text).truncate());
+                        });
+                    });
+                }
+            });
+        });
+    });
+    clicked
+}
+
+fn heading(ui: &mut Ui, column: Column, sort: Option<(Column, bool)>, t: &Tokens) -> bool {
+    let arrow = match sort {
+        Some((c, true)) if c == column => " ⏷",
+        Some((c, false)) if c == column => " ⏶",
+        _ => "",
+    };
+    let text = RichText::new(format!("{}{arrow}", column.name())).size(size::SMALL).color(t.text_dim);
+    let response = ui.add(eframe::egui::Label::new(text).selectable(false).sense(Sense::click()));
+    response.widget_info(|| {
+        WidgetInfo::labeled(Role::Button, true, format!("Sort by {}", column.name().to_lowercase()))
+    });
+    response.on_hover_text("Sort by this").clicked()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::figure::Kind;
+    use super::super::results::tests::example;
+    use super::*;
+
+    #[test]
+    fn rows_are_sorted_and_copied_as_they_are_shown() {
+        let results = Results::of(&example());
+        let mut view = View { sort: Some((Column::Mean, true)), ..View::default() };
+        let names = |view: &View| {
+            lines(&results, None, view).iter().map(|l| l.text(Column::Backend)).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            names(&view),
+            ["avx2 ×2", "scalar ×1", "llvmpipe", "avx2 ×2"],
+            "the wrong one has no figure"
+        );
+        view.sort = Some((Column::Mean, false));
+        assert_eq!(names(&view), ["llvmpipe", "scalar ×1", "avx2 ×2", "avx2 ×2"]);
+        view.sort = Some((Column::Test, false));
+        assert_eq!(lines(&results, None, &view)[0].text(Column::Test), "pp8");
+        view.baseline = Some("llvmpipe".into());
+        view.sort = None;
+        let text = copied(&results, Some(&results), &view);
+        let rows: Vec<Vec<&str>> = text.lines().map(|l| l.split('\t').collect()).collect();
+        assert_eq!(rows.len(), 1 + 2 * 4);
+        assert!(rows.iter().all(|r| r.len() == Column::ALL.len()));
+        assert_eq!(rows[2][..4], ["tg8", "avx2 ×2", "50.0", "10.0"]);
+        assert_eq!(rows[2][9..], ["×25.0", "3", "right, same bits", "this run"]);
+        assert_eq!(rows[5][12], "earlier");
+        assert!(rows[3][11].starts_with("wrong: token 9"));
+        view.kind = Some(Kind::Product);
+        assert_eq!(lines(&results, None, &view).len(), 0);
+    }
+}
