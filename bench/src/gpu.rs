@@ -344,7 +344,9 @@ mod tests {
         let small = Arc::new(Gpu::open(None, options_small).unwrap());
         let mut rows = Vec::new();
         let mut tell = |row| rows.push(row);
-        model(&small, &cpu, "tiny", &options, &reference, Duration::ZERO, &mut tell, &never).unwrap().unwrap();
+        model(&small, &cpu, "tiny", &options, &reference, Duration::ZERO, &mut tell, &never)
+            .unwrap()
+            .unwrap();
         assert!(
             matches!(&rows[..], [Row::Skipped(s)] if s.reason.ends_with("has 1000 left of 1000")),
             "{rows:?}"

@@ -65,11 +65,6 @@ fn steps(options: &Options, watch: &mut dyn Watch, cancel: &AtomicBool) -> Resul
     if limits::measure(&pools, options.whole_machine, watch, cancel).is_none() {
         return Ok(None);
     }
-    if let Some(products) = &options.products
-        && products::measure(products, &pools, watch, cancel).is_none()
-    {
-        return Ok(None);
-    }
     let model = match options.model.as_ref().zip(first) {
         Some((model, first)) => match models(options, model, first, &pools, watch, cancel)? {
             Some((opened, reference)) => Some((model, opened, reference)),
@@ -77,19 +72,24 @@ fn steps(options: &Options, watch: &mut dyn Watch, cancel: &AtomicBool) -> Resul
         },
         None => None,
     };
+    if let Some(products) = &options.products
+        && products::measure(products, &pools, watch, cancel).is_none()
+    {
+        return Ok(None);
+    }
     for gpu in &options.gpus {
         watch.row(gpu::describe(gpu));
-        if let (Some(products), Some(pool)) = (&options.products, pools.last())
-            && gpu::products(gpu, products, pool, watch, cancel)?.is_none()
-        {
-            return Ok(None);
-        }
         if let Some((model, opened, Some(reference))) = &model {
             let (name, delay) = (opened.name(), options.delay);
             let done = gpu::model(gpu, opened.model(), name, model, reference, delay, watch, cancel)?;
             if done.is_none() {
                 return Ok(None);
             }
+        }
+        if let (Some(products), Some(pool)) = (&options.products, pools.last())
+            && gpu::products(gpu, products, pool, watch, cancel)?.is_none()
+        {
+            return Ok(None);
         }
     }
     Ok(Some(()))

@@ -61,7 +61,7 @@ pub fn printed(ui: &mut Ui, results: &Results, earlier: Option<&Results>, view: 
     match view.tab {
         Tab::Bars => bars::ui(ui, results, earlier, view),
         Tab::Roofline => {
-            legend(ui, results, earlier, view, &|_| ());
+            keys(ui, results, earlier, view, &|_| ());
             roofline_ui::ui(ui, results, earlier, view, 560.0);
         }
         Tab::Table => {
@@ -79,30 +79,27 @@ fn bar(ui: &mut Ui, results: &Results, earlier: Option<&Results>, view: &View, s
             }
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            ui.spacing_mut().item_spacing.x = space::XS;
-            let name =
-                if earlier.is_some() { "Take the earlier results away" } else { "Overlay earlier results" };
-            let icon = if earlier.is_some() { Icon::Close } else { Icon::Folder };
-            if icon_button(ui, icon, name).clicked() {
-                send(if earlier.is_some() {
-                    BenchmarkCommand::ClearOverlay
-                } else {
-                    BenchmarkCommand::Overlay
-                });
+            ui.spacing_mut().item_spacing.x = 6.0;
+            let wide = ui.available_width() > 420.0;
+            let button = |ui: &mut Ui, icon: Icon, words: &str, name: &str| {
+                if !wide {
+                    return icon_button(ui, icon, name).clicked();
+                }
+                let response = ui.button(RichText::new(words).size(size::SMALL));
+                response.widget_info(|| WidgetInfo::labeled(Role::Button, true, name));
+                response.on_hover_text(name).clicked()
+            };
+            if earlier.is_none() && button(ui, Icon::Folder, "Overlay…", "Overlay earlier results") {
+                send(BenchmarkCommand::Overlay);
             }
             ui.add_enabled_ui(!results.is_empty(), |ui| {
-                if icon_button(ui, Icon::Save, "Save results").clicked() {
+                if button(ui, Icon::Save, "Save…", "Save results") {
                     send(BenchmarkCommand::Save);
                 }
-                if view.tab == Tab::Table && icon_button(ui, Icon::Grid, "Copy the table").clicked() {
+                if view.tab == Tab::Table && button(ui, Icon::Grid, "Copy table", "Copy the table") {
                     send(BenchmarkCommand::CopyTable);
                 }
-                let text = RichText::new("Copy as Markdown").size(size::SMALL);
-                if ui.available_width() > 150.0 {
-                    if ui.button(text).clicked() {
-                        send(BenchmarkCommand::Copy);
-                    }
-                } else if icon_button(ui, Icon::Copy, "Copy as Markdown").clicked() {
+                if button(ui, Icon::Copy, "Copy as Markdown", "Copy as Markdown") {
                     send(BenchmarkCommand::Copy);
                 }
             });
@@ -172,8 +169,6 @@ fn shapes(ui: &mut Ui, results: &Results, view: &View, send: Send<'_>) {
 
 /// Kernels with their colours, to be taken out and in again; numbers of threads; matrices.
 fn legend(ui: &mut Ui, results: &Results, earlier: Option<&Results>, view: &View, send: Send<'_>) {
-    let t = Tokens::of(ui.ctx());
-    let all = bars::families(results, earlier);
     ui.horizontal_wrapped(|ui| {
         ui.spacing_mut().item_spacing.x = 6.0;
         let most = results.roofs.iter().map(|r| r.threads).max();
@@ -191,14 +186,31 @@ fn legend(ui: &mut Ui, results: &Results, earlier: Option<&Results>, view: &View
             ui.add_space(space::S);
         }
         shapes(ui, results, view, send);
-        let dotted = |family: &str| results.figures.iter().any(|f| f.family == family && f.dot.is_some());
-        for family in results.families().iter().filter(|f| dotted(f)) {
-            key(ui, family, colour::of(family, &all, t), view, send);
-        }
-        if !results.tokens.is_empty() {
-            key(ui, TOKENS, t.text, view, send);
-        }
+        all_keys(ui, results, earlier, view, send);
     });
+}
+
+/// The colours alone, for a picture.
+fn keys(ui: &mut Ui, results: &Results, earlier: Option<&Results>, view: &View, send: Send<'_>) {
+    ui.horizontal_wrapped(|ui| {
+        ui.spacing_mut().item_spacing.x = 6.0;
+        all_keys(ui, results, earlier, view, send);
+    });
+}
+
+fn all_keys(ui: &mut Ui, results: &Results, earlier: Option<&Results>, view: &View, send: Send<'_>) {
+    let t = Tokens::of(ui.ctx());
+    let all = bars::families(results, earlier);
+    let dotted = |family: &str| results.figures.iter().any(|f| f.family == family && f.dot.is_some());
+    for family in results.families().iter().filter(|f| dotted(f)) {
+        key(ui, family, colour::of(family, &all, t), view, send);
+    }
+    if !results.tokens.is_empty() {
+        key(ui, TOKENS, t.text, view, send);
+    }
+    if earlier.is_some() {
+        ui.label(small("crosses: earlier"));
+    }
 }
 
 fn key(ui: &mut Ui, family: &str, color: eframe::egui::Color32, view: &View, send: Send<'_>) {

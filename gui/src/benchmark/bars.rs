@@ -17,7 +17,7 @@ use super::view::View;
 use crate::icons::Icon;
 use crate::theme::strong_font;
 use crate::tokens::{Tokens, size, space};
-use crate::widgets::{per_second, small};
+use crate::widgets::{count, per_second, small};
 
 const ROW: f32 = 24.0;
 const BAR: f32 = 12.0;
@@ -292,7 +292,7 @@ fn whisker(painter: &Painter, y: f32, low: f32, high: f32, t: &Tokens) {
 /// As many digits as the mean has.
 fn deviation(sd: f64, mean: f64) -> String {
     match mean {
-        m if m >= 100.0 => format!("{sd:.0}"),
+        m if m >= 100.0 => count(sd.round() as u64),
         m if m >= 9.995 => format!("{sd:.1}"),
         _ => format!("{sd:.2}"),
     }

@@ -1,6 +1,6 @@
 //! The card of the machine: what it is, and chips for what speaks against the figures.
 
-use eframe::egui::{Frame, Margin, RichText, Sense, Stroke, Ui, vec2};
+use eframe::egui::{Align, Frame, Label, Layout, Margin, RichText, Sense, Stroke, Ui, vec2};
 
 use super::BenchmarkCommand;
 use super::area::Send;
@@ -10,6 +10,9 @@ use crate::theme::strong_font;
 use crate::tokens::{Tokens, size, space};
 use crate::widgets::{self, bytes, small};
 
+/// Height of a line of small text.
+const LINE: f32 = 16.0;
+
 /// Draws it.
 pub fn card(ui: &mut Ui, machine: &Machine, earlier: Option<&Machine>, send: Send<'_>) {
     let t = Tokens::of(ui.ctx());
@@ -17,15 +20,15 @@ pub fn card(ui: &mut Ui, machine: &Machine, earlier: Option<&Machine>, send: Sen
     frame.show(ui, |ui| {
         ui.set_width(ui.available_width());
         ui.spacing_mut().item_spacing.y = 5.0;
+        // Lines of words, not of controls.
+        ui.spacing_mut().interact_size.y = LINE;
         let name = if machine.is_known() { machine.cpu.as_str() } else { "This machine" };
         ui.label(RichText::new(name).font(strong_font(size::SECTION)).color(t.text));
         ui.horizontal_wrapped(|ui| {
-            ui.spacing_mut().item_spacing.x = space::S;
-            for (i, (text, hint)) in facts(machine).into_iter().enumerate() {
-                if i > 0 {
-                    ui.label(RichText::new("·").size(size::SMALL).color(t.text_faint));
-                }
-                ui.label(small(text)).on_hover_text(hint);
+            ui.spacing_mut().item_spacing.x = space::L;
+            for (text, hint) in facts(machine) {
+                // A fact goes to the next line as a whole.
+                ui.add(Label::new(small(text)).extend()).on_hover_text(hint);
             }
         });
         let warnings = machine.warnings();
@@ -39,14 +42,21 @@ pub fn card(ui: &mut Ui, machine: &Machine, earlier: Option<&Machine>, send: Sen
         }
         if let Some(earlier) = earlier {
             ui.horizontal(|ui| {
-                ui.spacing_mut().item_spacing.x = space::S;
-                let same =
-                    if earlier.cpu == machine.cpu { "the same processor" } else { earlier.cpu.as_str() };
-                let text = format!("Compared with {same}, {}, {}", earlier.day(), earlier.program);
-                ui.label(RichText::new(text).size(size::SMALL).color(t.minus));
-                if icon_button(ui, Icon::Close, "Without the earlier results").clicked() {
-                    send(BenchmarkCommand::ClearOverlay);
-                }
+                ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                    if icon_button(ui, Icon::Close, "Without the earlier results").clicked() {
+                        send(BenchmarkCommand::ClearOverlay);
+                    }
+                    ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
+                        let same = if earlier.cpu == machine.cpu {
+                            "the same processor"
+                        } else {
+                            earlier.cpu.as_str()
+                        };
+                        let text = format!("Compared with {same}, {}, {}", earlier.day(), earlier.program);
+                        let text = RichText::new(text).size(size::SMALL).color(t.minus);
+                        ui.add(Label::new(text).truncate());
+                    });
+                });
             });
         }
     });
@@ -111,6 +121,7 @@ pub fn warning(ui: &mut Ui, words: &str, hint: &str) {
         .corner_radius(10.0)
         .inner_margin(Margin::symmetric(8, 2));
     let shown = frame.show(ui, |ui| {
+        ui.spacing_mut().interact_size.y = LINE;
         ui.horizontal(|ui| {
             ui.spacing_mut().item_spacing.x = 5.0;
             let (rect, _) = ui.allocate_exact_size(vec2(12.0, 12.0), Sense::hover());

@@ -4,11 +4,12 @@ use std::sync::OnceLock;
 
 use bench::ProductOptions;
 use eframe::egui::{
-    Checkbox, DragValue, Frame, Label, Margin, Panel, ProgressBar, RichText, Role, ScrollArea, TextEdit, Ui,
-    WidgetInfo,
+    Align2, Button, Checkbox, DragValue, FontId, Frame, Label, Margin, Panel, ProgressBar, RichText, Role,
+    ScrollArea, Sense, TextEdit, Ui, WidgetInfo, pos2, vec2,
 };
 use runtime::cpu::Kernels;
 
+use super::bars::fit;
 use super::machine::{SOFTWARE, short};
 use super::plan::{Field, Plan};
 use super::{Benchmark, BenchmarkCommand, Preset};
@@ -16,6 +17,9 @@ use crate::command::Command;
 use crate::shared::Shared;
 use crate::tokens::{Tokens, size, space};
 use crate::widgets::{chip, duration, primary_button, section, small};
+
+/// Width of the names of fields.
+const LABEL: f32 = 92.0;
 
 /// Every kernel of this processor, and what it is.
 fn kernels() -> &'static [(String, &'static str)] {
@@ -69,7 +73,7 @@ impl Benchmark {
         if plan.model && open.is_some() {
             list(
                 ui,
-                "Prompt tokens",
+                "Prompt",
                 "pp",
                 "Lengths of prompts that are read at once, as 128, 512",
                 &mut plan.prompts,
@@ -78,7 +82,7 @@ impl Benchmark {
             );
             list(
                 ui,
-                "New tokens",
+                "Text",
                 "tg",
                 "Tokens written one after the other",
                 &mut plan.generate,
@@ -87,7 +91,7 @@ impl Benchmark {
             );
             list(
                 ui,
-                "Both together",
+                "Both",
                 "pg",
                 "A prompt and tokens after it timed together, as 512+128",
                 &mut plan.pairs,
@@ -111,7 +115,7 @@ impl Benchmark {
         if plan.products {
             list(
                 ui,
-                "Rows x columns",
+                "Matrices",
                 "",
                 "Shapes of matrices, columns a multiple of 128",
                 &mut plan.shapes,
@@ -175,8 +179,7 @@ impl Benchmark {
             };
             ui.label(small(format!("{begun} of {all}, {left}")));
             ui.add_enabled_ui(!running.is_cancelled(), |ui| {
-                let button = eframe::egui::Button::new("Cancel")
-                    .min_size(eframe::egui::vec2(ui.available_width(), 30.0));
+                let button = Button::new("Cancel").min_size(vec2(ui.available_width(), 30.0));
                 if ui.add(button).on_hover_text("Ends it and keeps what has been measured").clicked() {
                     shared.send(Command::Benchmark(BenchmarkCommand::Cancel));
                 }
@@ -197,9 +200,12 @@ impl Benchmark {
             }
         }
         ui.add_enabled_ui(ready.is_ok(), |ui| {
-            if primary_button(ui, "Run", "Ctrl+Enter").clicked() {
-                shared.send(Command::Benchmark(BenchmarkCommand::Run));
-            }
+            ui.horizontal(|ui| {
+                if primary_button(ui, "Run", "Ctrl+Enter").clicked() {
+                    shared.send(Command::Benchmark(BenchmarkCommand::Run));
+                }
+                ui.label(RichText::new("Ctrl+Enter").size(size::SMALL).color(t.text_faint));
+            });
         });
     }
 
@@ -239,27 +245,35 @@ fn list(
 ) {
     let t = Tokens::of(ui.ctx());
     ui.horizontal(|ui| {
-        let (rect, _) = ui.allocate_exact_size(eframe::egui::vec2(96.0, 24.0), eframe::egui::Sense::hover());
-        let shown = if short.is_empty() { name.to_owned() } else { format!("{name} {short}") };
-        let label = ui.put(rect, |ui: &mut Ui| {
-            ui.with_layout(eframe::egui::Layout::left_to_right(eframe::egui::Align::Center), |ui| {
-                ui.add(Label::new(small(shown)).truncate())
-            })
-            .inner
-        });
+        label(ui, name, short, hint);
         let refused = wrong.as_ref().is_some_and(|w| w.0 == field);
-        let edit = TextEdit::singleline(text)
-            .desired_width(f32::INFINITY)
-            .font(eframe::egui::FontId::proportional(size::SMALL));
+        let edit =
+            TextEdit::singleline(text).desired_width(f32::INFINITY).font(FontId::proportional(size::SMALL));
         let edit = if refused { edit.text_color(t.bad) } else { edit };
         let response = ui.add(edit);
         response.widget_info(|| WidgetInfo::labeled(Role::TextInput, true, name));
-        label.on_hover_text(hint);
         response.on_hover_text(hint);
     });
     if let Some((_, why)) = wrong.as_ref().filter(|w| w.0 == field) {
         refusal(ui, why);
     }
+}
+
+/// The name of a field, as wide as all of them, and what llama-bench calls it.
+fn label(ui: &mut Ui, name: &str, short: &str, hint: &str) {
+    let t = Tokens::of(ui.ctx());
+    let (rect, response) = ui.allocate_exact_size(vec2(LABEL, 24.0), Sense::hover());
+    let painter = ui.painter_at(rect);
+    let galley = fit(&painter, name, t.text_dim, LABEL - 22.0);
+    painter.galley(pos2(rect.left(), rect.center().y - galley.size().y / 2.0), galley, t.text_dim);
+    painter.text(
+        rect.right_center(),
+        Align2::RIGHT_CENTER,
+        short,
+        FontId::monospace(size::SMALL),
+        t.text_faint,
+    );
+    response.on_hover_text(hint);
 }
 
 fn refusal(ui: &mut Ui, why: &str) {
@@ -269,13 +283,15 @@ fn refusal(ui: &mut Ui, why: &str) {
 
 fn numbers(ui: &mut Ui, plan: &mut Plan) {
     ui.horizontal(|ui| {
-        ui.label(small("Repetitions r")).on_hover_text("Of each test, after one that is not counted");
+        label(ui, "Repetitions", "r", "Of each test, after one that is not counted");
         let number = ui.add(DragValue::new(&mut plan.repetitions).range(1..=1000).speed(0.1));
         number.widget_info(|| WidgetInfo::labeled(Role::SpinButton, true, "Repetitions"));
-        ui.label(small("pause"))
-            .on_hover_text("Seconds of rest before each test, for machines that grow hot");
-        let number = ui
-            .add(DragValue::new(&mut plan.pause).range(0.0..=600.0).speed(0.1).suffix(" s").max_decimals(1));
+    });
+    ui.horizontal(|ui| {
+        label(ui, "Pause", "", "Seconds of rest before each test, for machines that grow hot");
+        let number =
+            DragValue::new(&mut plan.pause).range(0.0..=600.0).speed(0.1).suffix(" s").max_decimals(1);
+        let number = ui.add(number);
         number.widget_info(|| WidgetInfo::labeled(Role::SpinButton, true, "Pause between tests"));
     });
 }

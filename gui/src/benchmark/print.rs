@@ -51,7 +51,8 @@ impl Print {
                 return;
             }
             let t = Tokens::of(ui.ctx());
-            let frame = Frame::new().fill(t.bg).inner_margin(Margin::same(space::XL as i8));
+            ui.painter().rect_filled(ui.ctx().content_rect(), 0.0, t.bg);
+            let frame = Frame::new().inner_margin(Margin::same(space::XL as i8));
             let shown = frame.show(ui, |ui| {
                 ui.set_width(WIDTH - 2.0 * space::XL);
                 area::printed(ui, &self.results, self.earlier.as_ref(), &self.view);

@@ -1,8 +1,10 @@
 //! The roofline drawn: what the machine can do at most as lines with their figures written on them, and what kernels make of it as
 //! marks below. Both axes are logarithmic.
 
+use std::sync::Arc;
+
 use eframe::egui::{
-    Align2, Color32, FontId, Painter, Pos2, Rect, Response, RichText, Role, Sense, Shape, Stroke, Ui,
+    Align2, Color32, FontId, Galley, Painter, Pos2, Rect, Response, RichText, Role, Sense, Shape, Stroke, Ui,
     WidgetInfo, epaint::TextShape, lerp, pos2, vec2,
 };
 
@@ -75,6 +77,9 @@ pub fn ui(ui: &mut Ui, results: &Results, earlier: Option<&Results>, view: &View
         let mark = Mark { name: format!("earlier: {}", ghost.name), ..ghost };
         tell(response, &plot, &mark);
     }
+    if height < 260.0 {
+        return;
+    }
     ui.add_space(space::XS);
     let note = "Rings are matrices that caches may hold, full dots come from memory. A kernel that looks sums up in tables \
                 multiplies less and can pass the ceiling of multiply-adds.";
@@ -118,7 +123,7 @@ fn ground(plot: &Plot<'_>, painter: &Painter) {
 
 fn axes(plot: &Plot<'_>, painter: &Painter) {
     let (t, rect) = (plot.t, plot.rect);
-    let fine = Stroke::new(1.0, t.line.gamma_multiply(0.35));
+    let fine = Stroke::new(1.0, t.line.gamma_multiply(0.25));
     let strong = Stroke::new(1.0, t.line);
     for (value, named) in plot.chart.x.ticks() {
         let x = plot.at(value, 1.0).x;
@@ -167,7 +172,9 @@ fn upright(painter: &Painter, text: &str, at: Pos2, font: FontId, color: Color32
 fn ceilings(plot: &Plot<'_>, painter: &Painter) {
     let (t, chart) = (plot.t, plot.chart);
     let (left, right) = (10f64.powf(chart.x.from), 10f64.powf(chart.x.to));
-    for (i, slope) in chart.slopes.iter().enumerate().rev() {
+    // Where the label before ends, and how high its line is at the left.
+    let mut before: Option<(f32, f32)> = None;
+    for (i, slope) in chart.slopes.iter().enumerate() {
         // Up to the ceiling, and not out of the picture.
         let top = chart.ceiling.unwrap_or(f64::INFINITY).min(10f64.powf(chart.y.to));
         let bottom = 10f64.powf(chart.y.from);
@@ -176,15 +183,22 @@ fn ceilings(plot: &Plot<'_>, painter: &Painter) {
             continue;
         }
         let (a, b) = (plot.at(from, slope.gbs * from), plot.at(to, slope.gbs * to));
-        let memory = i == 0;
-        let color = if memory { t.text } else { t.text_faint };
-        if memory {
-            painter.line_segment([a, b], Stroke::new(2.0, color));
-        } else {
-            painter.add(Shape::dashed_line(&[a, b], Stroke::new(1.0, color), 5.0, 4.0));
-        }
         let text = format!("{} {} GB/s", slope.name, per_second(slope.gbs));
-        along(painter, &text, a, b, plot.font(), if memory { t.text } else { t.text_dim });
+        if i == 0 {
+            painter.line_segment([a, b], Stroke::new(2.0, t.text));
+            let label = painter.layout_no_wrap(text, plot.font(), t.text);
+            along(painter, label, a, b, 14.0, false);
+            continue;
+        }
+        painter.add(Shape::dashed_line(&[a, b], Stroke::new(1.0, t.text_faint), 5.0, 4.0));
+        let label = painter.layout_no_wrap(text, plot.font(), t.text_dim);
+        // Lines that lie close together take turns.
+        let start = match before {
+            Some((end, height)) if (height - a.y).abs() < 20.0 => end + 16.0,
+            _ => 14.0,
+        };
+        before = Some((start + label.size().x, a.y));
+        along(painter, label, a, b, start, true);
     }
     if let Some(ceiling) = chart.ceiling {
         let from = chart.slopes.iter().map(|s| ceiling / s.gbs).fold(f64::INFINITY, f64::min);
@@ -207,16 +221,16 @@ fn ceilings(plot: &Plot<'_>, painter: &Painter) {
     }
 }
 
-/// A text on a rising line, above it and near its lower end, if it has room there.
-fn along(painter: &Painter, text: &str, a: Pos2, b: Pos2, font: FontId, color: Color32) {
-    let galley = painter.layout_no_wrap(text.to_owned(), font, color);
-    let direction = (b - a).normalized();
-    if (b - a).length() < galley.size().x + 24.0 {
+/// A text along a rising line, above or below it, so far from its lower end, if it has room there.
+fn along(painter: &Painter, galley: Arc<Galley>, a: Pos2, b: Pos2, start: f32, above: bool) {
+    if (b - a).length() < start + galley.size().x + 10.0 {
         return;
     }
-    let above = vec2(direction.y, -direction.x) * (galley.size().y + 2.0);
-    let start = a + direction * 14.0 + above;
-    painter.add(TextShape::new(start, galley, color).with_angle(direction.angle()));
+    let direction = (b - a).normalized();
+    let aside = if above { galley.size().y + 2.0 } else { -3.0 };
+    let corner = a + direction * start + vec2(direction.y, -direction.x) * aside;
+    let color = painter.ctx().global_style().visuals.text_color();
+    painter.add(TextShape::new(corner, galley, color).with_angle(direction.angle()));
 }
 
 /// The mark nearest to the pointer.

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use eframe::egui::{Align, Layout, RichText, Role, Sense, Ui, WidgetInfo};
+use eframe::egui::{Align, Layout, RichText, Role, Sense, Ui, WidgetInfo, vec2};
 use egui_extras::{Column as Width, TableBuilder};
 
 use super::bars::times_text;
@@ -20,14 +20,14 @@ pub enum Column {
     Backend,
     Mean,
     Sd,
+    Unit,
+    Times,
+    Result,
     Median,
     Least,
     Most,
     P95,
-    Unit,
-    Times,
     Runs,
-    Result,
     From,
 }
 
@@ -38,14 +38,14 @@ impl Column {
         Column::Backend,
         Column::Mean,
         Column::Sd,
+        Column::Unit,
+        Column::Times,
+        Column::Result,
         Column::Median,
         Column::Least,
         Column::Most,
         Column::P95,
-        Column::Unit,
-        Column::Times,
         Column::Runs,
-        Column::Result,
         Column::From,
     ];
 
@@ -74,13 +74,13 @@ impl Column {
 
     fn width(self) -> f32 {
         match self {
-            Column::Test => 190.0,
-            Column::Backend => 120.0,
-            Column::Result => 130.0,
-            Column::From => 90.0,
-            Column::Unit => 60.0,
-            Column::Runs => 44.0,
-            _ => 66.0,
+            Column::Test => 176.0,
+            Column::Backend => 96.0,
+            Column::Result => 106.0,
+            Column::From | Column::Times => 62.0,
+            Column::Unit => 56.0,
+            Column::Runs => 36.0,
+            _ => 52.0,
         }
     }
 }
@@ -192,13 +192,14 @@ pub fn ui(
         }
     };
     eframe::egui::ScrollArea::horizontal().auto_shrink([false, true]).show(ui, |ui| {
+        ui.spacing_mut().item_spacing = vec2(6.0, 0.0);
         let mut table = TableBuilder::new(ui)
             .striped(false)
             .vscroll(true)
             .auto_shrink([false, true])
             .max_scroll_height(height);
         for column in &shown {
-            table = table.column(Width::initial(column.width()).at_least(36.0).resizable(true).clip(true));
+            table = table.column(Width::initial(column.width()).at_least(36.0).clip(true));
         }
         let table = table.header(24.0, |mut row| {
             for &column in &shown {
@@ -234,8 +235,8 @@ pub fn ui(
 
 fn heading(ui: &mut Ui, column: Column, sort: Option<(Column, bool)>, t: &Tokens) -> bool {
     let arrow = match sort {
-        Some((c, true)) if c == column => " ⏷",
-        Some((c, false)) if c == column => " ⏶",
+        Some((c, true)) if c == column => " ↓",
+        Some((c, false)) if c == column => " ↑",
         _ => "",
     };
     let text = RichText::new(format!("{}{arrow}", column.name())).size(size::SMALL).color(t.text_dim);
@@ -275,9 +276,10 @@ mod tests {
         assert_eq!(rows.len(), 1 + 2 * 4);
         assert!(rows.iter().all(|r| r.len() == Column::ALL.len()));
         assert_eq!(rows[2][..4], ["tg8", "avx2 ×2", "50.0", "10.0"]);
-        assert_eq!(rows[2][9..], ["×25.0", "3", "right, same bits", "this run"]);
+        assert_eq!(rows[2][4..7], ["tokens/s", "×25.0", "right, same bits"]);
+        assert_eq!(rows[2][11..], ["3", "this run"]);
         assert_eq!(rows[5][12], "earlier");
-        assert!(rows[3][11].starts_with("wrong: token 9"));
+        assert!(rows[3][6].starts_with("wrong: token 9"));
         view.kind = Some(Kind::Product);
         assert_eq!(lines(&results, None, &view).len(), 0);
     }

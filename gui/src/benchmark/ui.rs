@@ -6,7 +6,7 @@ use super::{Benchmark, BenchmarkCommand, area, machine_ui};
 use crate::command::Command;
 use crate::shared::Shared;
 use crate::tokens::{Tokens, space};
-use crate::widgets::{dim, error_card, section};
+use crate::widgets::{empty_state, error_card};
 
 /// A narrower page has a narrower panel.
 const NARROW: f32 = 900.0;
@@ -50,27 +50,21 @@ impl Benchmark {
         if self.results.is_empty() && earlier.is_none() {
             let send = |command| shared.send(Command::Benchmark(command));
             machine_ui::card(ui, &self.here, None, &send);
-            ui.add_space(space::XL);
-            section(
-                ui,
-                if self.running.is_some() {
-                    "The first figures are on their way"
-                } else {
-                    "How fast is this machine"
-                },
-            );
-            ui.add_space(space::XS);
-            ui.scope(|ui| {
-                ui.set_max_width(520.0);
-                ui.label(dim(
-                    "Every kernel is held against the scalar one before it is timed; what is wrong never becomes a bar. The \
-                     result shows bars with whiskers, the machine's roofline and a table, and can be saved and compared with an \
-                     earlier one.",
-                ));
-            });
-            ui.add_space(space::S);
-            if self.running.is_none() && ui.button("Overlay earlier results…").clicked() {
-                send(BenchmarkCommand::Overlay);
+            let title = if self.running.is_some() {
+                "The first figures are on their way"
+            } else {
+                "How fast this machine is"
+            };
+            let text = "Every kernel is held against the scalar one before it is timed; what is wrong never becomes a bar. The result \
+                        shows bars with whiskers, the machine's roofline and a table, to be saved and laid over an earlier one.";
+            empty_state(ui, title, text, None);
+            if self.running.is_none() {
+                ui.add_space(space::S);
+                ui.vertical_centered(|ui| {
+                    if ui.button("Overlay earlier results…").clicked() {
+                        send(BenchmarkCommand::Overlay);
+                    }
+                });
             }
             return;
         }

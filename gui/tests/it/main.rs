@@ -1,6 +1,7 @@
 //! The app as a person uses it, driven by the names of its widgets, one test binary: each module is a page.
 
 mod app;
+mod benchmark;
 mod chat;
 mod fixture;
 mod generate;
