@@ -17,6 +17,8 @@ pub enum Format {
     Csv,
     /// An array with one object, on one line, for each row.
     Json,
+    /// One object on each line.
+    JsonLines,
 }
 
 /// Columns of CSV: every key that a row may have.
@@ -99,6 +101,9 @@ pub fn write(rows: &[Row], format: Format, out: &mut dyn Write) -> io::Result<()
     let objects = || rows.iter().map(object).collect::<Vec<_>>();
     match format {
         Format::Json => json(&objects(), out),
+        Format::JsonLines => {
+            objects().iter().try_for_each(|row| writeln!(out, "{}", serde_json::to_string(row)?))
+        }
         Format::Csv => csv(&objects(), out),
         Format::Markdown => markdown::write(rows, out),
     }
@@ -325,6 +330,9 @@ mod tests {
         assert_eq!((&read[3]["error"], &read[4]["error"]), (&Value::Null, &Value::from("3 differ")));
         assert_eq!((&read[3]["max_abs_err"], &read[4]["max_abs_err"]), (&Value::from(0.0), &Value::Null));
         assert_eq!(read[6]["test"], "pp512");
+        let lines = written(Format::JsonLines);
+        assert_eq!(lines.lines().count(), rows().len());
+        assert!(text.contains(lines.lines().next().unwrap()), "the same objects");
         let mut nothing = Vec::new();
         write(&[], Format::Json, &mut nothing).unwrap();
         assert_eq!(serde_json::from_slice::<Vec<Value>>(&nothing).unwrap().len(), 0);

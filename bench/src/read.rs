@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 /// A file of a whole run is a few megabytes; more than this is something else.
 const BYTES_MAX: u64 = 64 << 20;
 
-/// The rows of a file in [`Format::Json`](crate::Format::Json).
+/// The rows of a file in [`Format::Json`](crate::Format::Json) or [`Format::JsonLines`](crate::Format::JsonLines).
 ///
 /// # Errors
 /// A file that cannot be read, or that holds something else.
@@ -32,10 +32,15 @@ pub fn read(path: &Path) -> Result<Vec<Map<String, Value>>> {
 
 /// The rows, or what is wrong.
 fn parse(bytes: &[u8]) -> std::result::Result<Vec<Map<String, Value>>, String> {
-    let value: Value = serde_json::from_slice(bytes).map_err(|e| format!("it is no JSON: {e}"))?;
-    let Value::Array(rows) = value else {
-        return Err("it holds no list".into());
-    };
+    let values = serde_json::Deserializer::from_slice(bytes).into_iter::<Value>();
+    let mut rows =
+        values.collect::<std::result::Result<Vec<_>, _>>().map_err(|e| format!("it is no JSON: {e}"))?;
+    // A list of rows, or a row a line.
+    if let [Value::Array(list)] = &mut rows[..] {
+        rows = std::mem::take(list);
+    } else if rows.is_empty() {
+        return Err("it is no JSON: it is empty".into());
+    }
     let mut objects = Vec::new();
     for (i, row) in rows.into_iter().enumerate() {
         match row {
@@ -60,7 +65,7 @@ mod tests {
         for (text, problem) in [
             ("", "no JSON"),
             ("[{\"test\":\"mach", "no JSON"),
-            ("{}", "no list"),
+            ("{}", "row 1 has no"),
             ("[1]", "row 1 has no"),
             ("[{\"test\":\"machine\"},{\"test\":1}]", "row 2 has no"),
             ("[]", "which machine"),
@@ -73,6 +78,8 @@ mod tests {
         let text = r#"[{"test":"machine","cpu":"x"},{"test":"product","kernel":"avx9","us":1.5}]"#;
         std::fs::write(&path, text).unwrap();
         assert_eq!(read(&path).unwrap()[1]["kernel"], "avx9");
+        std::fs::write(&path, text[1..text.len() - 1].replace("},", "}\n")).unwrap();
+        assert_eq!(read(&path).unwrap()[1]["kernel"], "avx9", "a row a line");
         assert!(read(&folder.path().join("none.json")).unwrap_err().to_string().contains("none.json"));
         assert!(read(folder.path()).is_err());
     }

@@ -80,6 +80,8 @@ enum FormatArg {
     Csv,
     /// An array of objects
     Json,
+    /// An object a line
+    Jsonl,
 }
 
 impl FormatArg {
@@ -88,6 +90,7 @@ impl FormatArg {
             FormatArg::Md => Format::Markdown,
             FormatArg::Csv => Format::Csv,
             FormatArg::Json => Format::Json,
+            FormatArg::Jsonl => Format::JsonLines,
         }
     }
 }
@@ -228,8 +231,9 @@ fn format(args: &Args) -> anyhow::Result<Option<Format>> {
         Some("md") => Ok(Some(Format::Markdown)),
         Some("csv") => Ok(Some(Format::Csv)),
         Some("json") => Ok(Some(Format::Json)),
+        Some("jsonl") => Ok(Some(Format::JsonLines)),
         _ => Err(usage(format!(
-            "--out is {}; expected a name in .md, .csv or .json, or --format",
+            "--out is {}; expected a name in .md, .csv, .json or .jsonl, or --format",
             path.display()
         ))),
     }

@@ -70,6 +70,8 @@ fn style(t: &Tokens, dark: bool) -> Style {
     s.menu_margin = Margin::same(6);
     s.tooltip_width = 360.0;
     s.scroll = egui::style::ScrollStyle::thin();
+    // A bar, no trough: a line along a whole panel looks like an edge.
+    (s.scroll.dormant_background_opacity, s.scroll.active_background_opacity) = (0.0, 0.0);
 
     let mut v = if dark { egui::Visuals::dark() } else { egui::Visuals::light() };
     v.override_text_color = None;

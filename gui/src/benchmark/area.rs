@@ -1,13 +1,14 @@
 //! The right side: the machine, then the result behind its tabs. Also what a picture of it shows.
 
 use eframe::egui::{
-    Align, ComboBox, Frame, Layout, Margin, RichText, Role, ScrollArea, Sense, Stroke, Ui, WidgetInfo, vec2,
+    Align, ComboBox, Frame, Label, Layout, Margin, RichText, Role, ScrollArea, Sense, Stroke, Ui, WidgetInfo,
+    vec2,
 };
 
 use super::figure::Kind;
 use super::machine::Machine;
 use super::results::Results;
-use super::roofline::TOKENS;
+use super::roofline::{TOKENS, threads_name};
 use super::view::{Tab, View};
 use super::{BenchmarkCommand, bars, colour, machine_ui, roofline_ui, table};
 use crate::icons::{Icon, icon_button};
@@ -140,7 +141,7 @@ fn filters(ui: &mut Ui, results: &Results, earlier: Option<&Results>, view: &Vie
             shown.response.labelled_by(label.id);
         }
         if earlier.is_some() && view.tab == Tab::Bars {
-            ui.label(small("outlined: earlier"));
+            ui.add(Label::new(small("outlined: earlier")).extend());
         }
     });
 }

@@ -237,6 +237,9 @@ impl Sheet<'_> {
             if let Some(ms) = f.first_token_ms {
                 words.push_str(&format!("\nfirst token after {ms:.1} ms"));
             }
+            for line in &f.more {
+                words.push_str(&format!("\n{line}"));
+            }
             words.push_str(&format!("\n{}", f.verdict()));
         }
         if let Some(s) = ghost.and_then(|g| g.stats) {

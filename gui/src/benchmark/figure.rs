@@ -65,6 +65,8 @@ pub struct Figure {
     pub max_abs_err: Option<f64>,
     /// Where it lies under the machine's limits.
     pub dot: Option<Dot>,
+    /// What else is known, a line each.
+    pub more: Vec<String>,
 }
 
 /// A row's object, looked into by name.
@@ -137,6 +139,7 @@ impl Figure {
             error: o.text("error").map(str::to_owned),
             max_abs_err: o.number("max_abs_err"),
             dot: None,
+            more: more(o, o.number("device_share")),
         })
     }
 
@@ -174,6 +177,7 @@ impl Figure {
             error: o.text("error").map(str::to_owned),
             max_abs_err: o.number("max_abs_err"),
             dot,
+            more: more(o, o.number("device_us").zip(o.number("us")).map(|(d, us)| d / us)),
         })
     }
 
@@ -186,6 +190,15 @@ impl Figure {
             (None, None) => "not compared".to_owned(),
         }
     }
+}
+
+/// The share of a device's own clock, and memory.
+fn more(o: &Object<'_>, in_shaders: Option<f64>) -> Vec<String> {
+    let shaders = in_shaders
+        .map(|s| format!("{:.0} % of the time in shaders, the rest recording and waiting", 100.0 * s));
+    let memory =
+        o.number("peak_memory_bytes").map(|b| format!("{} memory at most", crate::widgets::bytes(b as u64)));
+    shaders.into_iter().chain(memory).collect()
 }
 
 /// The kernel or adapter of a row, and the same with its threads.

@@ -134,7 +134,8 @@ impl Plan {
             products,
             model,
             gpus: Vec::new(),
-            delay: Duration::from_secs_f32(self.pause.clamp(0.0, 600.0)),
+            // A number of a settings file may be none.
+            delay: Duration::try_from_secs_f32(self.pause.min(600.0)).unwrap_or_default(),
             commit: commit.to_owned(),
         };
         options.check().map_err(|e| (Field::All, e.to_string()))?;

@@ -179,8 +179,9 @@ impl Benchmark {
             };
             ui.label(small(format!("{begun} of {all}, {left}")));
             ui.add_enabled_ui(!running.is_cancelled(), |ui| {
-                let button = Button::new("Cancel").min_size(vec2(ui.available_width(), 30.0));
-                if ui.add(button).on_hover_text("Ends it and keeps what has been measured").clicked() {
+                let size = vec2(ui.available_width(), 30.0);
+                let button = ui.add_sized(size, Button::new("Cancel"));
+                if button.on_hover_text("Ends it and keeps what has been measured").clicked() {
                     shared.send(Command::Benchmark(BenchmarkCommand::Cancel));
                 }
             });

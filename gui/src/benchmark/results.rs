@@ -1,6 +1,8 @@
 //! A result: its rows as they come, and what the page makes of them: figures by test, the machine and its limits, what one should
 //! know who reads it.
 
+use std::collections::HashMap;
+
 use serde_json::{Map, Value};
 
 use super::figure::{Dot, Figure, Kind, Object, token_dots};
@@ -11,7 +13,7 @@ use super::machine::Machine;
 pub struct Roof {
     /// Threads.
     pub threads: usize,
-    /// Multiply-adds from registers, 10^9 operations per second.
+    /// Multiply-adds from registers, 10^9 operations per second, the best of the run.
     pub ceiling_gops: Option<f64>,
     /// Bytes that each thread reads again and again, whether from huge pages, and 10^9 bytes per second of all of them.
     pub reads: Vec<(u64, bool, f64)>,
@@ -39,6 +41,8 @@ pub struct Results {
     pub figures: Vec<Figure>,
     /// The same by test.
     pub groups: Vec<Group>,
+    /// Places of groups by their test.
+    by_test: HashMap<String, usize>,
     /// Limits by number of threads.
     pub roofs: Vec<Roof>,
     /// Tokens beside their products, by what they are called.
@@ -58,15 +62,15 @@ impl Results {
     /// Takes in a row.
     pub fn push(&mut self, row: &Map<String, Value>) {
         if let Some(figure) = Figure::of(row) {
+            self.beside(row);
             let at = self.figures.len();
-            match self.groups.iter_mut().find(|g| g.test == figure.test && g.kind == figure.kind) {
-                Some(group) => group.figures.push(at),
-                None => self.groups.push(Group {
-                    test: figure.test.clone(),
-                    kind: figure.kind,
-                    shape: figure.shape.clone(),
-                    figures: vec![at],
-                }),
+            match self.by_test.get(&figure.test) {
+                Some(&group) => self.groups[group].figures.push(at),
+                None => {
+                    self.by_test.insert(figure.test.clone(), self.groups.len());
+                    let (test, kind, shape) = (figure.test.clone(), figure.kind, figure.shape.clone());
+                    self.groups.push(Group { test, kind, shape, figures: vec![at] });
+                }
             }
             self.figures.push(figure);
             return;
@@ -93,6 +97,20 @@ impl Results {
         }
     }
 
+    /// Limits are measured again beside every product: clocks move, and the best of the run is what the machine can do.
+    fn beside(&mut self, row: &Map<String, Value>) {
+        let o = Object(row);
+        let (Some("product"), Some(threads)) = (o.text("test"), o.count("threads")) else { return };
+        let Some(roof) = self.roofs.iter_mut().find(|r| r.threads == threads) else { return };
+        if let Some(gops) = o.number("ceiling_gops") {
+            roof.ceiling_gops = Some(roof.ceiling_gops.map_or(gops, |most| most.max(gops)));
+        }
+        let memory = roof.reads.iter_mut().max_by_key(|r| (r.1, r.0));
+        if let (Some(gbs), Some(memory)) = (o.number("bandwidth_gbs"), memory) {
+            memory.2 = memory.2.max(gbs);
+        }
+    }
+
     fn roof(&mut self, threads: usize) -> &mut Roof {
         let at = self.roofs.iter().position(|r| r.threads == threads).unwrap_or_else(|| {
             self.roofs.push(Roof { threads, ..Roof::default() });
@@ -113,7 +131,8 @@ impl Results {
 
     /// The figure of a test on a backend.
     pub fn find(&self, kind: Kind, test: &str, backend: &str) -> Option<&Figure> {
-        self.figures.iter().find(|f| f.kind == kind && f.test == test && f.backend == backend)
+        let group = self.groups.get(*self.by_test.get(test)?).filter(|g| g.kind == kind)?;
+        group.figures.iter().map(|&i| &self.figures[i]).find(|f| f.backend == backend)
     }
 
     /// Every backend, in the order of measuring.
@@ -189,6 +208,23 @@ pub mod tests {
         ]"#;
         let list: Vec<Value> = serde_json::from_str(text).unwrap();
         list.into_iter().map(|v| v.as_object().unwrap().clone()).collect()
+    }
+
+    #[test]
+    fn limits_are_the_best_of_the_run() {
+        let mut rows = example();
+        for (ceiling, read) in [(820.0, 24.0), (790.0, 26.0)] {
+            let row = serde_json::json!({"test":"product","shape":"64x128","kernel":"avx2","batch":1,"threads":2,"hot":false,
+                "gops":8.0,"gbs":1.0,"us_each":[2.0],"ceiling_gops":ceiling,"bandwidth_gbs":read});
+            rows.push(row.as_object().unwrap().clone());
+        }
+        let roof = &Results::of(&rows).roofs[0];
+        assert_eq!(roof.ceiling_gops, Some(820.0));
+        assert_eq!(
+            roof.reads.iter().map(|r| r.2).collect::<Vec<_>>(),
+            [400.0, 20.0, 26.0],
+            "memory on huge pages"
+        );
     }
 
     #[test]

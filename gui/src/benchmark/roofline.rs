@@ -149,7 +149,8 @@ pub fn marks_of_all(results: &Results, threads: usize) -> Vec<Mark> {
         .collect()
 }
 
-fn threads_name(n: usize) -> String {
+/// In words.
+pub fn threads_name(n: usize) -> String {
     if n == 1 { "1 thread".into() } else { format!("{n} threads") }
 }
 

@@ -11,7 +11,7 @@ use eframe::egui::{
 use super::bars::families;
 use super::colour;
 use super::results::Results;
-use super::roofline::{Chart, Mark, TOKENS, marks_of_all};
+use super::roofline::{Chart, Mark, TOKENS, marks_of_all, threads_name};
 use super::view::View;
 use crate::tokens::{Tokens, size, space};
 use crate::widgets::{count, per_second, small};
@@ -64,7 +64,7 @@ pub fn ui(ui: &mut Ui, results: &Results, earlier: Option<&Results>, view: &View
     let ghosts = earlier.map_or_else(Vec::new, |e| marks_of_all(e, chart.threads));
     for ghost in &ghosts {
         let at = plot.at(ghost.dot.ops_per_byte, ghost.dot.gops);
-        cross(&inside, at, t.text_dim);
+        cross(&inside, at, colour(ghost, &names, t).gamma_multiply(0.75));
     }
     let near = nearest(&plot, &chart.marks, &response);
     lines(&plot, &inside, &names, near);
@@ -91,8 +91,8 @@ fn words(chart: &Chart) -> String {
         figure.map_or(String::new(), |f| format!(", {name} {} {unit}", per_second(f)))
     };
     format!(
-        "Roofline for {} threads{}{}, {} marks",
-        chart.threads,
+        "Roofline for {}{}{}, {} marks",
+        threads_name(chart.threads),
         limit("multiply-adds", chart.ceiling, "GOPS"),
         limit("memory", chart.slopes.first().map(|s| s.gbs), "GB/s"),
         chart.marks.len()
@@ -208,8 +208,7 @@ fn ceilings(plot: &Plot<'_>, painter: &Painter) {
         let bend = plot.at(memory, ceiling);
         painter.add(Shape::dashed_line(&[a, bend], Stroke::new(1.0, t.text_faint), 5.0, 4.0));
         painter.line_segment([bend, b], Stroke::new(2.0, t.text));
-        let threads =
-            if chart.threads == 1 { "1 thread".to_owned() } else { format!("{} threads", chart.threads) };
+        let threads = threads_name(chart.threads);
         let text = format!("multiply-adds from registers {} GOPS, {threads}", per_second(ceiling));
         painter.text(b - vec2(6.0, 5.0), Align2::RIGHT_BOTTOM, text, plot.font(), t.text);
         if let Some(ridge) = chart.ridge().filter(|r| (left..=right).contains(r)) {

@@ -11,7 +11,7 @@ use crate::env::Filter;
 use crate::open::sentence;
 
 /// Results that can be read again.
-pub const JSON: Filter = Filter { name: "Results (JSON)", extensions: &["json"] };
+pub const JSON: Filter = Filter { name: "Results (JSON)", extensions: &["json", "jsonl"] };
 
 /// What a file is to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,9 +32,10 @@ impl As {
             Some("md") => Ok(As::Rows(Format::Markdown)),
             Some("csv") => Ok(As::Rows(Format::Csv)),
             Some("json") => Ok(As::Rows(Format::Json)),
+            Some("jsonl") => Ok(As::Rows(Format::JsonLines)),
             Some("png") => Ok(As::Picture),
             _ => Err(format!(
-                "Results are saved as .md, .csv, .json or .png; the name was {}.",
+                "Results are saved as .md, .csv, .json, .jsonl or .png; the name was {}.",
                 path.display()
             )),
         }

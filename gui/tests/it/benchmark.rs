@@ -94,7 +94,7 @@ fn a_tiny_benchmark_runs_to_its_end_and_is_right() {
     let said = words(&f, "Roofline for 2 threads");
     assert!(said.contains("GB/s") && said.contains(&format!("{} marks", 2 * kernels)), "{said}");
     f.click("1 thread");
-    assert!(f.harness.query_by_label_contains("Roofline for 1 threads").is_some());
+    assert!(f.harness.query_by_label_contains("Roofline for 1 thread,").is_some());
     f.click("Show scalar");
     assert!(f.harness.query_by_label_contains(&format!("{} marks", 2 * (kernels - 1))).is_some());
 }
@@ -119,6 +119,8 @@ fn results_are_saved_in_every_form_and_laid_over_the_next() {
     let md = String::from_utf8(saved(&mut f, "a.md")).unwrap();
     assert!(md.contains("| model | size | params | backend | threads | test | t/s |"), "{md}");
     assert!(md.contains("| shakespeare.gguf |") && md.contains("| tg4 |") && md.contains(" ± "), "{md}");
+    let lines = saved(&mut f, "a.jsonl");
+    assert_eq!(lines.split(|&b| b == b'\n').count(), json.len() + 1);
     // Asked by a dialog, which answers with a name of its own.
     f.click("Save results");
     f.until("the file is written", |app| !app.is_busy());
@@ -131,7 +133,7 @@ fn results_are_saved_in_every_form_and_laid_over_the_next() {
     let bad = f.folder.path().join("a.pdf");
     send(&mut f, BenchmarkCommand::SaveTo(bad.clone()));
     f.until_label("The results were not saved");
-    assert!(f.harness.query_by_label_contains(".md, .csv, .json or .png").is_some() && !bad.exists());
+    assert!(f.harness.query_by_label_contains(".jsonl or .png").is_some() && !bad.exists());
     f.harness.get_all_by_label("Dismiss").next().unwrap().click();
     f.harness.run_steps(3);
     assert!(!is_there(&f, "The results were not saved"));
@@ -207,6 +209,20 @@ fn cancelling_keeps_what_was_measured() {
     let json: Vec<Value> = serde_json::from_slice(&saved(&mut f, "part.json")).unwrap();
     assert_eq!(json[0]["test"], "machine");
     assert!(json.iter().all(|r| r["test"] != "product"), "products come after the model");
+}
+
+#[test]
+fn a_model_that_is_gone_ends_it_with_a_sentence() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = folder.path().join("gone.gguf");
+    std::fs::copy(crate::fixture::shipped_model(), &model).unwrap();
+    let start = Start { file: Some(model.clone()), page: Some(Page::Benchmark), ..Start::default() };
+    let mut f = Fixture::with(|_| Answers::default(), start);
+    send(&mut f, BenchmarkCommand::Plan(Box::new(tiny())));
+    std::fs::remove_file(model).unwrap();
+    f.click("Run");
+    f.until_label("The benchmark ended early");
+    assert!(f.harness.query_by_label_contains("gone.gguf: ").is_some() && is_there(&f, "Run"));
 }
 
 #[test]
