@@ -380,11 +380,7 @@ impl Generate {
                 self.chat.say(words);
                 self.answer(shared);
             }
-            GenerateCommand::Again if idle && chat => {
-                if self.chat.take_back() {
-                    self.answer(shared);
-                }
-            }
+            GenerateCommand::Again if idle && chat && self.chat.take_back() => self.answer(shared),
             GenerateCommand::Clear if idle && chat => self.chat.turns.clear(),
             GenerateCommand::Notebook if idle => self.notebook ^= true,
             GenerateCommand::Write if idle => {
@@ -396,7 +392,7 @@ impl Generate {
                     writer.cancel();
                 }
             }
-            GenerateCommand::Again if idle && self.can_again() => {
+            GenerateCommand::Again if idle && !chat && self.can_again() => {
                 self.history.keep(&self.text, None, self.from);
                 self.text.cut(self.from);
                 self.beside = true;

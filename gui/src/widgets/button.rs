@@ -53,9 +53,3 @@ pub fn tab(ui: &mut Ui, name: &str, selected: bool) -> Response {
     }
     response
 }
-
-/// A button without a frame, for what is seldom needed.
-pub fn link_button(ui: &mut Ui, name: &str) -> Response {
-    let t = Tokens::of(ui.ctx());
-    ui.add(Button::new(RichText::new(name).size(size::SMALL).color(t.text_dim)).frame(false))
-}

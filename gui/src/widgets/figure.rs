@@ -1,22 +1,6 @@
-//! Numbers as people read them, and the block of a number over its unit.
+//! Numbers as people read them.
 
 use std::time::Duration;
-
-use eframe::egui::{Align, Layout, RichText, Ui};
-
-use super::small;
-use crate::theme::strong_font;
-use crate::tokens::{Tokens, size};
-
-/// A number with what it is under it.
-pub fn figure(ui: &mut Ui, value: &str, what: &str) {
-    let t = Tokens::of(ui.ctx());
-    ui.with_layout(Layout::top_down(Align::Min), |ui| {
-        ui.spacing_mut().item_spacing.y = 1.0;
-        ui.label(RichText::new(value).font(strong_font(size::SECTION)).color(t.text));
-        ui.label(small(what));
-    });
-}
 
 /// `1,234,567`.
 pub fn count(n: u64) -> String {
@@ -92,7 +76,7 @@ mod tests {
             ["5 B", "999 B", "0.98 KiB", "2.51 MiB", "904 MiB"]
         );
         assert_eq!([0.52, 31.42, 142.3, 8512.4].map(per_second), ["0.52", "31.4", "142", "8,512"]);
-        let times = [40e-6, 1.8e-3, 0.25, 3.14, 123.0, 3723.0].map(Duration::from_secs_f64);
+        let times = [40e-6, 1.8e-3, 0.25, 3.12, 123.0, 3723.0].map(Duration::from_secs_f64);
         assert_eq!(times.map(duration), ["40 µs", "1.80 ms", "250 ms", "3.1 s", "2:03", "1:02:03"]);
     }
 }

@@ -5,7 +5,7 @@ use eframe::egui::{Context, Rect, Sense, Theme, Ui, vec2};
 use egui_kittest::{Harness, SnapshotOptions, SnapshotResults};
 
 use super::{
-    Range, chip, empty_state, error_card, figure::figure, primary_button, section, slider_row, title,
+    Range, bytes, chip, count, empty_state, error_card, primary_button, section, slider_row, small, title,
 };
 use crate::icons::{Icon, icon_button, icon_toggle, mark};
 use crate::theme;
@@ -29,10 +29,7 @@ fn gallery(ui: &mut Ui) {
         chip(ui, "Greedy", false);
         chip(ui, "Balanced", true);
     });
-    ui.horizontal(|ui| {
-        figure(ui, "2.0916", "bits per byte");
-        figure(ui, "6,725,576", "weights");
-    });
+    ui.label(small(format!("{} weights in {}", count(6_725_576), bytes(2_633_440))));
     section(ui, "Sampling");
     let range = Range { slider: 0.0..=2.0f32, most: 5.0, usual: 0.8, digits: 2, logarithmic: false };
     let mut value = 1.25;

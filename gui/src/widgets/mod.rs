@@ -49,11 +49,3 @@ pub fn card(ui: &Ui) -> Frame {
         .corner_radius(CornerRadius::same(space::RADIUS))
         .inner_margin(Margin::same(space::M as i8))
 }
-
-/// A hairline across.
-pub fn hairline(ui: &mut Ui) {
-    let t = Tokens::of(ui.ctx());
-    let width = ui.available_width();
-    let (rect, _) = ui.allocate_exact_size(eframe::egui::vec2(width, 1.0), eframe::egui::Sense::hover());
-    ui.painter().hline(rect.x_range(), rect.center().y, Stroke::new(1.0, t.line));
-}
