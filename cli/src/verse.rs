@@ -61,12 +61,15 @@ fn on_terminal(path: &Path) -> anyhow::Result<ExitCode> {
     Ok(if interrupted { ExitCode::from(INTERRUPTED) } else { ExitCode::SUCCESS })
 }
 
-/// The shipped model, or else the first other one, in a `models` folder beside the program, in the current folder or one
-/// above it, or in the source tree that the program was built from.
+/// The shipped model, or else the first other one, in a `models` folder beside the program, where a package installs it
+/// (`share/tercet` beside the program's `bin`), in the current folder or one above it, or in the source tree that the program was
+/// built from.
 pub fn shipped_model() -> Option<PathBuf> {
     let mut places: Vec<PathBuf> = Vec::new();
     if let Ok(program) = std::env::current_exe() {
-        places.extend(program.parent().map(Path::to_owned));
+        let bin = program.parent();
+        places.extend(bin.map(Path::to_owned));
+        places.extend(bin.and_then(Path::parent).map(|prefix| prefix.join("share").join("tercet")));
     }
     if let Ok(here) = std::env::current_dir() {
         places.extend(here.ancestors().map(Path::to_owned));
