@@ -175,11 +175,7 @@ fn legend(ui: &mut Ui, results: &Results, earlier: Option<&Results>, view: &View
         let most = results.roofs.iter().map(|r| r.threads).max();
         if results.roofs.len() > 1 {
             for roof in &results.roofs {
-                let name = if roof.threads == 1 {
-                    "1 thread".to_owned()
-                } else {
-                    format!("{} threads", roof.threads)
-                };
+                let name = threads_name(roof.threads);
                 if chip(ui, &name, view.threads.or(most) == Some(roof.threads)).clicked() {
                     send(BenchmarkCommand::Threads(roof.threads));
                 }
