@@ -44,7 +44,10 @@ pub fn ui(
         }
         Tab::Roofline => {
             let height = ui.available_height() - 46.0;
-            roofline_ui::ui(ui, results, earlier, view, height);
+            // A low window scrolls rather than squeeze it.
+            ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
+                roofline_ui::ui(ui, results, earlier, view, height);
+            });
         }
         Tab::Table => {
             let height = ui.available_height() - 40.0;
