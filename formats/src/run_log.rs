@@ -12,11 +12,19 @@
 //! A line is appended with one write, so a crash tears at most the last one; readers skip a torn
 //! tail and writers cut it off before they append.
 
+mod tail;
+
+pub use tail::{BadLine, Chunk, LogTail, Tail};
+
 use crate::{Error, Result, atomic, ordinary};
 use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Between two attempts to take a run for writing.
+const LOCK_RETRY: Duration = Duration::from_millis(20);
 
 /// One step's numbers. Absent values were not measured at that step.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -189,11 +197,24 @@ impl RunDir {
         let path = self.path.join("lock");
         let open = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
         let file = open.map_err(io_error("open", &path))?;
-        match file.try_lock() {
-            Ok(()) => Ok(RunLock { _file: file }),
-            Err(TryLockError::WouldBlock) => Err(self.problem("another process is training this run")),
-            Err(TryLockError::Error(source)) => Err(io_error("lock", &path)(source)),
+        for attempt in 0.. {
+            match file.try_lock() {
+                Ok(()) => break,
+                // Whoever asks [`RunDir::is_locked`] holds it for an instant.
+                Err(TryLockError::WouldBlock) if attempt < 10 => std::thread::sleep(LOCK_RETRY),
+                Err(TryLockError::WouldBlock) => {
+                    return Err(self.problem("another process is training this run"));
+                }
+                Err(TryLockError::Error(source)) => return Err(io_error("lock", &path)(source)),
+            }
         }
+        Ok(RunLock { _file: file })
+    }
+
+    /// Whether a process on this machine has the run for writing.
+    pub fn is_locked(&self) -> bool {
+        let lock = File::open(self.path.join("lock"));
+        lock.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
     }
 
     /// Writes `run.toml`, whole or not at all.
@@ -233,7 +254,7 @@ impl RunDir {
 
     /// Follows a log as it grows.
     pub fn tail(&self, log: Log) -> LogTail {
-        LogTail { path: self.log_path(log), at: 0, file: None }
+        LogTail::new(self.log_path(log))
     }
 
     /// Drops what the logs say about steps after `step`, before training goes on from there: no
@@ -308,50 +329,6 @@ impl LogWriter {
     /// Waits until everything appended is on the disk.
     pub fn sync(&self) -> Result<()> {
         self.file.sync_data().map_err(io_error("sync", &self.path))
-    }
-}
-
-/// Reads what was added to a log since it last looked.
-#[derive(Clone, Debug)]
-pub struct LogTail {
-    path: PathBuf,
-    at: u64,
-    /// Which file it was, where the system can tell.
-    file: Option<u64>,
-}
-
-/// What [`LogTail::poll`] saw.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Tail<T> {
-    /// The file was cut or replaced (a run was resumed): forget the lines before these.
-    pub restarted: bool,
-    /// New whole lines.
-    pub lines: Vec<T>,
-}
-
-impl LogTail {
-    /// New lines since the last call. A file that is not there yet has none.
-    pub fn poll<T: DeserializeOwned>(&mut self) -> Result<Tail<T>> {
-        let mut file = match ordinary::open(&self.path) {
-            Ok((file, _)) => file,
-            Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-                return Ok(Tail { restarted: std::mem::take(&mut self.at) > 0, lines: Vec::new() });
-            }
-            Err(e) => return Err(e),
-        };
-        let meta = file.metadata().map_err(io_error("read", &self.path))?;
-        let restarted = self.at > 0 && (meta.len() < self.at || file_number(&meta) != self.file);
-        self.file = file_number(&meta);
-        if restarted {
-            self.at = 0;
-        }
-        let mut bytes = Vec::new();
-        let read = file.seek(SeekFrom::Start(self.at)).and_then(|_| file.read_to_end(&mut bytes));
-        read.map_err(io_error("read", &self.path))?;
-        let end = bytes.iter().rposition(|&b| b == b'\n').map_or(0, |i| i + 1);
-        let lines = lines(&bytes[..end], &self.path)?;
-        self.at += end as u64;
-        Ok(Tail { restarted, lines })
     }
 }
 
@@ -495,7 +472,8 @@ mod tests {
         let (_dir, run) = run();
         let mut tail = run.tail(Log::Metrics);
         let mut poll = || {
-            let t = tail.poll::<MetricLine>().unwrap();
+            let t = tail.poll::<MetricLine>(1 << 20).unwrap();
+            assert!(t.bad.is_empty() && !t.more);
             (t.restarted, t.lines.iter().map(|l| l.step).collect::<Vec<_>>())
         };
         assert_eq!(poll(), (false, vec![]));
@@ -530,9 +508,12 @@ mod tests {
         let open = RunDir::open(run.path()).unwrap();
         assert_eq!(open.read_config::<Config>().unwrap(), config);
         assert!(RunDir::create(run.path()).unwrap_err().to_string().contains("a run is here already"));
+        assert!(!open.is_locked());
         let lock = run.lock().unwrap();
+        assert!(open.is_locked());
         assert!(open.lock().unwrap_err().to_string().contains("another process"));
         drop(lock);
+        assert!(!open.is_locked());
         open.lock().unwrap();
         std::fs::write(run.config_path(), "seed = 7\nname = 8\n").unwrap();
         let error = run.read_config::<Config>().unwrap_err().to_string();
