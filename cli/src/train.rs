@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::mpsc::{Receiver, sync_channel};
 
 use ::train::config::Config;
 use ::train::preset::PRESETS;
-use ::train::run::{Opening, Options, Outcome, Resume, Run, Summary, on_cpu, stored_config};
+use ::train::run::{Control, Opening, Options, Order, Outcome, Resume, Run, Summary, on_cpu, stored_config};
 use anyhow::Context;
 
 #[cfg(unix)]
@@ -52,9 +53,18 @@ pub struct Args {
     /// auto: continue the run in RUN_DIR if there is one. never: refuse if there is one. PATH: start from this checkpoint or run
     #[arg(long, value_name = "auto|never|PATH", default_value = "auto")]
     resume: Resume,
+    /// stdin: take orders from there while training, a word a line: pause, resume, save, sample, stop. Its end stops nothing
+    #[arg(long, value_name = "stdin")]
+    control: Option<Orders>,
     /// Print the configuration as TOML and stop
     #[arg(long)]
     show_config: bool,
+}
+
+/// Where orders come from.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Orders {
+    Stdin,
 }
 
 fn after_help() -> String {
@@ -85,7 +95,13 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     survive_file_size_limit();
     let mut progress = Progress::new();
     let summary = match Run::open(options, &mut progress, &on_cpu) {
-        Ok(Opening::Ready(mut run)) => run.train(&mut progress, &cancel),
+        Ok(Opening::Ready(mut run)) => match args.control {
+            Some(Orders::Stdin) => {
+                let orders = orders_from_stdin();
+                run.train(&mut progress, Control::new(&cancel, &orders))
+            }
+            None => run.train(&mut progress, &*cancel),
+        },
         Ok(Opening::Complete(summary)) => Ok(summary),
         Err(error) => Err(error),
     };
@@ -96,6 +112,21 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         Outcome::Interrupted => ExitCode::from(exit::INTERRUPTED),
         _ => ExitCode::SUCCESS,
     })
+}
+
+/// Reads orders until there are no more. The thread ends with the program.
+fn orders_from_stdin() -> Receiver<Order> {
+    let (give, orders) = sync_channel(16);
+    std::thread::spawn(move || {
+        for line in std::io::stdin().lines().map_while(Result::ok) {
+            match line.parse() {
+                Ok(order) if give.send(order).is_ok() => {}
+                Ok(_) => return,
+                Err(why) => note(format_args!("{why}")),
+            }
+        }
+    });
+    orders
 }
 
 /// Preset, file, settings, flags, in this order. Without any of the first three, a run that exists keeps its own.

@@ -127,6 +127,11 @@ impl App {
         self.generate.said()
     }
 
+    /// How many steps were read of a training run that is drawn.
+    pub fn steps_read(&self, run: &str) -> Option<u64> {
+        self.training.steps_read(run)
+    }
+
     /// What the app said so far, the oldest first.
     pub fn said(&self) -> Vec<&str> {
         self.shared.notices.lines().iter().map(|n| n.text.as_str()).collect()
@@ -147,6 +152,7 @@ impl App {
         self.shared.model.opening().is_some()
             || self.generate.is_writing()
             || self.inspect.is_busy()
+            || self.training.is_reading()
             || !self.shared.jobs.running().is_empty()
             || !self.shared.commands.is_empty()
     }

@@ -25,6 +25,7 @@ pub enum Icon {
     Close,
     Down,
     Right,
+    Left,
     Copy,
     Save,
     Folder,
@@ -42,6 +43,7 @@ pub enum Icon {
     Warn,
     Sun,
     Moon,
+    More,
 }
 
 /// A line through points of the grid, or a circle.
@@ -172,6 +174,7 @@ impl Icon {
             Icon::Close => &[Line(&[(4.0, 4.0), (12.0, 12.0)]), Line(&[(12.0, 4.0), (4.0, 12.0)])],
             Icon::Down => &[Line(&[(4.0, 6.2), (8.0, 10.2), (12.0, 6.2)])],
             Icon::Right => &[Line(&[(6.2, 4.0), (10.2, 8.0), (6.2, 12.0)])],
+            Icon::Left => &[Line(&[(9.8, 4.0), (5.8, 8.0), (9.8, 12.0)])],
             Icon::Copy => &[
                 Closed(&[(5.5, 5.5), (13.2, 5.5), (13.2, 13.2), (5.5, 13.2)]),
                 Line(&[(3.8, 10.5), (2.8, 10.5), (2.8, 2.8), (10.5, 2.8), (10.5, 3.8)]),
@@ -267,6 +270,7 @@ impl Icon {
                 Line(&[(12.6, 3.4), (11.5, 4.5)]),
                 Line(&[(4.5, 11.5), (3.4, 12.6)]),
             ],
+            Icon::More => &[Dot(3.5, 8.0, 1.2), Dot(8.0, 8.0, 1.2), Dot(12.5, 8.0, 1.2)],
             Icon::Moon => &[Closed(&[
                 (6.2, 2.6),
                 (5.4, 5.2),

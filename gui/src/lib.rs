@@ -39,4 +39,5 @@ pub use open::Backend;
 pub use page::Page;
 pub use picture::{Picture, screenshot};
 pub use settings::{Settings, ThemeChoice};
+pub use training::{Axis, Order, TrainingCommand};
 pub use window::{Error, run};

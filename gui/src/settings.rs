@@ -96,6 +96,10 @@ pub struct Following {
     pub log_x: bool,
     /// Logarithmic y axis.
     pub log_y: bool,
+    /// Names that a person gave to runs, by their folders' names.
+    pub names: BTreeMap<String, String>,
+    /// Folders of runs whose trainers this app started and left running when it was closed.
+    pub left: Vec<PathBuf>,
 }
 
 /// Everything that is kept.

@@ -10,6 +10,7 @@ pub mod data;
 pub mod export;
 pub mod graph;
 pub mod metrics;
+pub mod needs;
 pub mod optim;
 pub mod preset;
 pub mod program;

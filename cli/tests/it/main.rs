@@ -1,6 +1,7 @@
 //! The binary as a shell sees it, one test binary: each module is a subject.
 
 mod app;
+mod app_training;
 mod bench;
 mod dependencies;
 mod model;

@@ -8,7 +8,7 @@ use eframe::egui::{
 use super::figure::Kind;
 use super::machine::Machine;
 use super::results::Results;
-use super::roofline::TOKENS;
+use super::roofline::{TOKENS, threads_name};
 use super::view::{Tab, View};
 use super::{BenchmarkCommand, bars, colour, machine_ui, roofline_ui, table};
 use crate::icons::{Icon, icon_button};

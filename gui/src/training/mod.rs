@@ -1,40 +1,426 @@
-//! The training page.
+//! The training page: runs on the left, their curves on the right with one cursor, samples below; and the trainers that were started
+//! here. Reading is `follow`'s business, drawing that of the modules named after what they draw.
 
-use eframe::egui::Ui;
+mod axis;
+mod chart;
+mod charts;
+mod child;
+mod compare;
+mod curves;
+mod decimate;
+mod export;
+mod follow;
+mod form;
+mod form_ui;
+mod found;
+mod header;
+mod list;
+#[cfg(test)]
+mod measure;
+mod metric;
+mod run;
+mod samples;
+mod svg;
+mod track;
+mod ui;
+mod work;
 
-use crate::command::Entry;
+pub use child::Order;
+pub use track::Axis;
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use crate::command::{Command, Entry};
+use crate::page::Page;
 use crate::shared::Shared;
+use child::Trainers;
+use follow::{Follower, News};
+use form::Form;
+use run::RunView;
+use work::Work;
+
+/// What a frame may spend on taking in what was read.
+const BUDGET: Duration = Duration::from_millis(4);
+/// Runs that are read at a time; the newest ones come first.
+const DRAWN_MAX: usize = 12;
+/// Runs that are drawn without being asked for when a folder is seen for the first time.
+const DRAWN_FIRST: usize = 6;
 
 /// What can be asked of this page.
 #[derive(Clone, Debug, PartialEq)]
-pub enum TrainingCommand {}
+pub enum TrainingCommand {
+    /// Asks for the folder of runs.
+    AskFolder,
+    /// Turns to a folder of runs.
+    Folder(PathBuf),
+    /// Puts a run in the header.
+    Focus(String),
+    /// Draws a run, or no longer.
+    Toggle(String),
+    /// Draws this run alone.
+    Only(String),
+    /// Gives a run a name to show.
+    Rename(String, String),
+    /// Moves a run out of sight; it can be brought back.
+    Delete(String),
+    /// Brings the last deleted run back.
+    Undelete,
+    /// Shows what differs between the configurations of the drawn runs, or the curves again.
+    Compare,
+    /// The x axis.
+    Over(Axis),
+    /// Shows all of the x axis.
+    ShowAll,
+    /// Shows a stretch of the x axis.
+    Show(f64, f64),
+    /// Logarithmic x axis or not.
+    LogX,
+    /// Logarithmic y axes or not.
+    LogY,
+    /// Outliers cut off or not.
+    Clip,
+    /// Holds the cursor where it is, or lets it go.
+    Pin(Option<f64>),
+    /// Goes to the sample so many further.
+    Sample(i32),
+    /// Opens the form for a new run.
+    New,
+    /// Closes it.
+    Cancel,
+    /// Adds a text file to the form.
+    AskText,
+    /// Begins what the form says.
+    Start,
+    /// Goes on with a run.
+    Resume(String),
+    /// Tells the trainer of a run something.
+    Tell(String, Order),
+    /// Writes a run's model to a GGUF file and opens it.
+    Export(String),
+    /// Writes the values of the drawn runs to a CSV file.
+    SaveCsv,
+    /// Writes the charts as they are to an SVG file.
+    SaveSvg,
+    /// Shows a run's folder in the system's file manager.
+    Reveal(String),
+}
 
 /// The page's state.
 #[derive(Debug, Default)]
-pub struct Training {}
+pub struct Training {
+    follower: Option<Follower>,
+    /// Why nothing is read.
+    problem: Option<String>,
+    /// The folder `runs` are of, once it was looked at.
+    folder: Option<PathBuf>,
+    runs: Vec<RunView>,
+    tickets: u64,
+    focused: Option<String>,
+    charts: charts::Charts,
+    list: list::List,
+    samples: samples::Samples,
+    comparing: bool,
+    form: Option<Form>,
+    trainers: Trainers,
+    work: Work,
+    greeted: bool,
+}
 
 impl Training {
-    /// The app ends: trainings that it started go on or save, as their owner chose.
-    pub fn leave(&mut self, _shared: &mut Shared) {}
+    /// The app ends: trainings that it started go on; where they are is written down, so that the next start can say so.
+    pub fn leave(&mut self, shared: &mut Shared) {
+        shared.settings.following.left = self.trainers.leave();
+    }
+
+    /// Whether logs are being read for the first time.
+    pub fn is_reading(&self) -> bool {
+        self.follower.is_some() && (self.folder.is_none() || self.runs.iter().any(|r| r.drawn && !r.ready))
+    }
+
+    /// Steps that were read of a run.
+    pub fn steps_read(&self, run: &str) -> Option<u64> {
+        self.run_named(run).filter(|r| r.drawn).map(|r| r.curves.steps.points())
+    }
+
+    /// The folder of runs.
+    fn runs_dir(shared: &Shared) -> PathBuf {
+        shared.settings.following.runs_dir.clone().unwrap_or_else(|| shared.env.runs_dir.clone())
+    }
+
+    fn run_named(&self, name: &str) -> Option<&RunView> {
+        self.runs.iter().find(|r| r.found.name == name)
+    }
+
+    fn focused(&self) -> Option<&RunView> {
+        self.run_named(self.focused.as_deref()?)
+    }
 
     /// Takes in what happened elsewhere.
-    pub fn logic(&mut self, _shared: &mut Shared) {}
+    pub fn logic(&mut self, shared: &mut Shared) {
+        if !self.greeted {
+            self.greeted = true;
+            child::greet(shared);
+        }
+        if self.follower.is_none() {
+            let wanted = shared.settings.page == Page::Training || !shared.settings.following.left.is_empty();
+            if !wanted || self.problem.is_some() {
+                return;
+            }
+            match Follower::start(&shared.ctx) {
+                Ok(follower) => self.follower = Some(follower),
+                Err(why) => self.problem = Some(why),
+            }
+        }
+        self.trainers.logic(shared);
+        if let Some(form) = &mut self.form
+            && let Some(name) = form.starting.clone().filter(|name| !self.trainers.has(name))
+            && let Some(words) = self.trainers.last_words(&name)
+        {
+            (form.starting, form.failed) = (None, Some(words.to_owned()));
+        }
+        self.work.logic(&mut self.form, shared);
+        let (folder, wanted) = (Self::runs_dir(shared), self.wanted());
+        let Some(follower) = &self.follower else { return };
+        follower.wish(&folder, wanted);
+        let began = Instant::now();
+        while let Some(news) = self.follower.as_ref().and_then(Follower::news) {
+            match news {
+                News::Runs(of, found) if of == folder => self.take_runs(of, found, shared),
+                News::Unreadable(of, why) if of == folder => {
+                    self.take_runs(of, Vec::new(), shared);
+                    self.problem = Some(why);
+                }
+                News::Runs(..) | News::Unreadable(..) => {}
+                News::Lines(lines) => {
+                    if let Some(run) = self
+                        .runs
+                        .iter_mut()
+                        .find(|r| (&r.found.name, r.ticket) == (&lines.run.0, lines.run.1))
+                    {
+                        run.take(lines);
+                    }
+                }
+            }
+            if began.elapsed() > BUDGET {
+                shared.ctx.request_repaint();
+                break;
+            }
+        }
+    }
+
+    /// Runs to be read.
+    fn wanted(&self) -> Vec<(String, u64)> {
+        let drawn = self.runs.iter().filter(|r| r.drawn);
+        drawn.map(|r| (r.found.name.clone(), r.ticket)).collect()
+    }
+
+    /// The folder was looked at.
+    fn take_runs(&mut self, folder: PathBuf, found: Vec<found::Found>, shared: &mut Shared) {
+        if self.folder.as_ref() != Some(&folder) {
+            self.runs.clear();
+            self.charts.show_all();
+            self.folder = Some(folder);
+        }
+        self.problem = None;
+        let mut old = std::mem::take(&mut self.runs);
+        for found in found {
+            let following = &mut shared.settings.following;
+            run::colour(&mut following.colours, &found.name);
+            match old.iter().position(|r| r.found.name == found.name) {
+                Some(i) => {
+                    let mut run = old.swap_remove(i);
+                    run.found = found;
+                    self.runs.push(run);
+                }
+                None => self.runs.push(RunView::new(found)),
+            }
+        }
+        // A run whose folder is gone stays as long as there is something to see of it.
+        old.retain(|r| r.drawn && r.curves.steps.rows() > 0);
+        for mut run in old {
+            run.found.state = found::State::Gone;
+            self.runs.push(run);
+        }
+        if let Some(form) = &self.form
+            && let Some(name) = form.starting.clone().filter(|name| self.run_named(name).is_some())
+        {
+            // It is a run now.
+            shared.settings.following.hidden.retain(|n| *n != name);
+            (self.form, self.focused) = (None, Some(name));
+        }
+        let live =
+            |path: &PathBuf| self.runs.iter().any(|r| r.found.path == *path && r.found.state.is_live());
+        shared.settings.following.left.retain(live);
+        self.choose_drawn(shared);
+        if self.focused().is_none() {
+            let live = self.runs.iter().find(|r| r.found.state.is_live());
+            self.focused = live.or(self.runs.first()).map(|r| r.found.name.clone());
+        }
+    }
+
+    /// Which runs are drawn follows from the settings, but for the many of a folder that is seen for the first time.
+    fn choose_drawn(&mut self, shared: &mut Shared) {
+        let following = &mut shared.settings.following;
+        let known = self.runs.iter().any(|r| !r.fresh);
+        let mut drawn = 0;
+        for run in &mut self.runs {
+            let hidden = following.hidden.contains(&run.found.name);
+            let too_many = drawn >= if run.fresh && !known { DRAWN_FIRST } else { DRAWN_MAX };
+            let draw = !hidden && !too_many;
+            if !hidden && too_many {
+                following.hidden.push(run.found.name.clone());
+            }
+            drawn += usize::from(draw);
+            run.fresh = false;
+            if draw != run.drawn {
+                self.tickets += 1;
+                run.draw(draw, self.tickets);
+            }
+        }
+    }
 
     /// Carries out a command.
-    pub fn run(&mut self, command: TrainingCommand, _shared: &mut Shared) {
-        match command {}
+    pub fn run(&mut self, command: TrainingCommand, shared: &mut Shared) {
+        use TrainingCommand as C;
+        match command {
+            C::AskFolder => self.work.ask_folder(shared),
+            C::Folder(folder) => {
+                shared.settings.following.runs_dir = (folder != shared.env.runs_dir).then_some(folder);
+                self.folder = None;
+                self.list.path_field = None;
+            }
+            C::Focus(run) => {
+                self.focused = Some(run);
+                self.form = None;
+            }
+            C::Toggle(run) => self.toggle(&run, shared),
+            C::Only(run) => {
+                let others = self.runs.iter().map(|r| r.found.name.clone()).filter(|n| *n != run);
+                shared.settings.following.hidden = others.collect();
+                self.focused = Some(run);
+                self.choose_drawn(shared);
+            }
+            C::Rename(run, name) => {
+                let names = &mut shared.settings.following.names;
+                match name.trim() {
+                    "" => names.remove(&run),
+                    name if name == run => names.remove(&run),
+                    name => names.insert(run, name.to_owned()),
+                };
+                self.list.renaming = None;
+            }
+            C::Delete(run) => {
+                let run = self.run_named(&run).filter(|r| !r.found.state.is_live());
+                if let Some(found) = run.map(|r| r.found.clone()) {
+                    self.work.delete(&found, shared);
+                }
+            }
+            C::Undelete => self.work.undelete(shared),
+            C::Compare => self.comparing = !self.comparing,
+            C::Over(axis) => self.charts.over(axis),
+            C::ShowAll => self.charts.show_all(),
+            C::Show(low, high) => self.charts.show(low, high),
+            C::LogX => {
+                shared.settings.following.log_x ^= true;
+                self.charts.show_all();
+            }
+            C::LogY => shared.settings.following.log_y ^= true,
+            C::Clip => self.charts.clip ^= true,
+            C::Pin(at) => self.charts.pinned = at,
+            C::Sample(by) => self.go_to_sample(by),
+            C::New => self.form = Some(Form::new(&self.runs, Self::runs_dir(shared))),
+            C::Cancel => self.form = None,
+            C::AskText => self.work.ask_text(shared),
+            C::Start => {
+                if let Some(form) = &mut self.form
+                    && let Some(start) = form.start()
+                {
+                    self.trainers.start(start, shared);
+                }
+            }
+            C::Resume(run) => {
+                if let Some(found) = self.run_named(&run).map(|r| r.found.clone()) {
+                    self.trainers.resume(&found, shared);
+                }
+            }
+            C::Tell(run, order) => self.trainers.tell(&run, order, shared),
+            C::Export(run) => {
+                if let Some(found) = self.run_named(&run).map(|r| r.found.clone()) {
+                    self.work.export(&found, shared);
+                }
+            }
+            C::SaveCsv => self.work.save_csv(&self.runs, shared),
+            C::SaveSvg => {
+                let picture = self.charts_svg(shared);
+                self.work.save_svg(picture, shared);
+            }
+            C::Reveal(run) => {
+                if let Some(run) = self.run_named(&run) {
+                    let folder =
+                        std::path::absolute(&run.found.path).unwrap_or_else(|_| run.found.path.clone());
+                    shared
+                        .ctx
+                        .open_url(eframe::egui::OpenUrl::new_tab(format!("file://{}", folder.display())));
+                }
+            }
+        }
+    }
+
+    fn toggle(&mut self, run: &str, shared: &mut Shared) {
+        let hidden = &mut shared.settings.following.hidden;
+        match hidden.iter().position(|n| n == run) {
+            Some(i) => {
+                hidden.remove(i);
+                let drawn = self.runs.iter().filter(|r| r.drawn).count();
+                if drawn >= DRAWN_MAX {
+                    hidden.push(run.to_owned());
+                    shared
+                        .notices
+                        .info(format!("{DRAWN_MAX} runs are drawn already; hide one of them first."));
+                }
+            }
+            None => hidden.push(run.to_owned()),
+        }
+        self.choose_drawn(shared);
     }
 
     /// The page's commands, for the palette and the shortcuts.
-    pub fn entries(&self, _shared: &Shared) -> Vec<Entry> {
-        Vec::new()
+    pub fn entries(&self, shared: &Shared) -> Vec<Entry> {
+        use TrainingCommand as C;
+        let here = shared.settings.page == Page::Training;
+        let entry = |text: &str, command: C| Entry::new(text, Command::Training(command));
+        let mut list = vec![
+            entry("New training run", C::New).when(here),
+            entry("Folder of training runs…", C::AskFolder).when(here),
+            entry("Compare the configurations of runs", C::Compare).when(here && self.runs.len() > 1),
+            entry("Charts over steps", C::Over(Axis::Step)).when(here),
+            entry("Charts over tokens", C::Over(Axis::Tokens)).when(here),
+            entry("Charts over time", C::Over(Axis::Time)).when(here),
+            entry("Logarithmic x axis", C::LogX).when(here),
+            entry("Logarithmic y axes", C::LogY).when(here),
+            entry("Cut off outliers", C::Clip).when(here),
+            entry("Show all of the charts", C::ShowAll).when(here),
+            entry("Next sample", C::Sample(1)).when(here),
+            entry("Sample before", C::Sample(-1)).when(here),
+            entry("Save the charts as SVG…", C::SaveSvg).when(here && !self.runs.is_empty()),
+            entry("Save the curves as CSV…", C::SaveCsv).when(here && !self.runs.is_empty()),
+            entry("Bring the deleted run back", C::Undelete).when(self.work.can_undelete()),
+        ];
+        if let Some(run) = self.focused().filter(|_| here) {
+            let name = || run.found.name.clone();
+            let shown = run.shown_name(shared);
+            let about = |verb: &str, command: C| entry(&format!("{verb} {shown}"), command);
+            let mine = self.trainers.has(&run.found.name);
+            for order in Order::ALL {
+                list.push(
+                    about(order.verb(), C::Tell(name(), order)).when(mine && order.fits(&run.found.state)),
+                );
+            }
+            list.push(about("Go on with", C::Resume(name())).when(run.can_resume(&self.trainers)));
+            list.push(about("Export", C::Export(name())));
+            list.push(about("Show the folder of", C::Reveal(name())));
+        }
+        list
     }
-
-    /// Draws the page.
-    pub fn ui(&mut self, ui: &mut Ui, _shared: &mut Shared) {
-        ui.label("Training");
-    }
-
-    /// Draws the page's part of the status line.
-    pub fn status(&self, _ui: &mut Ui, _shared: &Shared) {}
 }

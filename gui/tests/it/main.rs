@@ -6,3 +6,4 @@ mod chat;
 mod fixture;
 mod generate;
 mod inspect;
+mod training;

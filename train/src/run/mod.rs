@@ -3,6 +3,7 @@
 //! mathematics the [`Trainer`](crate::trainer::Trainer)'s.
 
 mod check;
+mod control;
 mod observer;
 mod open;
 mod source;
@@ -10,6 +11,7 @@ mod state;
 mod steps;
 
 pub use check::{Report, check};
+pub use control::{Control, Order};
 pub use observer::{Best, Event, Observer, Opened, Outcome, Summary};
 pub use open::{MakeTrainer, Opening, Options, Resume, Run, RunToml, on_cpu, stored_config};
 pub use source::{Source, Which};

@@ -84,7 +84,8 @@ pub struct Run {
     pub(super) watch: CodesWatch,
     pub(super) meta: Meta,
     pub(super) step: u64,
-    pub(super) saved: Option<u64>, // step of the newest checkpoint
+    pub(super) saved: Option<u64>,   // step of the newest checkpoint
+    pub(super) sampled: Option<u64>, // step of the last sample of this session
     pub(super) metrics: LogWriter,
     pub(super) samples: LogWriter,
     pub(super) events: LogWriter,
@@ -240,6 +241,7 @@ impl Run {
             samples: dir.writer(Log::Samples)?,
             events: dir.writer(Log::Events)?,
             saved: continues.then_some(step),
+            sampled: None,
             dir,
             dataset,
             trainer,

@@ -1,12 +1,12 @@
 //! The loop itself: steps, and what is due after each of them. It reads no clock but to report speed, so that a
 //! continued run writes the same log.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use formats::checkpoint;
 use formats::run_log::{EventLine, MetricLine, SampleLine};
 
+use super::control::{Control, Order};
 use super::observer::{Best, Event, Observer, Outcome, Summary};
 use super::open::Run;
 use super::state;
@@ -17,13 +17,17 @@ use crate::optim::Matrices;
 use crate::{sample, schedule};
 
 impl Run {
-    /// Takes the steps that are left. `cancel` is looked at between steps.
+    /// Takes the steps that are left. `control` (a flag alone, or one with orders) is looked at between steps.
     ///
     /// # Errors
     /// A loss or gradient that is no number; a disk that is full or broken. Both leave the last good checkpoint and say
     /// which one that is.
-    pub fn train(&mut self, observer: &mut dyn Observer, cancel: &AtomicBool) -> Result<Summary> {
-        let result = self.go(observer, cancel);
+    pub fn train<'a>(
+        &mut self,
+        observer: &mut dyn Observer,
+        control: impl Into<Control<'a>>,
+    ) -> Result<Summary> {
+        let result = self.go(observer, control.into());
         match &result {
             Ok(summary) => self.record(summary.outcome.word(), "")?,
             // The log may be what failed.
@@ -32,14 +36,14 @@ impl Run {
         result
     }
 
-    fn go(&mut self, observer: &mut dyn Observer, cancel: &AtomicBool) -> Result<Summary> {
+    fn go(&mut self, observer: &mut dyn Observer, mut control: Control<'_>) -> Result<Summary> {
         let (began, seconds_before, tokens_before) = (Instant::now(), self.meta.seconds, self.meta.tokens);
         let steps = self.config.train.steps;
         let outcome = loop {
             if self.step >= steps {
                 break Outcome::Complete;
             }
-            if cancel.load(Ordering::SeqCst) {
+            if control.is_cancelled() || self.obey(observer, &mut control)? {
                 break Outcome::Interrupted;
             }
             if self.pause_after.is_some_and(|pause| self.step >= pause) {
@@ -57,6 +61,38 @@ impl Run {
             seconds: began.elapsed().as_secs_f64(),
             best: self.meta.best,
         })
+    }
+
+    /// Does what was ordered since the last step; says whether the run is to stop. Nothing here touches what is computed: a
+    /// checkpoint and a sample read the weights, and a pause is not even seen by the clock, which runs in steps alone.
+    fn obey(&mut self, observer: &mut dyn Observer, control: &mut Control<'_>) -> Result<bool> {
+        let mut held = false;
+        while let Some(order) = control.next(held) {
+            match order {
+                Order::Pause if !held => {
+                    held = true;
+                    self.record("held", "")?;
+                    observer.event(Event::Note(&format!("waiting after step {}", self.step)));
+                }
+                Order::Resume if held => {
+                    held = false;
+                    self.record("released", "")?;
+                    observer.event(Event::Note("going on"));
+                }
+                Order::Save => {
+                    self.save(observer)?;
+                    self.record("saved", "")?;
+                }
+                Order::Sample if self.config.model.float => {
+                    observer.event(Event::Note("a float run has no ternary model to write with"));
+                }
+                Order::Sample if self.sampled == Some(self.step) => {}
+                Order::Sample => self.write_sample(observer)?,
+                Order::Stop => return Ok(true),
+                Order::Pause | Order::Resume => {}
+            }
+        }
+        Ok(false)
     }
 
     fn one_step(&mut self, observer: &mut dyn Observer) -> Result<()> {
@@ -155,6 +191,7 @@ impl Run {
                     seed,
                 };
                 self.samples.append(&line).map_err(|e| self.halted(e.into()))?;
+                self.sampled = Some(self.step);
                 observer.event(Event::Sample(&line));
             }
             Err(error) => {

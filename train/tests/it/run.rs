@@ -6,7 +6,9 @@ use std::sync::atomic::AtomicBool;
 
 use formats::run_log::{Log, MetricLine, RunDir, SampleLine};
 use train::config::Config;
-use train::run::{Event, Observer, Opening, Options, Outcome, Resume, Run, Summary, check, on_cpu};
+use train::run::{
+    Control, Event, Observer, Opening, Options, Order, Outcome, Resume, Run, Summary, check, on_cpu,
+};
 
 /// A few kilobytes that look a little like a play, the same every time.
 fn text() -> String {
@@ -294,4 +296,68 @@ fn run_cannot_be_trained_twice_at_once() {
     assert!(error.contains("another process"), "{error}");
     drop(first);
     Run::open(options(&config, &out), &mut (), &on_cpu).unwrap();
+}
+
+/// Gives orders after steps.
+struct Steering {
+    give: std::sync::mpsc::Sender<Order>,
+    held: usize,
+}
+
+impl Observer for Steering {
+    fn event(&mut self, event: Event<'_>) {
+        let orders: &[Order] = match event {
+            Event::Step(line) => match line.step {
+                2 => &[Order::Save, Order::Sample, Order::Sample, Order::Resume],
+                // Orders that a pause precedes are done in the pause.
+                5 => &[Order::Pause, Order::Pause, Order::Sample, Order::Save, Order::Resume],
+                7 => &[Order::Pause, Order::Stop],
+                _ => &[],
+            },
+            Event::Note(text) => {
+                self.held += usize::from(text.starts_with("waiting after step"));
+                &[]
+            }
+            _ => &[],
+        };
+        orders.iter().for_each(|&order| self.give.send(order).unwrap());
+    }
+}
+
+#[test]
+fn run_that_is_paused_sampled_saved_and_stopped_computes_the_same_bits() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = config(dir.path(), &[]);
+    let (whole, steered) = (dir.path().join("whole"), dir.path().join("steered"));
+    train(options(&config, &whole)).unwrap();
+
+    let (give, orders) = std::sync::mpsc::channel();
+    let mut steering = Steering { give, held: 0 };
+    let cancel = AtomicBool::new(false);
+    let Opening::Ready(mut run) = Run::open(options(&config, &steered), &mut (), &on_cpu).unwrap() else {
+        panic!()
+    };
+    let summary = run.train(&mut steering, Control::new(&cancel, &orders)).unwrap();
+    drop(run);
+    assert_eq!((summary.outcome, summary.step, steering.held), (Outcome::Interrupted, 7, 2));
+    let run = RunDir::open(&steered).unwrap();
+    let events: Vec<formats::run_log::EventLine> = run.read(Log::Events).unwrap();
+    let events: Vec<(u64, &str)> = events.iter().map(|e| (e.step, &*e.event)).collect();
+    let expected = [
+        (0, "started"),
+        (2, "saved"),
+        (5, "held"),
+        (5, "saved"),
+        (5, "released"),
+        (7, "held"),
+        (7, "interrupted"),
+    ];
+    assert_eq!(events, expected);
+    let samples: Vec<SampleLine> = run.read(Log::Samples).unwrap();
+    assert_eq!(samples.iter().map(|s| s.step).collect::<Vec<_>>(), [2, 5, 6]);
+
+    assert_eq!(train(options(&config, &steered)).unwrap().outcome, Outcome::Complete);
+    let (a, mut b) = (essence(&whole), essence(&steered));
+    b.samples.retain(|s| s.step != 2 && s.step != 5);
+    assert!(a == b);
 }

@@ -1,0 +1,518 @@
+//! The column of charts: one x axis and one cursor for all of them, what the pointer does to them, and the readout beside it.
+
+use eframe::egui::{
+    Align, Align2, Area, CornerRadius, FontId, Frame, Id, Key, Layout, Margin, Order, PointerButton, Rect,
+    Response, RichText, Role, ScrollArea, Sense, Slider, Stroke, Ui, WidgetInfo, pos2, vec2,
+};
+
+use super::axis::{Scale, tick_text, time_text, time_ticks};
+use super::chart::{self, Chart, Drawn, GUTTER, Look, Options, Reading, ScreenPen};
+use super::curves::Source;
+use super::run::RunView;
+use super::track::Axis;
+use super::{Training, TrainingCommand};
+use crate::command::Command;
+use crate::icons::{Icon, icon_button};
+use crate::shared::Shared;
+use crate::theme::strong_font;
+use crate::tokens::{Tokens, size, space};
+use crate::widgets::{chip, count};
+
+/// Height of the strip with the numbers of the x axis.
+const STRIP: f32 = 24.0;
+/// Height of a chart that is not the largest.
+const LOW: f32 = 118.0;
+
+/// What the charts remember.
+#[derive(Debug, Default)]
+pub struct Charts {
+    axis: Axis,
+    view: Option<(f64, f64)>,
+    /// Outliers are cut off.
+    pub clip: bool,
+    /// Where the cursor is held.
+    pub pinned: Option<f64>,
+    hovered: Option<f64>,
+    selecting: Option<f64>,
+    /// Charts that were drawn in the last frame.
+    seen: Vec<Chart>,
+    /// Messages that were read.
+    pub read: Vec<String>,
+}
+
+impl Charts {
+    /// Turns to an x axis.
+    pub fn over(&mut self, axis: Axis) {
+        if self.axis != axis {
+            self.axis = axis;
+            (self.view, self.pinned, self.hovered) = (None, None, None);
+        }
+    }
+
+    /// Shows all of it.
+    pub fn show_all(&mut self) {
+        self.view = None;
+    }
+
+    /// Shows a stretch of it.
+    pub fn show(&mut self, low: f64, high: f64) {
+        if low.is_finite() && high.is_finite() && low < high {
+            self.view = Some((low, high));
+        }
+    }
+
+    /// What x is.
+    pub fn axis(&self) -> Axis {
+        self.axis
+    }
+
+    /// Where the cursor is.
+    pub fn cursor(&self) -> Option<f64> {
+        self.hovered.or(self.pinned)
+    }
+
+    /// The stretch in view, over the part of the screen where curves are.
+    pub fn scale(&self, runs: &[RunView], log: bool, from: f32, to: f32) -> Scale {
+        let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
+        for run in runs.iter().filter(|r| r.drawn && r.curves.has[self.axis as usize]) {
+            let x = run.curves.steps.x(self.axis);
+            low = low.min(x.first().copied().unwrap_or(low));
+            high = high.max(x.last().copied().unwrap_or(high));
+        }
+        if !log && low > 0.0 && low < high * 0.02 {
+            low = 0.0;
+        }
+        let (low, high) = self.view.unwrap_or((low, high));
+        Scale::new(low, high, log, from, to)
+    }
+}
+
+/// Runs that can be drawn over the axis that is on.
+pub fn drawn<'a>(runs: &'a [RunView], axis: Axis, x: &Scale, shared: &Shared) -> Vec<Drawn<'a>> {
+    let able = runs.iter().filter(|r| r.drawn && r.curves.has[axis as usize]);
+    able.map(|r| Drawn::new(r.shown_name(shared), r.colour(shared), &r.curves, axis, x)).collect()
+}
+
+/// A value of an axis in words.
+pub fn place_text(axis: Axis, v: f64) -> String {
+    match axis {
+        Axis::Step => format!("step {}", count(v.round().max(0.0) as u64)),
+        Axis::Tokens => format!("{} tokens", tick_text(v, (v / 1000.0).max(1.0))),
+        Axis::Time => time_text(v),
+    }
+}
+
+impl Training {
+    /// The row of choices above the charts.
+    pub(super) fn toolbar(&mut self, ui: &mut Ui, shared: &mut Shared) {
+        let send = |shared: &Shared, c| shared.send(Command::Training(c));
+        ui.horizontal(|ui| {
+            ui.spacing_mut().item_spacing.x = space::XS;
+            for (name, axis) in [("Step", Axis::Step), ("Tokens", Axis::Tokens), ("Time", Axis::Time)] {
+                if chip(ui, name, self.charts.axis == axis).clicked() {
+                    send(shared, TrainingCommand::Over(axis));
+                }
+            }
+            ui.add_space(space::S);
+            let f = &shared.settings.following;
+            let toggles = [
+                ("Log x", f.log_x, TrainingCommand::LogX, "Equal distances are equal factors"),
+                (
+                    "Log y",
+                    f.log_y,
+                    TrainingCommand::LogY,
+                    "Equal distances are equal factors; values of zero and below have no place",
+                ),
+                (
+                    "Clip",
+                    self.charts.clip,
+                    TrainingCommand::Clip,
+                    "Y axes leave out the outermost 2 % of values on each side",
+                ),
+            ];
+            for (name, on, command, hint) in toggles {
+                if chip(ui, name, on).on_hover_text(hint).clicked() {
+                    send(shared, command);
+                }
+            }
+            ui.add_space(space::XS);
+            smoothing(ui, &mut shared.settings.following.smoothing);
+            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                let id = ui.scope_id().with("export");
+                let save = icon_button(ui, Icon::Save, "Save charts or curves");
+                eframe::egui::Popup::menu(&save).id(id).show(|ui| {
+                    if ui.button("Charts as SVG…").clicked() {
+                        send(shared, TrainingCommand::SaveSvg);
+                    }
+                    if ui.button("Curves as CSV…").clicked() {
+                        send(shared, TrainingCommand::SaveCsv);
+                    }
+                });
+                if self.runs.len() > 1
+                    && chip(ui, "Compare", self.comparing)
+                        .on_hover_text("What differs between the configurations of the drawn runs")
+                        .clicked()
+                {
+                    send(shared, TrainingCommand::Compare);
+                }
+                if self.charts.view.is_some()
+                    && chip(ui, "Show all", false)
+                        .on_hover_text("A double click on a chart does the same")
+                        .clicked()
+                {
+                    send(shared, TrainingCommand::ShowAll);
+                }
+            });
+        });
+    }
+
+    /// The charts, and under them the numbers of their x axis.
+    pub(super) fn charts_ui(&mut self, ui: &mut Ui, shared: &mut Shared) {
+        let smoothing = shared.settings.following.smoothing;
+        let Training { runs, charts, .. } = self;
+        // Only what was seen in the last frame: a million points take milliseconds.
+        for curve in charts.seen.iter().flat_map(|chart| chart.curves()) {
+            // Validations are measured over all of the validation part: there is no noise to take away.
+            if matches!(curve.look, Look::Smoothed | Look::Layers) {
+                let drawn = runs.iter_mut().filter(|r| r.drawn);
+                drawn.for_each(|r| r.curves.set_smoothing(curve.source, curve.lane, smoothing));
+            }
+        }
+        let all = ui.available_rect_before_wrap();
+        let body = Rect::from_min_max(all.min, all.max - vec2(0.0, STRIP));
+        let (from, to) = (all.left() + GUTTER, all.right() - space::L);
+        let following = &shared.settings.following;
+        let o = Options {
+            axis: charts.axis,
+            log_y: following.log_y,
+            clip: charts.clip,
+            smoothed: smoothing > 0.0,
+            tokens: shared.tokens(),
+        };
+        let x = charts.scale(runs, following.log_x, from, to);
+        let drawn = drawn(runs, charts.axis, &x, shared);
+        charts.hovered = None;
+        let mut body_ui = ui.new_child(eframe::egui::UiBuilder::new().max_rect(body));
+        ScrollArea::vertical().id_salt("charts").auto_shrink(false).show(&mut body_ui, |ui| {
+            ui.spacing_mut().item_spacing.y = space::S;
+            let loss = (body.height() * 0.52).clamp(150.0, 340.0);
+            let mut tip = None;
+            let mut frames = Vec::new();
+            for chart in Chart::ALL.into_iter().filter(|c| drawn.iter().any(|r| c.is_in(r.curves))) {
+                let height = if chart == Chart::Loss { loss } else { LOW };
+                let (mut rect, response) =
+                    ui.allocate_exact_size(vec2(all.width(), height), Sense::click_and_drag());
+                rect.max.x = to;
+                response.widget_info(|| {
+                    WidgetInfo::labeled(
+                        Role::Image,
+                        true,
+                        format!("{} chart, {}", chart.title(), chart.about()),
+                    )
+                });
+                let plot = chart::plot_of(rect);
+                charts.pointer(&response, plot, &x, shared);
+                if ui.is_rect_visible(rect) {
+                    let y = chart::paint(&mut ScreenPen::new(ui.painter()), chart, &drawn, rect, &x, &o);
+                    if response.hovered() && charts.hovered.is_some() {
+                        tip = Some((chart, y));
+                    }
+                    frames.push((chart, rect, y));
+                }
+            }
+            let seen: Vec<Chart> = frames.iter().map(|(chart, ..)| *chart).collect();
+            if charts.seen != seen {
+                charts.seen = seen;
+                ui.ctx().request_repaint();
+            }
+            if let Some((from, to)) = charts.selecting.zip(charts.hovered) {
+                for (_, rect, _) in &frames {
+                    let plot = chart::plot_of(*rect);
+                    let (a, b) = (x.place(from.min(to)), x.place(from.max(to)));
+                    let chosen = Rect::from_x_y_ranges(a..=b, plot.y_range()).intersect(plot);
+                    ui.painter().rect_filled(chosen, 0.0, o.tokens.minus.gamma_multiply(0.14));
+                }
+            }
+            if let Some(at) = charts.cursor() {
+                for (chart, rect, y) in &frames {
+                    let readout = tip.is_none_or(|(tipped, _)| tipped != *chart);
+                    cursor(ui, *chart, *rect, &drawn, at, &x, y, &o, readout);
+                }
+            } else {
+                for (chart, rect, _) in &frames {
+                    let at = pos2(rect.right(), rect.top() + 11.0);
+                    let font = FontId::proportional(size::SMALL - 1.0);
+                    ui.painter().text(
+                        at,
+                        Align2::RIGHT_CENTER,
+                        chart.legend(o.smoothed),
+                        font,
+                        o.tokens.text_faint,
+                    );
+                }
+            }
+            if let (Some((chart, y)), Some(at)) = (tip, charts.hovered) {
+                tooltip(ui, chart, &drawn, at, &x, &y, &o);
+            }
+        });
+        let strip = Rect::from_min_max(pos2(all.left(), body.bottom()), pos2(to, all.bottom()));
+        charts.strip(ui, strip, &x, &o);
+        ui.allocate_rect(all, Sense::hover());
+    }
+}
+
+impl Charts {
+    /// What the pointer does: over a chart it moves the cursor, a click holds it, a drag chooses a stretch, a drag with the right
+    /// button moves the view, the wheel with Ctrl zooms, a double click shows all.
+    fn pointer(&mut self, response: &Response, plot: Rect, x: &Scale, shared: &Shared) {
+        let send = |c| shared.send(Command::Training(c));
+        let ctx = &response.ctx;
+        if let Some(at) = response.hover_pos()
+            && plot.x_range().contains(at.x)
+        {
+            self.hovered = Some(x.value(at.x));
+            let zoom = ctx.input(|i| i.zoom_delta());
+            if zoom != 1.0 {
+                let (low, high) = x.zoomed(at.x, 1.0 / f64::from(zoom));
+                send(TrainingCommand::Show(low, high));
+            }
+            let sideways = ctx.input(|i| i.smooth_scroll_delta().x);
+            if sideways != 0.0 {
+                let (low, high) = x.moved(sideways);
+                send(TrainingCommand::Show(low, high));
+            }
+        }
+        if response.double_clicked() {
+            self.pinned = None;
+            send(TrainingCommand::ShowAll);
+        } else if response.clicked() {
+            let at = response.interact_pointer_pos().map(|p| x.value(p.x));
+            let held = self.pinned.take();
+            send(TrainingCommand::Pin(if held.is_some() { None } else { at }));
+        }
+        let shifted = ctx.input(|i| i.modifiers.shift);
+        if response.dragged_by(PointerButton::Secondary)
+            || response.dragged_by(PointerButton::Middle)
+            || (shifted && response.dragged_by(PointerButton::Primary))
+        {
+            let (low, high) = x.moved(response.drag_delta().x);
+            send(TrainingCommand::Show(low, high));
+        } else if response.drag_started_by(PointerButton::Primary) {
+            self.selecting = ctx.input(|i| i.pointer.press_origin()).map(|p| x.value(p.x));
+        }
+        if let (Some(_), Some(at)) = (self.selecting, response.interact_pointer_pos())
+            && response.dragged_by(PointerButton::Primary)
+        {
+            let to = x.value(at.x.clamp(plot.left(), plot.right()));
+            self.hovered = Some(to);
+        }
+        if response.drag_stopped_by(PointerButton::Primary)
+            && let (Some(from), Some(at)) = (self.selecting.take(), response.interact_pointer_pos())
+        {
+            let to = x.value(at.x.clamp(plot.left(), plot.right()));
+            if (x.place(from) - x.place(to)).abs() > 4.0 {
+                send(TrainingCommand::Show(from.min(to), from.max(to)));
+            }
+        }
+        if self.pinned.is_some() && ctx.input(|i| i.key_pressed(Key::Escape)) {
+            send(TrainingCommand::Pin(None));
+        }
+    }
+
+    /// The numbers of the x axis, and where the cursor is among them.
+    fn strip(&self, ui: &Ui, rect: Rect, x: &Scale, o: &Options) {
+        let t = o.tokens;
+        let painter = ui.painter().clone();
+        let font = FontId::proportional(size::SMALL - 1.0);
+        painter.hline(rect.left()..=rect.right(), rect.top(), Stroke::new(1.0, t.line));
+        let most = ((rect.width() - GUTTER) / 90.0) as usize;
+        let ticks = if self.axis == Axis::Time { time_ticks(x, most) } else { x.ticks(most) };
+        let step = if ticks.len() > 1 { ticks[1] - ticks[0] } else { 1.0 };
+        let middle = rect.top() + STRIP / 2.0 + 1.0;
+        let cursor = self
+            .cursor()
+            .filter(|c| (x.low..=x.high).contains(c))
+            .map(|c| (x.place(c), place_text(self.axis, c)));
+        let label = cursor.map(|(at, text)| {
+            let galley = painter.layout_no_wrap(text, strong_font(size::SMALL - 1.0), t.text);
+            let half = galley.size().x / 2.0 + 6.0;
+            let at = at.clamp(rect.left() + GUTTER + half - 6.0, rect.right() - half);
+            (Rect::from_center_size(pos2(at, middle), vec2(2.0 * half, STRIP - 6.0)), galley)
+        });
+        for &tick in &ticks {
+            let place = x.place(tick);
+            let text = match self.axis {
+                Axis::Time => time_text(tick),
+                _ => tick_text(tick, if x.log { tick } else { step }),
+            };
+            let at = pos2(place, middle);
+            let galley = painter.layout_no_wrap(text, font.clone(), t.text_dim);
+            let room = Rect::from_center_size(at, galley.size());
+            let free = label.as_ref().is_none_or(|(taken, _)| !taken.expand(6.0).intersects(room));
+            if free && room.right() <= rect.right() + 4.0 {
+                painter.galley(room.min, galley, t.text_dim);
+            }
+        }
+        let name = match self.axis {
+            Axis::Step => "step",
+            Axis::Tokens => "tokens",
+            Axis::Time => "time",
+        };
+        painter.text(pos2(rect.left() + 10.0, middle), Align2::LEFT_CENTER, name, font, t.text_faint);
+        if let Some((taken, galley)) = label {
+            painter.rect_filled(taken, CornerRadius::same(4), t.raised);
+            painter.galley(taken.center() - galley.size() / 2.0, galley, t.text);
+        }
+    }
+}
+
+/// The cursor in a chart: its line, a dot on each curve, and the values where no tooltip tells them.
+fn cursor(
+    ui: &Ui,
+    chart: Chart,
+    rect: Rect,
+    runs: &[Drawn<'_>],
+    at: f64,
+    x: &Scale,
+    y: &Scale,
+    o: &Options,
+    readout: bool,
+) {
+    let t = o.tokens;
+    let plot = chart::plot_of(rect);
+    let place = x.place(at);
+    if !plot.x_range().contains(place) {
+        return;
+    }
+    let painter = ui.painter().with_clip_rect(rect.intersect(ui.clip_rect()));
+    painter.vline(place, plot.y_range(), Stroke::new(1.0, t.text_faint));
+    let mut right = rect.right();
+    for run in runs.iter().rev() {
+        let values = chart::values_at(chart, run, at, x, y, o);
+        for reading in &values {
+            if let Some(dot) = reading.place.filter(|d| plot.contains(*d)) {
+                painter.circle(dot, 3.2, run.color, Stroke::new(1.5, t.bg));
+            }
+        }
+        if readout && right > rect.left() + GUTTER + 200.0 {
+            let short = values.iter().filter_map(|r| match r.what {
+                "validation" => Some(format!("val {}", r.text)),
+                "smoothed" | "lowest" | "highest" => None,
+                _ => Some(r.text.clone()),
+            });
+            let text = short.collect::<Vec<_>>().join("  ");
+            let font = FontId::proportional(size::SMALL - 0.5);
+            let drawn =
+                painter.text(pos2(right, rect.top() + 11.0), Align2::RIGHT_CENTER, text, font, run.color);
+            right = drawn.left() - space::L;
+        }
+    }
+}
+
+/// Every run's values at the cursor, beside the pointer.
+fn tooltip(ui: &Ui, chart: Chart, runs: &[Drawn<'_>], at: f64, x: &Scale, y: &Scale, o: &Options) {
+    let t = o.tokens;
+    let Some(pointer) = ui.ctx().pointer_hover_pos() else { return };
+    let window = ui.ctx().content_rect();
+    let left = pointer.x > window.right() - 330.0;
+    let pivot = if left { Align2::RIGHT_TOP } else { Align2::LEFT_TOP };
+    let readings: Vec<(&Drawn<'_>, Vec<Reading>)> = runs
+        .iter()
+        .map(|run| (run, chart::values_at(chart, run, at, x, y, o)))
+        .filter(|(_, r)| !r.is_empty())
+        .collect();
+    let mut heads: Vec<&str> = Vec::new();
+    for what in readings.iter().flat_map(|(_, r)| r.iter().map(|r| r.what)) {
+        if !heads.contains(&what) {
+            heads.push(what);
+        }
+    }
+    if o.axis != Axis::Step {
+        heads.push("step");
+    }
+    // Columns as wide as their widest text; numbers stand at the right of theirs.
+    let font = FontId::proportional(size::SMALL);
+    let set = |text: String, color| ui.painter().layout_no_wrap(text, font.clone(), color);
+    let head = ui.painter().layout_no_wrap(place_text(o.axis, at), strong_font(size::SMALL), t.text);
+    let mut rows = vec![heads.iter().map(|h| set((*h).to_owned(), t.text_dim)).collect::<Vec<_>>()];
+    let mut names = vec![head];
+    let mut said = place_text(o.axis, at);
+    for (run, values) in &readings {
+        names.push(set(super::ui::shorten(&run.shown, 26), t.text));
+        said = format!("{said}, {}", run.shown);
+        let value = |what: &&str| match values.iter().find(|r| r.what == *what) {
+            Some(r) => r.text.clone(),
+            None if *what == "step" => run
+                .row_at(Source::Steps, o.axis, at)
+                .map_or_else(String::new, |row| count(run.curves.steps.x(Axis::Step)[row] as u64)),
+            None => String::new(),
+        };
+        for what in &heads {
+            said = format!("{said} {what} {}", value(what));
+        }
+        let color = |text: &str| if text == "not a number" { t.bad } else { t.text };
+        rows.push(heads.iter().map(value).map(|text| set(text.clone(), color(&text))).collect());
+    }
+    const ROW: f32 = 19.0;
+    let widest = |i: usize| rows.iter().map(|row| row[i].size().x).fold(0.0, f32::max) + space::L;
+    let first = names.iter().map(|n| n.size().x).fold(0.0, f32::max) + 14.0;
+    let widths: Vec<f32> = (0..heads.len()).map(widest).collect();
+    let whole = vec2(first + widths.iter().sum::<f32>(), ROW * names.len() as f32);
+    let top = (pointer.y + 14.0).min(window.bottom() - whole.y - 30.0);
+    let place = pos2(if left { pointer.x - 14.0 } else { pointer.x + 14.0 }, top);
+    let area = Area::new(Id::unique("chart values")).order(Order::Tooltip).pivot(pivot).fixed_pos(place);
+    area.interactable(false).show(ui.ctx(), |ui| {
+        Frame::popup(ui.style()).fill(t.panel).inner_margin(Margin::symmetric(10, 7)).show(ui, |ui| {
+            let (rect, response) = ui.allocate_exact_size(whole, Sense::hover());
+            response.widget_info(|| WidgetInfo::labeled(Role::Label, true, &said));
+            for (i, (name, row)) in names.into_iter().zip(rows).enumerate() {
+                let middle = rect.top() + ROW * (i as f32 + 0.5);
+                let indent = if i == 0 { 0.0 } else { 14.0 };
+                if i > 0 {
+                    ui.painter().circle_filled(pos2(rect.left() + 4.0, middle), 4.0, readings[i - 1].0.color);
+                }
+                let at = pos2(rect.left() + indent, middle - name.size().y / 2.0);
+                ui.painter().galley(at, name, t.text);
+                let mut right = rect.left() + first;
+                for (value, width) in row.into_iter().zip(&widths) {
+                    right += width;
+                    let at = pos2(right - value.size().x, middle - value.size().y / 2.0);
+                    ui.painter().galley(at, value, t.text);
+                }
+            }
+        });
+    });
+}
+
+/// A dot of a colour, in a line of text.
+pub fn dot(ui: &mut Ui, color: eframe::egui::Color32) {
+    let (rect, _) = ui.allocate_exact_size(vec2(8.0, 12.0), Sense::hover());
+    ui.painter().circle_filled(rect.center(), 4.0, color);
+}
+
+/// How much the curves are smoothed: a slider, and the number, which can be typed.
+fn smoothing(ui: &mut Ui, value: &mut f32) {
+    let t = Tokens::of(ui.ctx());
+    let hint = "Average of all points up to here, weighted less the older they are; every point stays visible behind it. 0 is off";
+    let roomy = ui.available_width() > 360.0;
+    if roomy {
+        ui.label(RichText::new("Smoothing").size(size::SMALL).color(t.text_dim)).on_hover_text(hint);
+    }
+    // Most of what is useful is close to 1, so the slider runs over the number of points that count.
+    let mut points = (1.0 / (1.0 - f64::from(*value))).log10() / 3.0;
+    let slider = ui
+        .scope(|ui| {
+            ui.spacing_mut().slider_width = if roomy { 92.0 } else { 56.0 };
+            ui.spacing_mut().interact_size.y = 16.0;
+            ui.add(Slider::new(&mut points, 0.0..=1.0).show_value(false))
+        })
+        .inner;
+    let now = f64::from(*value);
+    slider.widget_info(|| WidgetInfo::slider(true, now, "Smoothing slider"));
+    if slider.changed() {
+        *value = ((1.0 - 10f64.powf(-3.0 * points)) as f32).clamp(0.0, 0.999);
+    }
+    let number = eframe::egui::DragValue::new(value).range(0.0..=0.999).speed(0.002).max_decimals(3);
+    let number = ui.add(number).on_hover_text(hint);
+    number.widget_info(|| WidgetInfo::labeled(Role::SpinButton, true, "Smoothing"));
+}

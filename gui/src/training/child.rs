@@ -1,0 +1,361 @@
+//! Trainers started here, each a process of its own: `tercet train` with orders on its standard input and its remarks in a file. When
+//! the window is closed they go on.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command as Process, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, sync_channel};
+
+use super::found::{Found, State};
+use super::run::RunView;
+use crate::jobs::{self, Job};
+use crate::shared::Shared;
+
+/// Folder beside the runs for what a start leaves: the configuration, the trainer's remarks, its number. Not a run, as it has no
+/// `run.toml`, and hidden.
+const STARTS: &str = ".starts";
+/// How much of the trainer's last remarks is told.
+const WORDS_MAX: u64 = 2000;
+/// What a trainer answers that was told to stop.
+const INTERRUPTED: i32 = 130;
+
+/// What a trainer can be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Wait, with everything in memory.
+    Pause,
+    /// Go on.
+    Resume,
+    /// Write a checkpoint now.
+    Save,
+    /// Write a sample now.
+    Sample,
+    /// Save and stop.
+    Stop,
+}
+
+impl Order {
+    /// All of them.
+    pub const ALL: [Order; 5] = [Order::Pause, Order::Resume, Order::Save, Order::Sample, Order::Stop];
+
+    /// The word a trainer knows it by.
+    pub fn word(self) -> &'static str {
+        match self {
+            Order::Pause => "pause",
+            Order::Resume => "resume",
+            Order::Save => "save",
+            Order::Sample => "sample",
+            Order::Stop => "stop",
+        }
+    }
+
+    /// As a button says it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Order::Pause => "Pause",
+            Order::Resume => "Resume",
+            Order::Save => "Save now",
+            Order::Sample => "Sample now",
+            Order::Stop => "Stop and save",
+        }
+    }
+
+    /// As a sentence about a run begins.
+    pub fn verb(self) -> &'static str {
+        match self {
+            Order::Pause => "Pause",
+            Order::Resume => "Resume",
+            Order::Save => "Save a checkpoint of",
+            Order::Sample => "Write a sample with",
+            Order::Stop => "Stop and save",
+        }
+    }
+
+    /// What it does.
+    pub fn about(self) -> &'static str {
+        match self {
+            Order::Pause => "Wait after this step; the model stays in memory",
+            Order::Resume => "Go on where it waits",
+            Order::Save => "Write a checkpoint after this step",
+            Order::Sample => "Have the model write a text after this step",
+            Order::Stop => "Save after this step and end; the run can go on later to the same bits",
+        }
+    }
+
+    /// Whether it makes sense to a run in a state.
+    pub fn fits(self, state: &State) -> bool {
+        match self {
+            Order::Pause => *state == State::Live,
+            Order::Resume => *state == State::Held,
+            _ => state.is_live(),
+        }
+    }
+}
+
+/// A run to begin.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Start {
+    /// Its folder's name.
+    pub name: String,
+    /// The folder of runs.
+    pub folder: PathBuf,
+    /// Its configuration; none for a run that is there and keeps its own.
+    pub config: Option<String>,
+}
+
+/// Everything that was started here and still goes.
+#[derive(Debug, Default)]
+pub struct Trainers {
+    running: Vec<Trainer>,
+    starting: Vec<(String, Job<Result<Trainer, String>>)>,
+    stopping: Option<Job<Result<(), String>>>,
+    words: BTreeMap<String, String>,
+}
+
+#[derive(Debug)]
+struct Trainer {
+    run: String,
+    path: PathBuf,
+    orders: ChildStdin,
+    end: Receiver<(std::io::Result<ExitStatus>, String)>,
+}
+
+impl Trainers {
+    /// Whether a run's trainer was started here and goes, or is about to.
+    pub fn has(&self, run: &str) -> bool {
+        self.running.iter().any(|t| t.run == run) || self.starting.iter().any(|(name, _)| name == run)
+    }
+
+    /// What the trainer of a run said at last, where it did not end well.
+    pub fn last_words(&self, run: &str) -> Option<&str> {
+        self.words.get(run).map(String::as_str)
+    }
+
+    /// Whether this run's trainer goes on from a window that was closed, and can be told to stop.
+    pub fn was_left(&self, run: &RunView, shared: &Shared) -> bool {
+        cfg!(unix) && shared.settings.following.left.contains(&run.found.path)
+    }
+
+    /// Begins a run.
+    pub fn start(&mut self, start: Start, shared: &mut Shared) {
+        self.words.remove(&start.name);
+        let (program, ctx) = (shared.env.program.clone(), shared.ctx.clone());
+        let name = start.name.clone();
+        let work = move |_: &jobs::JobContext| launch(&program, &start, &ctx);
+        match shared.jobs.start(&format!("Starting {name}"), work) {
+            Some(job) => self.starting.push((name, job)),
+            None => shared.notices.warn(format!("{name} is being started already.")),
+        }
+    }
+
+    /// Goes on with a run.
+    pub fn resume(&mut self, found: &Found, shared: &mut Shared) {
+        let folder = found.path.parent().unwrap_or(Path::new(".")).to_owned();
+        self.start(Start { name: found.name.clone(), folder, config: None }, shared);
+    }
+
+    /// Tells a trainer something.
+    pub fn tell(&mut self, run: &str, order: Order, shared: &mut Shared) {
+        if let Some(trainer) = self.running.iter_mut().find(|t| t.run == run) {
+            // A few bytes into an empty pipe: this does not wait.
+            if let Err(e) = writeln!(trainer.orders, "{}", order.word()).and_then(|()| trainer.orders.flush())
+            {
+                shared.notices.warn(format!("The trainer of {run} does not listen: {e}."));
+            }
+            return;
+        }
+        let left = shared.settings.following.left.iter().find(|p| p.file_name().is_some_and(|n| n == run));
+        if let (Some(path), Order::Stop) = (left.cloned(), order) {
+            self.stopping = shared.jobs.start(&format!("Stopping {run}"), move |_| stop_left(&path));
+        }
+    }
+
+    /// Takes in what became of trainers.
+    pub fn logic(&mut self, shared: &mut Shared) {
+        for (name, job) in std::mem::take(&mut self.starting) {
+            let mut slot = Some(job);
+            match jobs::take(&mut slot) {
+                None => self.starting.extend(slot.map(|job| (name, job))),
+                Some(Ok(Ok(trainer))) => self.running.push(trainer),
+                Some(Ok(Err(why)) | Err(why)) => {
+                    shared.notices.bad(why.clone());
+                    self.words.insert(name, why);
+                }
+            }
+        }
+        if let Some(Ok(Err(why)) | Err(why)) = jobs::take(&mut self.stopping) {
+            shared.notices.bad(why);
+        }
+        let mut i = 0;
+        while let Some(trainer) = self.running.get(i) {
+            match trainer.end.try_recv() {
+                Ok((status, words)) => {
+                    let Trainer { run, .. } = self.running.remove(i);
+                    self.ended(run, status, words, shared);
+                }
+                Err(_) => i += 1,
+            }
+        }
+    }
+
+    fn ended(
+        &mut self,
+        run: String,
+        status: std::io::Result<ExitStatus>,
+        words: String,
+        shared: &mut Shared,
+    ) {
+        let why = match status {
+            Ok(status) if status.success() => {
+                shared.notices.good(format!("{run} is finished."));
+                return;
+            }
+            Ok(status) if status.code() == Some(INTERRUPTED) => {
+                shared.notices.info(format!("{run} stopped and is saved."));
+                return;
+            }
+            Ok(status) => status.to_string(),
+            Err(e) => format!("it cannot be told how it ended: {e}"),
+        };
+        let words = words.trim().to_owned();
+        shared.notices.bad(format!("The trainer of {run} stopped ({why})."));
+        self.words
+            .insert(run, if words.is_empty() { format!("none ({why})") } else { format!("{words} ({why})") });
+    }
+
+    /// The window is about to close: trainers go on. Gives their runs.
+    pub fn leave(&mut self) -> Vec<PathBuf> {
+        self.running.drain(..).map(|t| t.path).collect()
+    }
+}
+
+/// Starts a trainer.
+fn launch(program: &Path, start: &Start, ctx: &eframe::egui::Context) -> Result<Trainer, String> {
+    let starts = start.folder.join(STARTS);
+    let path = start.folder.join(&start.name);
+    let file = |ending: &str| starts.join(format!("{}.{ending}", start.name));
+    let wrong = |path: &Path| {
+        let (name, path) = (start.name.clone(), path.display().to_string());
+        move |e: std::io::Error| format!("{name} cannot be started: {e} ({path})")
+    };
+    std::fs::create_dir_all(&starts).map_err(wrong(&starts))?;
+    let log = file("log");
+    let out = File::create(&log).map_err(wrong(&log))?;
+    let mut process = Process::new(program);
+    process.arg("train").arg("--out").arg(&path).args(["--control", "stdin"]);
+    if let Some(config) = &start.config {
+        let toml = file("toml");
+        std::fs::write(&toml, config).map_err(wrong(&toml))?;
+        process.arg("--config").arg(&toml);
+    }
+    let errors = out.try_clone().map_err(wrong(&log))?;
+    process.stdin(Stdio::piped()).stdout(out).stderr(errors);
+    // What is pressed in the terminal of this window is not meant for the trainer.
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(&mut process, 0);
+    #[cfg(windows)]
+    std::os::windows::process::CommandExt::creation_flags(&mut process, 0x0800_0000);
+    let mut child = process.spawn().map_err(wrong(program))?;
+    let no_pipe = || format!("{} cannot be steered: it has no input.", start.name);
+    let orders = child.stdin.take().ok_or_else(no_pipe)?;
+    // Only for a window that is opened after this one was closed.
+    let _ = std::fs::write(file("pid"), child.id().to_string());
+    let end = watch(child, log, ctx.clone())?;
+    Ok(Trainer { run: start.name.clone(), path, orders, end })
+}
+
+/// Waits for a process on a thread of its own, and reads what it said at last.
+fn watch(
+    mut child: Child,
+    log: PathBuf,
+    ctx: eframe::egui::Context,
+) -> Result<Receiver<(std::io::Result<ExitStatus>, String)>, String> {
+    let (tell, end) = sync_channel(1);
+    let wait = move || {
+        let status = child.wait();
+        let _ = tell.send((status, last_words(&log).unwrap_or_default()));
+        ctx.request_repaint();
+    };
+    let thread = std::thread::Builder::new().name("waiting for a trainer".into());
+    thread.spawn(wait).map_err(|e| format!("No thread to wait for a trainer with: {e}"))?;
+    Ok(end)
+}
+
+/// The end of a trainer's remarks, without the lines that only tell how far it is.
+fn last_words(log: &Path) -> std::io::Result<String> {
+    let mut file = File::open(log)?;
+    let len = file.metadata()?.len();
+    file.seek(SeekFrom::Start(len.saturating_sub(WORDS_MAX)))?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    let told = text.lines().map(str::trim).filter(|l| !l.is_empty()).collect::<Vec<_>>();
+    let last = told.iter().rev().take(3).rev();
+    Ok(last.copied().collect::<Vec<_>>().join("; "))
+}
+
+/// Stops a trainer that goes on from a window that was closed, the way Ctrl+C would.
+fn stop_left(path: &Path) -> Result<(), String> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let cannot = |why: &str| format!("{name} cannot be stopped from here: {why}.");
+    let file = path.parent().unwrap_or(Path::new(".")).join(STARTS).join(format!("{name}.pid"));
+    let pid = std::fs::read_to_string(&file).ok().and_then(|t| t.trim().parse::<u32>().ok());
+    let pid = pid.ok_or_else(|| cannot("its process is not known"))?;
+    // Numbers of processes are given out again: the one that is stopped must be the trainer of this run.
+    let words = Process::new("ps").args(["-o", "args=", "-p", &pid.to_string()]).output();
+    let words = words.map_err(|e| cannot(&e.to_string()))?;
+    if !String::from_utf8_lossy(&words.stdout).contains(&*path.to_string_lossy()) {
+        return Err(cannot("its process is gone"));
+    }
+    let status = Process::new("kill").args(["-TERM", &pid.to_string()]).status();
+    match status {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(cannot(&status.to_string())),
+        Err(e) => Err(cannot(&e.to_string())),
+    }
+}
+
+/// At the start: says which trainers were left running. What became of them the list of runs tells.
+pub fn greet(shared: &mut Shared) {
+    let left = &shared.settings.following.left;
+    let names: Vec<_> =
+        left.iter().filter_map(|p| p.file_name()).map(|n| n.to_string_lossy().into_owned()).collect();
+    match &names[..] {
+        [] => {}
+        [one] => shared.notices.info(format!(
+            "{one} went on training after the window was closed; the Training page shows how far it is."
+        )),
+        many => shared.notices.info(format!(
+            "{} went on training after the window was closed; the Training page shows how far they are.",
+            many.join(", ")
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn orders_are_the_words_trainers_know() {
+        for (ours, theirs) in Order::ALL.into_iter().zip(train::run::Order::ALL) {
+            assert_eq!(ours.word(), theirs.word());
+        }
+        assert!(
+            Order::Pause.fits(&State::Live)
+                && !Order::Pause.fits(&State::Held)
+                && !Order::Stop.fits(&State::Lost)
+        );
+    }
+
+    #[test]
+    fn last_words_are_the_last_lines() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("log");
+        std::fs::write(&log, "one\ntwo\n\n three\nfour\n").unwrap();
+        assert_eq!(last_words(&log).unwrap(), "two; three; four");
+        assert!(last_words(&folder.path().join("none")).is_err());
+    }
+}

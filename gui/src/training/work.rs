@@ -1,0 +1,182 @@
+//! What the page has done in the background: questions for files and folders, deleting and bringing back, exports.
+
+use std::path::{Path, PathBuf};
+
+use super::TrainingCommand;
+use super::export;
+use super::form::Form;
+use super::found::Found;
+use super::run::RunView;
+use crate::command::Command;
+use crate::env::TEXT;
+use crate::jobs::{self, Job, JobContext};
+use crate::page::Page;
+use crate::shared::Shared;
+
+/// A run that was moved out of sight: where it was, and where it is.
+#[derive(Clone, Debug)]
+struct Deleted {
+    from: PathBuf,
+    to: PathBuf,
+}
+
+type Outcome<T> = Option<Job<Result<T, String>>>;
+
+/// See the top of this file.
+#[derive(Debug, Default)]
+pub struct Work {
+    folder: Option<Job<Option<PathBuf>>>,
+    text: Option<Job<Option<PathBuf>>>,
+    deleting: Outcome<Deleted>,
+    undeleting: Outcome<()>,
+    deleted: Vec<Deleted>,
+    exporting: Outcome<(PathBuf, String)>,
+    saving: Outcome<Option<String>>,
+}
+
+impl Work {
+    /// Asks for a folder of runs.
+    pub fn ask_folder(&mut self, shared: &mut Shared) {
+        let dialogs = shared.env.dialogs.clone();
+        let ask = move |_: &JobContext| dialogs.open_folder("Folder of training runs");
+        self.folder = shared.jobs.start("Waiting for the folder dialog", ask).or(self.folder.take());
+    }
+
+    /// Asks for a text to learn from.
+    pub fn ask_text(&mut self, shared: &mut Shared) {
+        let dialogs = shared.env.dialogs.clone();
+        let ask = move |_: &JobContext| dialogs.open_file("Text to learn from", &TEXT);
+        self.text = shared.jobs.start("Waiting for the file dialog", ask).or(self.text.take());
+    }
+
+    /// Moves a run's folder out of sight.
+    pub fn delete(&mut self, found: &Found, shared: &mut Shared) {
+        let from = found.path.clone();
+        let job = shared.jobs.start(&format!("Deleting {}", found.name), move |_| hide(&from));
+        self.deleting = job.or(self.deleting.take());
+    }
+
+    /// Brings the last one back.
+    pub fn undelete(&mut self, shared: &mut Shared) {
+        let Some(last) = self.deleted.last().cloned() else { return };
+        let back = move |_: &JobContext| {
+            if last.from.exists() {
+                return Err(format!(
+                    "The run cannot come back: something else is at {}",
+                    last.from.display()
+                ));
+            }
+            std::fs::rename(&last.to, &last.from)
+                .map_err(|e| format!("The run cannot come back: {e} ({})", last.to.display()))
+        };
+        self.undeleting = shared.jobs.start("Bringing a run back", back).or(self.undeleting.take());
+    }
+
+    /// Whether there is one.
+    pub fn can_undelete(&self) -> bool {
+        !self.deleted.is_empty()
+    }
+
+    /// The name of the last one.
+    pub fn deleted_name(&self) -> Option<&str> {
+        self.deleted.last().and_then(|d| d.from.file_name()).and_then(|n| n.to_str())
+    }
+
+    /// Writes a run's best checkpoint into a GGUF file in its folder.
+    pub fn export(&mut self, found: &Found, shared: &mut Shared) {
+        let (path, name) = (found.path.clone(), found.name.clone());
+        let job = shared.jobs.start(&format!("Exporting {name}"), move |job| export::gguf(&path, &name, job));
+        if job.is_none() {
+            shared.notices.info("An export of this run is under way.");
+        }
+        self.exporting = job.or(self.exporting.take());
+    }
+
+    /// Asks where, and writes every value of the drawn runs.
+    pub fn save_csv(&mut self, runs: &[RunView], shared: &mut Shared) {
+        let drawn = runs.iter().filter(|r| r.drawn);
+        let runs: Vec<(String, PathBuf)> =
+            drawn.map(|r| (r.shown_name(shared), r.found.path.clone())).collect();
+        self.save("Saving curves", "Save the curves", "curves.csv", shared, move |path, job| {
+            export::csv(&runs, path, job)
+        });
+    }
+
+    /// Asks where, and writes a picture.
+    pub fn save_svg(&mut self, picture: String, shared: &mut Shared) {
+        self.save("Saving charts", "Save the charts", "charts.svg", shared, move |path, _| {
+            export::text(&picture, path)
+        });
+    }
+
+    fn save(
+        &mut self,
+        job: &str,
+        title: &'static str,
+        name: &'static str,
+        shared: &mut Shared,
+        write: impl FnOnce(&Path, &JobContext) -> Result<(), String> + Send + 'static,
+    ) {
+        let dialogs = shared.env.dialogs.clone();
+        let work = move |job: &JobContext| {
+            let Some(path) = dialogs.save_file(title, name, None) else { return Ok(None) };
+            write(&path, job).map(|()| Some(format!("Wrote {}.", path.display())))
+        };
+        self.saving = shared.jobs.start(job, work).or(self.saving.take());
+    }
+
+    /// Takes in what became of it all.
+    pub fn logic(&mut self, form: &mut Option<Form>, shared: &mut Shared) {
+        if let Some(Ok(Some(folder))) = jobs::take(&mut self.folder) {
+            shared.send(Command::Training(TrainingCommand::Folder(folder)));
+        }
+        if let Some(Ok(Some(path))) = jobs::take(&mut self.text)
+            && let Some(form) = form
+        {
+            form.add_text(&path);
+        }
+        match flat(jobs::take(&mut self.deleting)) {
+            Some(Ok(deleted)) => self.deleted.push(deleted),
+            Some(Err(why)) => shared.notices.bad(why),
+            None => {}
+        }
+        match flat(jobs::take(&mut self.undeleting)) {
+            Some(Ok(())) => {
+                self.deleted.pop();
+            }
+            Some(Err(why)) => shared.notices.bad(why),
+            None => {}
+        }
+        match flat(jobs::take(&mut self.exporting)) {
+            Some(Ok((path, said))) => {
+                shared.notices.good(said);
+                shared.send(Command::Open(path));
+                shared.send(Command::Show(Page::Generate));
+            }
+            Some(Err(why)) => shared.notices.bad(why),
+            None => {}
+        }
+        match flat(jobs::take(&mut self.saving)) {
+            Some(Ok(Some(said))) => shared.notices.good(said),
+            Some(Err(why)) => shared.notices.bad(why),
+            Some(Ok(None)) | None => {}
+        }
+        if let Some(form) = form {
+            form.logic(shared);
+        }
+    }
+}
+
+fn flat<T>(result: Option<Result<Result<T, String>, String>>) -> Option<Result<T, String>> {
+    result.map(|r| r.and_then(|r| r))
+}
+
+/// Renames a folder so that it is no run any more, but can be one again.
+fn hide(from: &Path) -> Result<Deleted, String> {
+    let name = from.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let folder = from.parent().unwrap_or(Path::new("."));
+    let free = (0..10_000).map(|i| folder.join(format!(".deleted-{name}-{i}"))).find(|p| !p.exists());
+    let to = free.ok_or_else(|| format!("{name} cannot be deleted: too many of that name were"))?;
+    std::fs::rename(from, &to).map_err(|e| format!("{name} cannot be deleted: {e} ({})", from.display()))?;
+    Ok(Deleted { from: from.to_owned(), to })
+}
