@@ -43,6 +43,8 @@ pub fn screenshot(env: Env, start: Start, picture: &Picture, to: &Path) -> Resul
     let theme = if picture.dark { ThemeChoice::Dark } else { ThemeChoice::Light };
     let (page, [width, height]) = (picture.page, picture.size);
     let mut harness = Harness::builder()
+        // What a model writes may be in any script; a picture shows a box where no font has it.
+        .allow_missing_glyphs()
         .with_size(vec2(width, height))
         .with_pixels_per_point(picture.scale)
         .with_theme(if picture.dark { Theme::Dark } else { Theme::Light })

@@ -32,6 +32,7 @@ fn app(folder: &Path) -> Harness<'static, App> {
     };
     let start = Start { page: Some(Page::Training), ..Start::default() };
     Harness::builder()
+        .allow_missing_glyphs()
         .with_size(vec2(1280.0, 800.0))
         .with_wait_for_pending_images(false)
         .build_eframe(move |cc| App::new(&cc.egui_ctx, env, start))

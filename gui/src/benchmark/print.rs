@@ -60,6 +60,7 @@ impl Print {
             seen.set(shown.response.rect.height());
         };
         let mut harness = Harness::builder()
+            .allow_missing_glyphs()
             .with_size(vec2(WIDTH, HEIGHT_MAX))
             .with_pixels_per_point(SCALE)
             .with_theme(theme)

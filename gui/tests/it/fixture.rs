@@ -121,6 +121,7 @@ impl Fixture {
 
 fn build(env: Env, start: Start) -> Harness<'static, App> {
     Harness::builder()
+        .allow_missing_glyphs()
         .with_size(vec2(1280.0, 800.0))
         .with_render_cursor(false)
         .with_wait_for_pending_images(false)
