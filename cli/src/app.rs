@@ -8,7 +8,6 @@ use std::time::Instant;
 use gui::{Command, Env, GenerateCommand, Page, Picture, Start};
 
 use crate::device::cache_folder;
-use crate::exit::usage;
 use crate::terminal::note;
 use crate::verse::shipped_model;
 
@@ -95,10 +94,10 @@ pub fn run(args: &Args, began: Instant) -> anyhow::Result<ExitCode> {
 /// Opens a model, the last one, or the shipped one, where a person can see it: in a window, or in the terminal if there is none.
 pub fn open(file: Option<&Path>) -> anyhow::Result<ExitCode> {
     if let Some(path) = file.filter(|p| !p.exists()) {
-        return Err(usage(format!(
+        anyhow::bail!(
             "there is no file and no command named {}; `tercet --help` lists the commands",
             path.display().to_string().escape_debug()
-        )));
+        );
     }
     if !has_display() {
         note(format_args!("there is no display to open a window on; writing here instead"));
