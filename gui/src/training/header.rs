@@ -223,7 +223,7 @@ fn progress(ui: &mut Ui, run: &RunView, shared: &Shared) {
             );
         }
         if let Some(pace) = run.pace().filter(|_| run.found.state == State::Live) {
-            figure(value_text(pace), "steps/s", "At present");
+            figure(per_second(pace), "steps/s", "At present");
         }
         if let Some(speed) = run.found.speed {
             figure(per_second(speed.into()), "tokens/s", "In the last step");

@@ -6,7 +6,7 @@ use super::{Training, TrainingCommand};
 use crate::command::Command;
 use crate::shared::Shared;
 use crate::tokens::{Tokens, space};
-use crate::widgets::{count, duration, empty_state, error_card, small};
+use crate::widgets::{count, duration, empty_state, error_card, per_second, small};
 
 /// A narrower page has less room for its list.
 const NARROW: f32 = 900.0;
@@ -66,7 +66,7 @@ impl Training {
             Panel::bottom("compare")
                 .frame(plain(t.panel, space::L, space::S))
                 .resizable(true)
-                .default_size(200.0)
+                .default_size(if ui.available_height() < 500.0 { 140.0 } else { 200.0 })
                 .size_range(90.0..=ui.available_height() * 0.7)
                 .show(ui, |ui| self.compare_ui(ui, shared));
         } else if self.runs.iter().any(|r| r.drawn && !r.curves.samples.is_empty()) {
@@ -99,7 +99,7 @@ impl Training {
         }
         if let Some(run) = self.focused().filter(|r| r.found.state.is_live()) {
             if let Some(pace) = run.pace() {
-                ui.label(small(format!("{} steps/s", super::axis::value_text(pace))));
+                ui.label(small(format!("{} steps/s", per_second(pace))));
             }
             if let Some(left) = run.time_left() {
                 ui.label(small(format!("{} left", duration(left)))).on_hover_text(run.shown_name(shared));
