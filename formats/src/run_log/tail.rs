@@ -36,6 +36,8 @@ pub struct Chunk {
     pub restarted: bool,
     /// More whole lines may wait.
     pub more: bool,
+    /// Bytes of the file behind these lines.
+    pub left: u64,
     /// Lines that were skipped unread because they are too long.
     pub bad: Vec<BadLine>,
     /// Number of the first line, counted from 1.
@@ -124,7 +126,8 @@ impl LogTail {
         self.at += whole as u64;
         self.seam.extend_from_slice(&bytes[whole.saturating_sub(SEAM)..]);
         self.seam.drain(..self.seam.len().saturating_sub(SEAM));
-        chunk.more = self.at < meta.len() && whole > 0;
+        chunk.left = meta.len().saturating_sub(self.at);
+        chunk.more = chunk.left > 0 && whole > 0;
         if bytes.last().is_some_and(|&b| b != b'\n') {
             if !std::mem::replace(&mut self.inside, true) {
                 let problem = format!("it is longer than {LINE_MAX} bytes");

@@ -123,6 +123,11 @@ impl Curves {
         *self = Curves { samples, ..Curves::default() };
     }
 
+    /// Makes room for lines to come.
+    pub fn reserve(&mut self, lines: usize) {
+        self.steps.reserve(lines);
+    }
+
     /// Takes in samples; one of an earlier step replaces what was there from that step on.
     pub fn push_samples(&mut self, lines: Vec<SampleLine>) {
         for line in lines {

@@ -14,11 +14,11 @@ use super::found::{Finder, Found};
 use super::metric::Point;
 
 /// Bytes of a log that are read at a time.
-const READ: usize = 4 << 20;
+const READ: usize = 2 << 20;
 /// A piece below this is not worth a second thread.
-const SPLIT: usize = 1 << 20;
+const SPLIT: usize = 256 << 10;
 /// Pieces on their way to the window.
-const WAITING: usize = 4;
+const WAITING: usize = 8;
 /// Between two looks at logs that had nothing new.
 const PAUSE: Duration = Duration::from_millis(250);
 /// Between two looks at the folder.
@@ -60,6 +60,8 @@ pub struct Lines {
     pub samples: Vec<SampleLine>,
     /// The log's end is not reached yet.
     pub more: bool,
+    /// About how many points are still to come.
+    pub to_come: usize,
     /// Why the logs cannot be read, or an empty text once they can.
     pub problem: Option<String>,
 }
@@ -213,6 +215,8 @@ impl Logs {
                 lines.more = chunk.more;
                 lines.bad = std::mem::take(&mut chunk.bad);
                 parse(&chunk, &mut lines);
+                let line = chunk.bytes.len() / lines.points.len().max(1) + 1;
+                lines.to_come = usize::try_from(chunk.left).unwrap_or(0) / line;
             }
             Err(e) => problem = e.to_string(),
         }

@@ -76,6 +76,7 @@ impl RunView {
         if lines.samples_restarted {
             self.curves.samples.clear();
         }
+        self.curves.reserve(lines.points.len() + lines.to_come);
         for point in &lines.points {
             self.curves.push(point);
         }

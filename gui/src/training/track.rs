@@ -162,6 +162,17 @@ impl Track {
         self.x.iter().map(|x| 8 * x.capacity()).sum::<usize>() + self.lanes.iter().map(lane).sum::<usize>()
     }
 
+    /// Makes room for points to come, so that taking them in does not stop for moving what is there.
+    pub fn reserve(&mut self, points: usize) {
+        let most = if self.bucket == 1 { ROWS_MAX } else { MERGED_MAX };
+        let rows = points.min(most.saturating_sub(self.rows()));
+        self.x.iter_mut().for_each(|x| x.reserve(rows));
+        for lane in &mut self.lanes {
+            lane.mean.reserve(rows);
+            lane.smooth.reserve(rows);
+        }
+    }
+
     /// Appends a point: step, tokens, seconds, and a value of each curve. One that goes back to an earlier step replaces what was
     /// there from that step on: a run that was continued from a checkpoint.
     pub fn push(&mut self, at: [f64; 3], values: &[Spread]) {
