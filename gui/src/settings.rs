@@ -98,7 +98,9 @@ pub struct Following {
     pub log_y: bool,
     /// Names that a person gave to runs, by their folders' names.
     pub names: BTreeMap<String, String>,
-    /// Folders of runs whose trainers this app started and left running when it was closed.
+    /// Notes on runs, likewise.
+    pub notes: BTreeMap<String, String>,
+    /// Folders of runs whose trainers this app started: at a start, those that went on without it.
     pub left: Vec<PathBuf>,
 }
 

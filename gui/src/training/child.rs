@@ -178,7 +178,12 @@ impl Trainers {
             let mut slot = Some(job);
             match jobs::take(&mut slot) {
                 None => self.starting.extend(slot.map(|job| (name, job))),
-                Some(Ok(Ok(trainer))) => self.running.push(trainer),
+                Some(Ok(Ok(trainer))) => {
+                    let left = &mut shared.settings.following.left;
+                    left.retain(|path| *path != trainer.path);
+                    left.push(trainer.path.clone());
+                    self.running.push(trainer);
+                }
                 Some(Ok(Err(why)) | Err(why)) => {
                     shared.notices.bad(why.clone());
                     self.words.insert(name, why);
@@ -192,7 +197,8 @@ impl Trainers {
         while let Some(trainer) = self.running.get(i) {
             match trainer.end.try_recv() {
                 Ok((status, words)) => {
-                    let Trainer { run, .. } = self.running.remove(i);
+                    let Trainer { run, path, .. } = self.running.remove(i);
+                    shared.settings.following.left.retain(|left| *left != path);
                     self.ended(run, status, words, shared);
                 }
                 Err(_) => i += 1,
@@ -225,9 +231,9 @@ impl Trainers {
             .insert(run, if words.is_empty() { format!("none ({why})") } else { format!("{words} ({why})") });
     }
 
-    /// The window is about to close: trainers go on. Gives their runs.
-    pub fn leave(&mut self) -> Vec<PathBuf> {
-        self.running.drain(..).map(|t| t.path).collect()
+    /// Whether the trainer of the run in this folder was started here.
+    pub fn is_at(&self, path: &Path) -> bool {
+        self.running.iter().any(|t| t.path == path)
     }
 }
 

@@ -38,6 +38,10 @@ impl Training {
                     if ui.available_width() > 120.0 {
                         ui.label(RichText::new(state).size(size::SMALL).color(color));
                     }
+                    let note = shared.settings.following.notes.get(&run.found.name);
+                    if let Some(note) = note.filter(|_| ui.available_width() > 60.0) {
+                        ui.add(Label::new(small(note)).truncate()).on_hover_text(note);
+                    }
                 });
             });
         });

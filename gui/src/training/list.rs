@@ -33,6 +33,8 @@ pub struct List {
     pub path_field: Option<String>,
     /// The run being renamed, and the name so far.
     pub renaming: Option<(String, String)>,
+    /// The run a note is written on, and the note so far.
+    pub noting: Option<(String, String)>,
 }
 
 impl Training {
@@ -164,6 +166,20 @@ impl Training {
         }
         let menu = Rect::from_center_size(pos2(rect.right() - 16.0, rect.top() + 17.0), vec2(26.0, 26.0));
         self.menu(ui, menu, inside, run, &shown, shared);
+        if let Some((_, text)) = self.list.noting.as_mut().filter(|(of, _)| *of == name) {
+            let field =
+                Rect::from_min_max(pos2(left - 4.0, rect.top() + 25.0), pos2(right, rect.bottom() - 1.0));
+            let field = ui.put(field, TextEdit::singleline(text).hint_text("A note on this run"));
+            field.widget_info(|| WidgetInfo::labeled(Role::TextInput, true, "Note on the run"));
+            if field.lost_focus() {
+                let kept = shared.settings.following.notes.get(&name).cloned().unwrap_or_default();
+                let keep = !ui.input(|i| i.key_pressed(Key::Escape));
+                send(TrainingCommand::Note(name.clone(), if keep { text.clone() } else { kept }));
+            } else {
+                field.request_focus();
+            }
+            return;
+        }
         let (state, color) = state_text(run, t, rect.width() < 240.0);
         let spark_width = if rect.width() < 240.0 { 44.0 } else { 68.0 };
         text_in(
@@ -180,7 +196,7 @@ impl Training {
         );
         let color = run_color(run, t, shared);
         spark(ui, area, run.spark(), color);
-        response.on_hover_text(hover_text(run));
+        response.on_hover_text(hover_text(run, shared));
     }
 
     fn menu(&mut self, ui: &mut Ui, rect: Rect, seen: bool, run: &RunView, shown: &str, shared: &Shared) {
@@ -205,6 +221,11 @@ impl Training {
             item(ui, "Show alone", true, TrainingCommand::Only(name()));
             if ui.add(eframe::egui::Button::new("Rename…").frame(false)).clicked() {
                 self.list.renaming = Some((name(), shown.to_owned()));
+                ui.close();
+            }
+            if ui.add(eframe::egui::Button::new("Note…").frame(false)).clicked() {
+                let note = shared.settings.following.notes.get(&name()).cloned();
+                self.list.noting = Some((name(), note.unwrap_or_default()));
                 ui.close();
             }
             item(ui, "Go on training", run.can_resume(&self.trainers), TrainingCommand::Resume(name()));
@@ -281,8 +302,11 @@ pub fn state_text(run: &RunView, t: &Tokens, short: bool) -> (String, Color32) {
     (text, color)
 }
 
-fn hover_text(run: &RunView) -> String {
+fn hover_text(run: &RunView, shared: &Shared) -> String {
     let mut text = run.found.path.display().to_string();
+    if let Some(note) = shared.settings.following.notes.get(&run.found.name) {
+        text = format!("{note}\n{text}");
+    }
     if let State::Failed(why) = &run.found.state {
         text = format!("{text}\n{why}");
     }

@@ -62,6 +62,8 @@ pub enum TrainingCommand {
     Only(String),
     /// Gives a run a name to show.
     Rename(String, String),
+    /// Keeps a note on a run.
+    Note(String, String),
     /// Moves a run out of sight; it can be brought back.
     Delete(String),
     /// Brings the last deleted run back.
@@ -128,10 +130,9 @@ pub struct Training {
 }
 
 impl Training {
-    /// The app ends: trainings that it started go on; where they are is written down, so that the next start can say so.
-    pub fn leave(&mut self, shared: &mut Shared) {
-        shared.settings.following.left = self.trainers.leave();
-    }
+    /// The app ends: trainings that it started go on, as the end of their orders stops nothing. Which they are is in the settings
+    /// since they were started, also for an app that does not end well.
+    pub fn leave(&mut self, _shared: &mut Shared) {}
 
     /// Whether logs are being read for the first time.
     pub fn is_reading(&self) -> bool {
@@ -179,7 +180,12 @@ impl Training {
         {
             (form.starting, form.failed) = (None, Some(words.to_owned()));
         }
-        self.work.logic(&mut self.form, shared);
+        if self.work.logic(&mut self.form, shared) {
+            self.runs.retain(|r| !self.work.has_deleted(&r.found.path));
+            if let Some(follower) = &self.follower {
+                follower.look();
+            }
+        }
         let (folder, wanted) = (Self::runs_dir(shared), self.wanted());
         let Some(follower) = &self.follower else { return };
         follower.wish(&folder, wanted);
@@ -237,7 +243,7 @@ impl Training {
             }
         }
         // A run whose folder is gone stays as long as there is something to see of it.
-        old.retain(|r| r.drawn && r.curves.steps.rows() > 0);
+        old.retain(|r| r.drawn && r.curves.steps.rows() > 0 && !self.work.has_deleted(&r.found.path));
         for mut run in old {
             run.found.state = found::State::Gone;
             self.runs.push(run);
@@ -249,9 +255,11 @@ impl Training {
             shared.settings.following.hidden.retain(|n| *n != name);
             (self.form, self.focused) = (None, Some(name));
         }
-        let live =
-            |path: &PathBuf| self.runs.iter().any(|r| r.found.path == *path && r.found.state.is_live());
-        shared.settings.following.left.retain(live);
+        shared.settings.following.left.retain(|path| {
+            let run = self.runs.iter().find(|r| r.found.path == *path);
+            let elsewhere = path.parent() != self.folder.as_deref();
+            elsewhere || self.trainers.is_at(path) || run.is_some_and(|r| r.found.state.is_live())
+        });
         self.choose_drawn(shared);
         if self.focused().is_none() {
             let live = self.runs.iter().find(|r| r.found.state.is_live());
@@ -309,6 +317,14 @@ impl Training {
                     name => names.insert(run, name.to_owned()),
                 };
                 self.list.renaming = None;
+            }
+            C::Note(run, note) => {
+                let notes = &mut shared.settings.following.notes;
+                match note.trim() {
+                    "" => notes.remove(&run),
+                    note => notes.insert(run, note.to_owned()),
+                };
+                self.list.noting = None;
             }
             C::Delete(run) => {
                 let run = self.run_named(&run).filter(|r| !r.found.state.is_live());

@@ -77,6 +77,11 @@ impl Work {
         !self.deleted.is_empty()
     }
 
+    /// Whether the run in a folder was deleted here and not brought back.
+    pub fn has_deleted(&self, path: &Path) -> bool {
+        self.deleted.iter().any(|d| d.from == path)
+    }
+
     /// The name of the last one.
     pub fn deleted_name(&self) -> Option<&str> {
         self.deleted.last().and_then(|d| d.from.file_name()).and_then(|n| n.to_str())
@@ -125,8 +130,9 @@ impl Work {
         self.saving = shared.jobs.start(job, work).or(self.saving.take());
     }
 
-    /// Takes in what became of it all.
-    pub fn logic(&mut self, form: &mut Option<Form>, shared: &mut Shared) {
+    /// Takes in what became of it all; says whether the folder of runs is another one now.
+    pub fn logic(&mut self, form: &mut Option<Form>, shared: &mut Shared) -> bool {
+        let mut changed = false;
         if let Some(Ok(Some(folder))) = jobs::take(&mut self.folder) {
             shared.send(Command::Training(TrainingCommand::Folder(folder)));
         }
@@ -136,13 +142,17 @@ impl Work {
             form.add_text(&path);
         }
         match flat(jobs::take(&mut self.deleting)) {
-            Some(Ok(deleted)) => self.deleted.push(deleted),
+            Some(Ok(deleted)) => {
+                self.deleted.push(deleted);
+                changed = true;
+            }
             Some(Err(why)) => shared.notices.bad(why),
             None => {}
         }
         match flat(jobs::take(&mut self.undeleting)) {
             Some(Ok(())) => {
                 self.deleted.pop();
+                changed = true;
             }
             Some(Err(why)) => shared.notices.bad(why),
             None => {}
@@ -164,6 +174,7 @@ impl Work {
         if let Some(form) = form {
             form.logic(shared);
         }
+        changed
     }
 }
 

@@ -168,10 +168,19 @@ fn runs_are_hidden_renamed_deleted_and_brought_back() {
     f.harness.state_mut().send(Command::Training(TrainingCommand::Rename("one".into(), "My first".into())));
     f.harness.run_steps(2);
     f.click("More about My first");
+    f.click("Note…");
+    f.harness.get_by_label("Note on the run").type_text("with the long text");
+    f.harness.run_steps(2);
+    f.harness.key_press(eframe::egui::Key::Enter);
+    f.harness.run_steps(3);
+    f.click("Run My first");
+    assert!(sees(&f, "with the long text"));
+
+    f.click("More about My first");
     f.click("Delete");
     f.until_label("Deleted one");
     f.until("the folder is out of sight", |app| app.steps_read("one").is_none() || !path.exists());
-    assert!(!path.exists());
+    assert!(!path.exists() && !sees(&f, "Run My first") && !sees(&f, "its folder is gone"));
     f.click("Undo");
     f.until("it is back", |_| path.join("metrics.jsonl").exists());
     until_read(&mut f, "one", 20);
