@@ -160,9 +160,14 @@ impl Trainers {
     pub fn tell(&mut self, run: &str, order: Order, shared: &mut Shared) {
         if let Some(trainer) = self.running.iter_mut().find(|t| t.run == run) {
             // A few bytes into an empty pipe: this does not wait.
-            if let Err(e) = writeln!(trainer.orders, "{}", order.word()).and_then(|()| trainer.orders.flush())
-            {
-                shared.notices.warn(format!("The trainer of {run} does not listen: {e}."));
+            let told = writeln!(trainer.orders, "{}", order.word()).and_then(|()| trainer.orders.flush());
+            match told {
+                Err(e) => shared.notices.warn(format!("The trainer of {run} does not listen: {e}.")),
+                // What the others do is seen at once.
+                Ok(()) if order == Order::Save => {
+                    shared.notices.info(format!("{run} saves a checkpoint after this step."));
+                }
+                Ok(()) => {}
             }
             return;
         }

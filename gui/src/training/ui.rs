@@ -90,7 +90,8 @@ impl Training {
     pub fn status(&self, ui: &mut Ui, shared: &Shared) {
         let live = self.runs.iter().filter(|r| r.found.state.is_live()).count();
         let drawn: u64 = self.runs.iter().filter(|r| r.drawn).map(|r| r.curves.steps.points()).sum();
-        ui.label(small(format!("{} runs, {live} live", self.runs.len())));
+        let runs = if self.runs.len() == 1 { "run" } else { "runs" };
+        ui.label(small(format!("{} {runs}, {live} live", self.runs.len())));
         ui.label(small(format!("{} points drawn", count(drawn))));
         let merged = self.runs.iter().map(|r| r.curves.steps.bucket()).max().unwrap_or(1);
         if merged > 1 {
