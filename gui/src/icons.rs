@@ -35,14 +35,11 @@ pub enum Icon {
     Shrink,
     Search,
     Eye,
-    EyeOff,
     Panel,
     Branch,
     Bell,
     Check,
     Warn,
-    Sun,
-    Moon,
     More,
 }
 
@@ -60,7 +57,7 @@ use Part::{Circle, Closed, Dot, Filled, Line};
 impl Icon {
     /// All of them.
     #[cfg(test)]
-    pub const ALL: [Icon; 28] = [
+    pub const ALL: [Icon; 30] = [
         Icon::Pen,
         Icon::Grid,
         Icon::Gauge,
@@ -75,20 +72,22 @@ impl Icon {
         Icon::Close,
         Icon::Down,
         Icon::Right,
+        Icon::Left,
         Icon::Copy,
         Icon::Save,
         Icon::Folder,
         Icon::Plus,
+        Icon::Minus,
+        Icon::Expand,
+        Icon::Shrink,
         Icon::Search,
         Icon::Eye,
-        Icon::EyeOff,
         Icon::Panel,
         Icon::Branch,
         Icon::Bell,
         Icon::Check,
         Icon::Warn,
-        Icon::Sun,
-        Icon::Moon,
+        Icon::More,
     ];
 
     fn parts(self) -> &'static [Part] {
@@ -215,19 +214,6 @@ impl Icon {
                 ]),
                 Circle(8.0, 8.0, 2.0),
             ],
-            Icon::EyeOff => &[
-                Closed(&[
-                    (1.5, 8.0),
-                    (4.5, 4.6),
-                    (8.0, 3.6),
-                    (11.5, 4.6),
-                    (14.5, 8.0),
-                    (11.5, 11.4),
-                    (8.0, 12.4),
-                    (4.5, 11.4),
-                ]),
-                Line(&[(3.0, 13.0), (13.0, 3.0)]),
-            ],
             Icon::Panel => &[
                 Closed(&[(2.0, 3.0), (14.0, 3.0), (14.0, 13.0), (2.0, 13.0)]),
                 Line(&[(10.0, 3.0), (10.0, 13.0)]),
@@ -259,32 +245,7 @@ impl Icon {
                 Line(&[(8.0, 6.4), (8.0, 9.6)]),
                 Dot(8.0, 11.4, 0.8),
             ],
-            Icon::Sun => &[
-                Circle(8.0, 8.0, 3.0),
-                Line(&[(8.0, 1.5), (8.0, 3.0)]),
-                Line(&[(8.0, 13.0), (8.0, 14.5)]),
-                Line(&[(1.5, 8.0), (3.0, 8.0)]),
-                Line(&[(13.0, 8.0), (14.5, 8.0)]),
-                Line(&[(3.4, 3.4), (4.5, 4.5)]),
-                Line(&[(11.5, 11.5), (12.6, 12.6)]),
-                Line(&[(12.6, 3.4), (11.5, 4.5)]),
-                Line(&[(4.5, 11.5), (3.4, 12.6)]),
-            ],
             Icon::More => &[Dot(3.5, 8.0, 1.2), Dot(8.0, 8.0, 1.2), Dot(12.5, 8.0, 1.2)],
-            Icon::Moon => &[Closed(&[
-                (6.2, 2.6),
-                (5.4, 5.2),
-                (6.0, 7.8),
-                (7.8, 9.8),
-                (10.4, 10.6),
-                (13.4, 9.8),
-                (12.0, 12.2),
-                (9.2, 13.6),
-                (6.2, 13.2),
-                (3.6, 11.2),
-                (2.6, 8.2),
-                (3.4, 5.0),
-            ])],
         }
     }
 

@@ -9,7 +9,7 @@ mod status;
 pub use bar::backends;
 pub use palette::Palette;
 
-use eframe::egui::{CentralPanel, Frame, Margin, Panel, Ui};
+use eframe::egui::{CentralPanel, Event, Frame, Margin, Panel, Ui};
 
 use crate::app::App;
 use crate::page::Page;
@@ -75,7 +75,8 @@ pub fn ui(app: &mut App, ui: &mut Ui) {
 
 /// Shortcuts, before any widget sees the keys.
 fn keys(app: &mut App, ctx: &eframe::egui::Context) {
-    if app.palette.is_open() {
+    let pressed = ctx.input(|i| i.events.iter().any(|e| matches!(e, Event::Key { pressed: true, .. })));
+    if app.palette.is_open() || !pressed {
         return;
     }
     // Ctrl+Shift+Z would also do as Ctrl+Z: what needs more keys comes first.

@@ -108,8 +108,11 @@ fn notices(app: &mut App, ctx: &Context) {
 }
 
 fn shortcuts(app: &mut App, ctx: &Context) {
+    if !app.shell.shortcuts {
+        return;
+    }
     let entries = app.entries();
-    let mut open = app.shell.shortcuts;
+    let mut open = true;
     Window::new("Keyboard shortcuts")
         .open(&mut open)
         .resizable(false)
