@@ -6,6 +6,8 @@ use std::fmt;
 use std::io;
 use std::process::ExitCode;
 
+use formats::sentence;
+
 use crate::terminal::note;
 
 /// Exit code of a run that the user interrupted, after it saved what it had.
@@ -39,23 +41,8 @@ pub fn report(result: anyhow::Result<ExitCode>) -> ExitCode {
     if error.chain().any(is_broken_pipe) {
         return ExitCode::SUCCESS;
     }
-    note(format_args!("tercet: {}", sentence(&error)));
+    note(format_args!("tercet: {}", sentence(error.as_ref())));
     if error.is::<Usage>() { ExitCode::from(2) } else { ExitCode::from(1) }
-}
-
-/// The chain of causes as one sentence. Causes that their parent already quotes are left out.
-fn sentence(error: &anyhow::Error) -> String {
-    let mut text = String::new();
-    for cause in error.chain() {
-        let part = cause.to_string();
-        if text.is_empty() {
-            text = part;
-        } else if !text.contains(&part) {
-            text.push_str(": ");
-            text.push_str(&part);
-        }
-    }
-    text
 }
 
 fn is_broken_pipe(cause: &(dyn Error + 'static)) -> bool {
@@ -89,9 +76,9 @@ mod tests {
     fn sentence_joins_causes_and_skips_repeats() {
         let inner = io::Error::other("disk on fire");
         let error = anyhow::Error::from(inner).context("cannot open x.gguf: disk on fire");
-        assert_eq!(sentence(&error), "cannot open x.gguf: disk on fire");
+        assert_eq!(sentence(error.as_ref()), "cannot open x.gguf: disk on fire");
         let error = Err::<(), _>(io::Error::other("disk on fire")).context("cannot open x.gguf").unwrap_err();
-        assert_eq!(sentence(&error), "cannot open x.gguf: disk on fire");
+        assert_eq!(sentence(error.as_ref()), "cannot open x.gguf: disk on fire");
     }
 
     #[test]

@@ -262,23 +262,13 @@ fn metadata_json(meta: &Metadata) -> Map<String, serde_json::Value> {
 /// A value on one line, safe for a terminal.
 fn brief(value: &Value) -> String {
     match value {
-        Value::U8(v) => v.to_string(),
-        Value::I8(v) => v.to_string(),
-        Value::U16(v) => v.to_string(),
-        Value::I16(v) => v.to_string(),
-        Value::U32(v) => v.to_string(),
-        Value::I32(v) => v.to_string(),
-        Value::U64(v) => v.to_string(),
-        Value::I64(v) => v.to_string(),
-        Value::F32(v) => v.to_string(),
-        Value::F64(v) => v.to_string(),
-        Value::Bool(v) => v.to_string(),
         Value::Str(v) => {
             let shown: String = v.chars().take(SHOWN_CHARS).collect();
             let more = if shown.len() < v.len() { "…" } else { "" };
             format!("\"{}{more}\"", shown.escape_debug())
         }
         Value::Array(array) => format!("{} of {}", value.type_name(), array.len()),
+        scalar => scalar.scalar_text().unwrap_or_default(),
     }
 }
 

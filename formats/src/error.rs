@@ -3,6 +3,19 @@
 
 use std::path::{Path, PathBuf};
 
+/// An error with its causes, as one sentence. Causes that their parent already quotes are left out.
+pub fn sentence(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let causes = std::iter::successors(error.source(), |e| e.source());
+    for part in causes.map(|e| e.to_string()) {
+        if !text.contains(&part) {
+            text.push_str(": ");
+            text.push_str(&part);
+        }
+    }
+    text
+}
+
 use crate::{blocks, gguf};
 
 /// What a hostile or damaged file, or the file system, can do to us.

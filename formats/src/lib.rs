@@ -14,4 +14,4 @@ pub mod run_log;
 pub mod ternary;
 pub mod tokenizer;
 
-pub use error::{Error, Result};
+pub use error::{Error, Result, sentence};

@@ -348,7 +348,6 @@ impl eframe::App for App {
 
     fn on_exit(&mut self) {
         let ctx = self.shared.ctx.clone();
-        self.training.leave(&mut self.shared);
         self.generate.leave(&self.shared);
         self.keep(&ctx, true);
     }

@@ -8,7 +8,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant, SystemTime};
 
 use eframe::egui;
-use formats::gguf::Header;
+use formats::gguf::{Gguf, Header};
+use formats::sentence;
 use runtime::cpu::Kernels;
 use runtime::engine::{Engine, EngineOptions};
 use runtime::gpu::{AdapterInfo, Gpu, GpuModel, GpuOptions, adapters};
@@ -117,8 +118,9 @@ impl Loaded {
             })?,
             _ => Kernels::chosen()?,
         };
-        let opened = Opened::with_kernels(path, kernels).map_err(|e| sentence(&e))?;
-        let header = Header::open(path).map_err(|e| sentence(&e))?;
+        let gguf = Gguf::open(path).map_err(|e| sentence(&e))?;
+        let opened = Opened::from_gguf(&gguf, path, kernels).map_err(|e| sentence(&e))?;
+        let header = gguf.into_header();
         let mut fault = None;
         let gpu = match backend {
             Backend::Gpu(name) => {
@@ -282,21 +284,6 @@ fn dispose(loaded: Option<Arc<Loaded>>) {
         // Without a thread it is let go of here.
         let _ = std::thread::Builder::new().name("letting go of a model".into()).spawn(move || drop(loaded));
     }
-}
-
-/// An error with its causes, as one sentence.
-pub fn sentence(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(e) = cause {
-        let part = e.to_string();
-        if !text.contains(&part) {
-            text.push_str(": ");
-            text.push_str(&part);
-        }
-        cause = e.source();
-    }
-    text
 }
 
 /// What tells one version of a file from the next.

@@ -48,8 +48,17 @@ impl Opened {
     /// Anything wrong with the file, naming it.
     pub fn with_kernels(path: &Path, kernels: &'static Kernels) -> Result<Self> {
         let start = Instant::now();
-        let gguf = Gguf::open(path)?;
-        let model = Model::with_kernels(&gguf, kernels).map_err(|e| in_file(e, path))?;
+        let opened = Self::from_gguf(&Gguf::open(path)?, path, kernels)?;
+        Ok(Opened { load_time: start.elapsed(), ..opened })
+    }
+
+    /// Checks a model file that was read from `path`, and lays it out for `kernels`.
+    ///
+    /// # Errors
+    /// Anything wrong with the file, naming it.
+    pub fn from_gguf(gguf: &Gguf, path: &Path, kernels: &'static Kernels) -> Result<Self> {
+        let start = Instant::now();
+        let model = Model::with_kernels(gguf, kernels).map_err(|e| in_file(e, path))?;
         let tokenizer = Tokenizer::from_gguf(gguf.metadata())?;
         let (ids, vocab) = (tokenizer.vocab_size(), model.config().vocab);
         // A model may have more rows than its tokenizer has ids, for the sake of a round number.

@@ -106,6 +106,11 @@ impl Gguf {
         }
     }
 
+    /// What the file says before its tensor data, without that data.
+    pub fn into_header(self) -> Header {
+        self.header
+    }
+
     /// What the file says before its tensor data.
     pub fn header(&self) -> &Header {
         &self.header

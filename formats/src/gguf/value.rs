@@ -65,6 +65,24 @@ pub(super) mod id {
 }
 
 impl Value {
+    /// A number or a truth value as text; `None` for strings and arrays, which are shown as their reader can take them.
+    pub fn scalar_text(&self) -> Option<String> {
+        Some(match self {
+            Value::U8(v) => v.to_string(),
+            Value::I8(v) => v.to_string(),
+            Value::U16(v) => v.to_string(),
+            Value::I16(v) => v.to_string(),
+            Value::U32(v) => v.to_string(),
+            Value::I32(v) => v.to_string(),
+            Value::U64(v) => v.to_string(),
+            Value::I64(v) => v.to_string(),
+            Value::F32(v) => v.to_string(),
+            Value::F64(v) => v.to_string(),
+            Value::Bool(v) => v.to_string(),
+            Value::Str(_) | Value::Array(_) => return None,
+        })
+    }
+
     /// The number that names this value's type in a file.
     pub fn type_id(&self) -> u32 {
         match self {

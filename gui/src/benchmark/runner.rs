@@ -12,7 +12,7 @@ use runtime::gpu::{Gpu, GpuOptions};
 
 use super::pace::{Estimate, Pace};
 use crate::jobs::{self, Job, JobContext, Jobs};
-use crate::open::sentence;
+use formats::sentence;
 
 /// What may wait to be taken in; more than one cell tells of.
 const NEWS: usize = 64;

@@ -8,7 +8,7 @@ use formats::atomic::write_atomic;
 use super::print::Print;
 use super::results::Results;
 use crate::env::Filter;
-use crate::open::sentence;
+use formats::sentence;
 
 /// Results that can be read again.
 pub const JSON: Filter = Filter { name: "Results (JSON)", extensions: &["json", "jsonl"] };

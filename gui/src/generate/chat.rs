@@ -2,12 +2,12 @@
 //! `text::chat`'s business.
 
 use eframe::egui::{
-    Align, CentralPanel, Frame, Id, Key, KeyboardShortcut, Label, Layout, Margin, Modifiers, Panel, RichText,
-    Role, ScrollArea, TextEdit, Ui, WidgetInfo, vec2,
+    Align, Id, Key, KeyboardShortcut, Label, Layout, Modifiers, RichText, Role, TextEdit, Ui, WidgetInfo,
 };
 use serde::{Deserialize, Serialize};
 use text::chat::{self as template, Turn};
 
+use super::column::{below, column, stop_button};
 use super::manuscript::Manuscript;
 use super::writer::Ended;
 use super::{Generate, GenerateCommand};
@@ -16,9 +16,6 @@ use crate::icons::{Icon, icon_button};
 use crate::shared::Shared;
 use crate::tokens::{Tokens, size, space};
 use crate::widgets::{error_card, primary_button, small};
-
-/// Width of a line of the conversation.
-const PAGE: f32 = 560.0;
 
 /// One turn.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -78,28 +75,8 @@ impl Chat {
 impl Generate {
     /// Draws the conversation and what is being said.
     pub(super) fn chat_ui(&mut self, ui: &mut Ui, shared: &mut Shared) {
-        let t = Tokens::of(ui.ctx());
-        let bottom = Frame::new().fill(t.bg).inner_margin(Margin::symmetric(space::XL as i8, space::M as i8));
-        Panel::bottom("saying")
-            .frame(bottom)
-            .show_separator_line(false)
-            .resizable(false)
-            .show(ui, |ui| self.say_ui(ui, shared));
-        CentralPanel::default().frame(Frame::new().fill(t.bg)).show(ui, |ui| {
-            let margin = ((ui.available_width() - PAGE) / 2.0).max(space::XL);
-            ScrollArea::vertical().auto_shrink(false).stick_to_bottom(true).show(ui, |ui| {
-                let width = ui.available_width() - 2.0 * margin;
-                ui.horizontal_top(|ui| {
-                    ui.add_space(margin);
-                    ui.vertical(|ui| {
-                        ui.set_width(width);
-                        ui.add_space(space::XL);
-                        self.turns_ui(ui);
-                        ui.add_space(space::XL);
-                    });
-                });
-            });
-        });
+        below(ui, "saying", |ui| self.say_ui(ui, shared));
+        column(ui, true, |ui| self.turns_ui(ui));
     }
 
     fn turns_ui(&mut self, ui: &mut Ui) {
@@ -142,7 +119,7 @@ impl Generate {
         ui.horizontal(|ui| {
             ui.set_min_height(30.0);
             if writing {
-                if ui.add(eframe::egui::Button::new("Stop").min_size(vec2(84.0, 30.0))).clicked() {
+                if stop_button(ui).clicked() {
                     send(GenerateCommand::Stop);
                 }
             } else if primary_button(ui, "Say", "Enter").clicked() || entered {

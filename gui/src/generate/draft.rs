@@ -104,7 +104,7 @@ impl Draft {
 fn save(folder: &Path, text: &Kept) -> Result<(), String> {
     let json = serde_json::to_vec(text).map_err(|e| e.to_string())?;
     std::fs::create_dir_all(folder).map_err(|e| format!("{e} ({})", folder.display()))?;
-    write_atomic(&folder.join("draft.json"), |w| w.write_all(&json)).map_err(|e| crate::open::sentence(&e))
+    write_atomic(&folder.join("draft.json"), |w| w.write_all(&json)).map_err(|e| formats::sentence(&e))
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! file of its own.
 
 mod chat;
+mod column;
 mod draft;
 mod history;
 mod manuscript;

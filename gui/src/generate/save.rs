@@ -64,7 +64,7 @@ impl Record {
         }
         let contents = self.contents(path);
         write_atomic(path, |w| std::io::Write::write_all(w, contents.as_bytes()))
-            .map_err(|e| crate::open::sentence(&e))
+            .map_err(|e| formats::sentence(&e))
     }
 
     /// The model's words in bold, and a line about how they came to be.

@@ -1,7 +1,8 @@
 //! The page drawn: the text in the middle, versions on the left, settings on the right, one button below.
 
-use eframe::egui::{Align, CentralPanel, Frame, Id, Layout, Margin, Panel, RichText, ScrollArea, Ui, vec2};
+use eframe::egui::{Align, Frame, Id, Layout, Margin, Panel, RichText, Ui};
 
+use super::column::{below, column, stop_button};
 use super::view::{self, Look};
 use super::writer::Ended;
 use super::{Generate, GenerateCommand, panel};
@@ -11,8 +12,6 @@ use crate::shared::Shared;
 use crate::tokens::{Tokens, size, space};
 use crate::widgets::{chip, empty_state, error_card, primary_button, small};
 
-/// Width of 68 characters of the manuscript's type.
-const PAGE: f32 = 560.0;
 /// A narrower page has no room for a side panel.
 const NARROW: f32 = 700.0;
 
@@ -47,36 +46,16 @@ impl Generate {
                 .frame(side(t.panel))
                 .show(ui, |ui| self.strip_ui(ui, shared));
         }
-        let bottom = Frame::new().fill(t.bg).inner_margin(Margin::symmetric(space::XL as i8, space::M as i8));
-        Panel::bottom("writing")
-            .frame(bottom)
-            .show_separator_line(false)
-            .resizable(false)
-            .show(ui, |ui| self.buttons(ui, shared));
-        CentralPanel::default().frame(Frame::new().fill(t.bg)).show(ui, |ui| self.page(ui, shared));
-    }
-
-    fn page(&mut self, ui: &mut Ui, shared: &mut Shared) {
-        let margin = ((ui.available_width() - PAGE) / 2.0).max(space::XL);
-        let writing = self.is_writing();
-        ScrollArea::vertical().auto_shrink(false).stick_to_bottom(writing).show(ui, |ui| {
-            let width = ui.available_width() - 2.0 * margin;
-            ui.horizontal_top(|ui| {
-                ui.add_space(margin);
-                ui.vertical(|ui| {
-                    ui.set_width(width);
-                    ui.add_space(space::XL);
-                    if let Some(Ended::Failed(why)) = &self.ended {
-                        let title = "Writing stopped; the text is as it was";
-                        if error_card(ui, title, &why.clone()) {
-                            self.ended = None;
-                        }
-                        ui.add_space(space::M);
-                    }
-                    self.manuscript(ui, shared);
-                    ui.add_space(space::XL);
-                });
-            });
+        below(ui, "writing", |ui| self.buttons(ui, shared));
+        column(ui, self.is_writing(), |ui| {
+            if let Some(Ended::Failed(why)) = &self.ended {
+                let title = "Writing stopped; the text is as it was";
+                if error_card(ui, title, &why.clone()) {
+                    self.ended = None;
+                }
+                ui.add_space(space::M);
+            }
+            self.manuscript(ui, shared);
         });
     }
 
@@ -112,11 +91,7 @@ impl Generate {
         ui.horizontal(|ui| {
             ui.set_min_height(30.0);
             if self.is_writing() {
-                if ui
-                    .add(eframe::egui::Button::new("Stop").min_size(vec2(84.0, 30.0)))
-                    .on_hover_text("Stop (Esc)")
-                    .clicked()
-                {
+                if stop_button(ui).clicked() {
                     send(GenerateCommand::Stop);
                 }
             } else {

@@ -121,22 +121,12 @@ fn matching(array: &Array, filter: &str) -> Vec<u32> {
 /// A value on one line.
 pub fn brief(value: &Value) -> String {
     match value {
-        Value::U8(v) => v.to_string(),
-        Value::I8(v) => v.to_string(),
-        Value::U16(v) => v.to_string(),
-        Value::I16(v) => v.to_string(),
-        Value::U32(v) => v.to_string(),
-        Value::I32(v) => v.to_string(),
-        Value::U64(v) => v.to_string(),
-        Value::I64(v) => v.to_string(),
-        Value::F32(v) => v.to_string(),
-        Value::F64(v) => v.to_string(),
-        Value::Bool(v) => v.to_string(),
         Value::Str(v) => visible(v),
         Value::Array(array) => {
             let kind = value.type_name().trim_start_matches("array of ");
             format!("[{} {kind}]", count(array.len() as u64))
         }
+        scalar => scalar.scalar_text().unwrap_or_default(),
     }
 }
 

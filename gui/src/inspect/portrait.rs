@@ -12,7 +12,8 @@ use half::f16;
 
 use super::pyramid::{Builder, Pyramid};
 use crate::jobs::JobContext;
-use crate::open::{Stamp, sentence};
+use crate::open::Stamp;
+use formats::sentence;
 
 /// Weights read at a time.
 const READ: u64 = (PIECE as u64) << 6;

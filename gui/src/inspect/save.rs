@@ -16,9 +16,9 @@ use super::tensors::{line, shown_name, table};
 use super::tiles::TileReader;
 use super::{Copied, Inspect, ModelCommand};
 use crate::jobs::JobContext;
-use crate::open::sentence;
 use crate::shared::Shared;
 use crate::tokens::Tokens;
+use formats::sentence;
 
 /// Most pixels of a picture; a larger tensor is drawn from farther away.
 const PIXELS_MAX: u64 = 1 << 25;

@@ -9,8 +9,9 @@ use formats::gguf::{Header, Metadata, TensorInfo};
 
 use super::streams::Connection;
 use super::tensors::shape;
-use crate::open::{Facts, Loaded, Stamp, sentence};
+use crate::open::{Facts, Loaded, Stamp};
 use crate::widgets::count;
+use formats::sentence;
 
 /// What is to be shown.
 #[derive(Clone, Debug)]

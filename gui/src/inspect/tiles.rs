@@ -14,7 +14,7 @@ use half::f16;
 
 use super::portrait::{code_parts, finite};
 use super::pyramid::{Cell, Cells, TILE};
-use crate::open::sentence;
+use formats::sentence;
 
 /// Which part of the picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -13,7 +13,7 @@ use crate::open::Backend;
 use crate::shared::Shared;
 use crate::theme::strong_font;
 use crate::tokens::{Tokens, size, space};
-use crate::widgets::{bytes, count, small};
+use crate::widgets::{bytes, count, shorten, small};
 
 /// Draws the bar.
 pub fn ui(app: &mut App, ui: &mut Ui) {
@@ -187,12 +187,4 @@ fn short_count(n: u64) -> String {
         _ if n >= 1e3 => format!("{:.0} k", n / 1e3),
         _ => format!("{n:.0}"),
     }
-}
-
-fn shorten(text: &str, most: usize) -> String {
-    if text.chars().count() <= most {
-        return text.to_owned();
-    }
-    let kept: String = text.chars().take(most - 1).collect();
-    format!("{kept}…")
 }

@@ -438,7 +438,7 @@ fn tooltip(ui: &Ui, chart: Chart, runs: &[Drawn<'_>], at: f64, x: &Scale, y: &Sc
     let mut names = vec![head];
     let mut said = place_text(o.axis, at);
     for (run, values) in &readings {
-        names.push(set(super::ui::shorten(&run.shown, 26), t.text));
+        names.push(set(crate::widgets::shorten(&run.shown, 26), t.text));
         said = format!("{said}, {}", run.shown);
         let value = |what: &&str| match values.iter().find(|r| r.what == *what) {
             Some(r) => r.text.clone(),

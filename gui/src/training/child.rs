@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command as Process, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, sync_channel};
 
+use train::run::Order;
+
 use super::found::{Found, State};
 use super::run::RunView;
 use crate::jobs::{self, Job};
@@ -21,38 +23,20 @@ const WORDS_MAX: u64 = 2000;
 /// What a trainer answers that was told to stop.
 const INTERRUPTED: i32 = 130;
 
-/// What a trainer can be told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Order {
-    /// Wait, with everything in memory.
-    Pause,
-    /// Go on.
-    Resume,
-    /// Write a checkpoint now.
-    Save,
-    /// Write a sample now.
-    Sample,
-    /// Save and stop.
-    Stop,
+/// An order in a person's words.
+pub trait Worded {
+    /// As a button says it.
+    fn name(self) -> &'static str;
+    /// As a sentence about a run begins.
+    fn verb(self) -> &'static str;
+    /// What it does.
+    fn about(self) -> &'static str;
+    /// Whether it makes sense to a run in a state.
+    fn fits(self, state: &State) -> bool;
 }
 
-impl Order {
-    /// All of them.
-    pub const ALL: [Order; 5] = [Order::Pause, Order::Resume, Order::Save, Order::Sample, Order::Stop];
-
-    /// The word a trainer knows it by.
-    pub fn word(self) -> &'static str {
-        match self {
-            Order::Pause => "pause",
-            Order::Resume => "resume",
-            Order::Save => "save",
-            Order::Sample => "sample",
-            Order::Stop => "stop",
-        }
-    }
-
-    /// As a button says it.
-    pub fn name(self) -> &'static str {
+impl Worded for Order {
+    fn name(self) -> &'static str {
         match self {
             Order::Pause => "Pause",
             Order::Resume => "Resume",
@@ -62,8 +46,7 @@ impl Order {
         }
     }
 
-    /// As a sentence about a run begins.
-    pub fn verb(self) -> &'static str {
+    fn verb(self) -> &'static str {
         match self {
             Order::Pause => "Pause",
             Order::Resume => "Resume",
@@ -73,8 +56,7 @@ impl Order {
         }
     }
 
-    /// What it does.
-    pub fn about(self) -> &'static str {
+    fn about(self) -> &'static str {
         match self {
             Order::Pause => "Wait after this step; the model stays in memory",
             Order::Resume => "Go on where it waits",
@@ -84,8 +66,7 @@ impl Order {
         }
     }
 
-    /// Whether it makes sense to a run in a state.
-    pub fn fits(self, state: &State) -> bool {
+    fn fits(self, state: &State) -> bool {
         match self {
             Order::Pause => *state == State::Live,
             Order::Resume => *state == State::Held,

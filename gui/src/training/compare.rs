@@ -7,13 +7,13 @@ use egui_extras::{Column, TableBuilder};
 
 use super::charts::dot;
 use super::run::RunView;
-use super::ui::shorten;
 use super::{Training, TrainingCommand};
 use crate::command::Command;
 use crate::icons::{Icon, icon_button};
 use crate::shared::Shared;
 use crate::theme::strong_font;
 use crate::tokens::{Tokens, size};
+use crate::widgets::shorten;
 use crate::widgets::{section, small};
 
 /// Keys with a value a run, those that are the same in all left out.

@@ -9,8 +9,8 @@ use train::export::{ExportType, Provenance, to_gguf};
 use train::run::{Source, Which};
 
 use crate::jobs::JobContext;
-use crate::open::sentence;
 use crate::widgets::{bytes, count};
+use formats::sentence;
 
 /// Bytes of a log that are read at a time.
 const READ: usize = 4 << 20;

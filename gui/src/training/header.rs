@@ -5,11 +5,10 @@ use eframe::egui::{
 };
 
 use super::axis::{time_text, value_text};
-use super::child::Order;
+use super::child::Worded;
 use super::found::State;
 use super::list::state_text;
 use super::run::RunView;
-use super::ui::shorten;
 use super::{Training, TrainingCommand};
 use crate::command::Command;
 use crate::icons::{Icon, icon_button};
@@ -17,7 +16,9 @@ use crate::notices::Level;
 use crate::shared::Shared;
 use crate::theme::strong_font;
 use crate::tokens::{Tokens, size, space};
+use crate::widgets::shorten;
 use crate::widgets::{count, duration, per_second, small};
+use train::run::Order;
 
 impl Training {
     /// Draws it.

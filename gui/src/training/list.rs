@@ -12,13 +12,13 @@ use eframe::egui::{FontId, Key};
 use super::axis::value_text;
 use super::found::State;
 use super::run::RunView;
-use super::ui::shorten;
 use super::{Training, TrainingCommand};
 use crate::command::Command;
 use crate::icons::{Icon, icon_button};
 use crate::shared::Shared;
 use crate::theme::strong_font;
 use crate::tokens::{Tokens, size, space};
+use crate::widgets::shorten;
 use crate::widgets::{count, primary_button, section, small};
 
 /// Height of a run.

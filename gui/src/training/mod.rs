@@ -25,8 +25,10 @@ mod track;
 mod ui;
 mod work;
 
-pub use child::Order;
 pub use track::Axis;
+pub use train::run::Order;
+
+use child::Worded;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -130,10 +132,6 @@ pub struct Training {
 }
 
 impl Training {
-    /// The app ends: trainings that it started go on, as the end of their orders stops nothing. Which they are is in the settings
-    /// since they were started, also for an app that does not end well.
-    pub fn leave(&mut self, _shared: &mut Shared) {}
-
     /// Whether logs are being read for the first time.
     pub fn is_reading(&self) -> bool {
         self.follower.is_some() && (self.folder.is_none() || self.runs.iter().any(|r| r.drawn && !r.ready))

@@ -108,12 +108,3 @@ impl Training {
         }
     }
 }
-
-/// The beginning of a text, with … where it is cut.
-pub fn shorten(text: &str, most: usize) -> String {
-    if text.chars().count() <= most {
-        return text.to_owned();
-    }
-    let kept: String = text.chars().take(most - 1).collect();
-    format!("{kept}…")
-}

@@ -49,3 +49,12 @@ pub fn card(ui: &Ui) -> Frame {
         .corner_radius(CornerRadius::same(space::RADIUS))
         .inner_margin(Margin::same(space::M as i8))
 }
+
+/// The beginning of a text, with … where it is cut.
+pub fn shorten(text: &str, most: usize) -> String {
+    if text.chars().count() <= most {
+        return text.to_owned();
+    }
+    let kept: String = text.chars().take(most - 1).collect();
+    format!("{kept}…")
+}
