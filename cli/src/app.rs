@@ -61,7 +61,7 @@ fn size(text: &str) -> Result<[f32; 2], String> {
 pub fn run(args: &Args, began: Instant) -> anyhow::Result<ExitCode> {
     let timed_from = args.time.then_some(began);
     let mut env = surroundings();
-    let start = Start { file: args.file.clone(), page: args.tab, timed_from };
+    let start = Start { file: args.file.clone(), page: args.tab, timed_from, ..Start::default() };
     if args.time || args.screenshot.is_some() {
         // What is measured or drawn is what was asked for, and leaves a person's text and settings alone.
         env.config_dir = None;

@@ -14,7 +14,7 @@ use crate::generate::Generate;
 use crate::inspect::Inspect;
 use crate::jobs::{self, Job, Jobs};
 use crate::notices::Notices;
-use crate::open::{Backend, Happened, OpenModel};
+use crate::open::{Backend, Happened, OpenModel, Refused, Request};
 use crate::page::Page;
 use crate::server::Server;
 use crate::settings::{Settings, ThemeChoice};
@@ -34,6 +34,8 @@ pub struct Start {
     pub file: Option<PathBuf>,
     /// A page to turn to instead of the last one.
     pub page: Option<Page>,
+    /// The settings, and what was wrong with them, where they were read already.
+    pub kept: Option<(Settings, Option<String>)>,
     /// Measure from this moment: print when the first frame, the model and its first token were there, and end.
     pub timed_from: Option<Instant>,
 }
@@ -50,6 +52,8 @@ pub struct App {
     pub(crate) training: Training,
     pub(crate) server: Server,
     asking: Option<Job<Option<PathBuf>>>,
+    /// The model of last time, as long as nothing else was opened.
+    from_last_time: Option<PathBuf>,
     stopwatch: Option<Stopwatch>,
     kept: Settings,
     changed: Option<Instant>,
@@ -62,10 +66,7 @@ impl App {
     pub fn new(ctx: &egui::Context, env: Env, start: Start) -> App {
         theme::install(ctx);
         let mut notices = Notices::default();
-        let (mut settings, problem) = match &env.config_dir {
-            Some(folder) => Settings::load(folder),
-            None => (Settings::default(), None),
-        };
+        let (mut settings, problem) = start.kept.unwrap_or_else(|| Settings::of(&env));
         if let Some(problem) = problem {
             notices.warn(problem);
         }
@@ -83,8 +84,8 @@ impl App {
             env,
         };
         shared.model.look_for_adapters(&mut shared.jobs);
-        let last = shared.settings.recents.first().filter(|p| p.is_file()).cloned();
-        let file = start.file.or(last).or_else(|| shared.env.shipped_model.clone());
+        let last = shared.settings.recents.first().cloned().filter(|_| start.file.is_none());
+        let file = start.file.or(last.clone()).or_else(|| shared.env.shipped_model.clone());
         if let Some(file) = file {
             shared.send(Command::Open(file));
         }
@@ -97,6 +98,7 @@ impl App {
             training: Training::default(),
             server: Server::default(),
             asking: None,
+            from_last_time: last,
             stopwatch: start.timed_from.map(Stopwatch::new),
             keep_in: shared.env.config_dir.clone(),
             changed: None,
@@ -212,8 +214,15 @@ impl App {
             }
             Command::Open(path) => {
                 self.shell.path_field = false;
-                let backend = shared.settings.backend.clone();
-                shared.model.open(path, backend, shared.env.cache_dir.clone(), &mut shared.jobs);
+                let settings = &shared.settings;
+                let request = Request {
+                    path,
+                    backend: settings.backend.clone(),
+                    threads: settings.threads,
+                    context: settings.context,
+                    cache: shared.env.cache_dir.clone(),
+                };
+                shared.model.open(request, &mut shared.jobs);
             }
             Command::Reload => {
                 if let Some(path) = shared.model.get().map(|m| m.opened.path.clone()) {
@@ -224,6 +233,10 @@ impl App {
             Command::Reveal => self.reveal(ctx),
             Command::RunOn(backend) => {
                 shared.settings.backend = backend;
+                shared.send(Command::Reload);
+            }
+            Command::Engine { threads, context } => {
+                (shared.settings.threads, shared.settings.context) = (threads, context);
                 shared.send(Command::Reload);
             }
             Command::Theme(theme) => {
@@ -270,11 +283,12 @@ impl App {
         if let Some(Ok(Some(path))) = jobs::take(&mut self.asking) {
             shared.send(Command::Open(path));
         }
-        match shared.model.poll(shared.env.cache_dir.clone(), &mut shared.jobs, ctx) {
+        match shared.model.poll(&mut shared.jobs, ctx) {
             Some(Happened::Opened) => self.opened(),
             Some(Happened::Refused) => {
                 // What did not work is not tried again at the next start.
                 shared.settings.backend = shared.model.get().map_or(Backend::Cpu, |m| m.backend.clone());
+                self.fall_back();
             }
             None => {}
         }
@@ -302,7 +316,23 @@ impl App {
         self.keep(ctx, false);
     }
 
+    /// The model of last time is gone or broken: the shipped one is opened instead, so that there is something to write with.
+    fn fall_back(&mut self) {
+        let shared = &mut self.shared;
+        let refused = shared.model.refused.as_ref();
+        if self.from_last_time.take().is_none_or(|last| refused.is_none_or(|r| r.path != last)) {
+            return;
+        }
+        let Some(shipped) = shared.env.shipped_model.clone() else { return };
+        if let Some(Refused { path, why }) = shared.model.refused.take().filter(|r| r.path != shipped) {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            shared.notices.warn(format!("{name} was open last time and cannot be opened now: {why}"));
+            shared.send(Command::Open(shipped));
+        }
+    }
+
     fn opened(&mut self) {
+        self.from_last_time = None;
         let shared = &mut self.shared;
         let Some(loaded) = shared.model.get().cloned() else { return };
         shared.settings.remember(&loaded.opened.path);

@@ -31,6 +31,13 @@ pub enum Command {
     Reveal,
     /// Moves the open model to another backend.
     RunOn(Backend),
+    /// Runs models on so many threads of the processor, with so many tokens in sight; `None` is the engine's and the model's own.
+    Engine {
+        /// Threads.
+        threads: Option<usize>,
+        /// Tokens.
+        context: Option<usize>,
+    },
     /// Light or dark.
     Theme(ThemeChoice),
     /// Makes everything larger or smaller by steps; 0 goes back.

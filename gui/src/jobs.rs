@@ -154,6 +154,17 @@ impl Jobs {
         if self.running.iter().any(|j| j.name == name) {
             return None;
         }
+        let job = self.start_quietly(name, work)?;
+        self.running.push(Arc::clone(&job.info));
+        Some(job)
+    }
+
+    /// Starts a job that is over before anybody would want to see it: it is in no list, and its name is not kept from others.
+    pub fn start_quietly<T: Send + 'static>(
+        &self,
+        name: &str,
+        work: impl FnOnce(&JobContext) -> T + Send + 'static,
+    ) -> Option<Job<T>> {
         let info = Arc::new(JobInfo {
             name: name.to_owned(),
             started: Instant::now(),
@@ -170,7 +181,6 @@ impl Jobs {
             context.ctx.request_repaint();
         };
         std::thread::Builder::new().name(name.to_owned()).spawn(work).ok()?;
-        self.running.push(Arc::clone(&info));
         Some(Job { info, result })
     }
 

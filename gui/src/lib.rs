@@ -15,6 +15,7 @@ mod notices;
 mod open;
 mod page;
 mod picture;
+mod print;
 mod server;
 mod settings;
 mod shared;

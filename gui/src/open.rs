@@ -102,14 +102,25 @@ pub struct Loaded {
     pub stamp: Stamp,
 }
 
+/// What to open, and how to run it.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The file.
+    pub path: PathBuf,
+    /// Where it runs.
+    pub backend: Backend,
+    /// Threads on the processor; `None` leaves it to the engine.
+    pub threads: Option<usize>,
+    /// Tokens in sight; `None`, or more than the model was made for, is as many as that.
+    pub context: Option<usize>,
+    /// Where compiled pipelines are kept.
+    pub cache: Option<PathBuf>,
+}
+
 impl Loaded {
-    fn open(
-        path: &Path,
-        backend: &Backend,
-        cache: Option<PathBuf>,
-        job: &JobContext,
-    ) -> Result<Loaded, String> {
+    fn open(request: &Request, job: &JobContext) -> Result<Loaded, String> {
         let start = Instant::now();
+        let Request { path, backend, threads, context, cache } = request;
         let stamp = Stamp::of(path);
         job.progress(None, "reading and laying out weights");
         let kernels = match backend {
@@ -125,14 +136,15 @@ impl Loaded {
         let gpu = match backend {
             Backend::Gpu(name) => {
                 job.progress(None, format!("copying weights to {name}"));
-                let options = GpuOptions { cache, ..GpuOptions::default() };
+                let options = GpuOptions { cache: cache.clone(), ..GpuOptions::default() };
                 let made = Gpu::open(Some(name), options)
                     .and_then(|gpu| GpuModel::new(Arc::new(gpu), &opened.model));
                 made.map(Arc::new).map_err(|e| fault = Some(sentence(&e))).ok()
             }
             _ => None,
         };
-        let options = EngineOptions { context: None, threads: None };
+        let context = context.map(|n| n.min(opened.model.config().context));
+        let options = EngineOptions { context, threads: *threads };
         let engine = Engine::start_on(Arc::clone(&opened.model), gpu, options).map_err(|e| sentence(&e))?;
         let facts = Facts::new(path, &header, stamp.len);
         let fault = fault.or_else(|| engine.fault());
@@ -176,7 +188,7 @@ pub struct OpenModel {
     loaded: Option<Arc<Loaded>>,
     opening: Option<(PathBuf, Job<Result<Loaded, String>>)>,
     /// What was asked for while another was being opened.
-    next: Option<(PathBuf, Backend)>,
+    next: Option<Request>,
     /// The last file that could not be opened, until it is read.
     pub refused: Option<Refused>,
     /// Whether the file on disk is another one now.
@@ -224,15 +236,15 @@ impl OpenModel {
     }
 
     /// Opens a file; one that is being opened is given up.
-    pub fn open(&mut self, path: PathBuf, backend: Backend, cache: Option<PathBuf>, jobs: &mut Jobs) {
+    pub fn open(&mut self, request: Request, jobs: &mut Jobs) {
         self.refused = None;
+        let path = request.path.clone();
         let name = format!("Opening {}", path.file_name().unwrap_or_default().to_string_lossy());
         if self.opening.is_some() {
-            self.next = Some((path, backend));
+            self.next = Some(request);
             return;
         }
-        let there = path.clone();
-        match jobs.start(&name, move |job| Loaded::open(&there, &backend, cache, job)) {
+        match jobs.start(&name, move |job| Loaded::open(&request, job)) {
             Some(job) => self.opening = Some((path, job)),
             None => {
                 self.refused =
@@ -242,7 +254,7 @@ impl OpenModel {
     }
 
     /// Takes in what happened in the background.
-    pub fn poll(&mut self, cache: Option<PathBuf>, jobs: &mut Jobs, ctx: &egui::Context) -> Option<Happened> {
+    pub fn poll(&mut self, jobs: &mut Jobs, ctx: &egui::Context) -> Option<Happened> {
         if let Some(Ok(found)) = jobs::take(&mut self.looking) {
             self.adapters = found;
         }
@@ -253,8 +265,8 @@ impl OpenModel {
             self.opening = slot.map(|job| (path, job));
             return None;
         };
-        if let Some((path, backend)) = self.next.take() {
-            self.open(path, backend, cache, jobs);
+        if let Some(next) = self.next.take() {
+            self.open(next, jobs);
             return None;
         }
         match result.and_then(|r| r) {

@@ -9,11 +9,16 @@ use runtime::cpu::Kernels;
 use serde::{Deserialize, Serialize};
 
 use crate::benchmark::Plan;
+use crate::env::Env;
 use crate::open::Backend;
 use crate::page::Page;
 
 /// Recent models that are kept.
 const RECENTS: usize = 10;
+/// More threads than this are a slip of the finger.
+pub const THREADS_MAX: usize = 256;
+/// Fewer tokens in sight are of no use.
+pub const CONTEXT_MIN: usize = 16;
 
 /// Light, dark, or as the system is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -120,6 +125,10 @@ pub struct Settings {
     pub recents: Vec<PathBuf>,
     /// Where models run.
     pub backend: Backend,
+    /// Threads they take on the processor; `None` leaves it to the engine.
+    pub threads: Option<usize>,
+    /// Tokens they have in sight; `None` is as many as they were made for.
+    pub context: Option<usize>,
     /// How text is written.
     pub writing: Writing,
     /// What is measured.
@@ -137,6 +146,8 @@ impl Default for Settings {
             window: None,
             recents: Vec::new(),
             backend: Backend::default(),
+            threads: None,
+            context: None,
             writing: Writing::default(),
             measuring: Plan::default(),
             following: Following { smoothing: 0.9, ..Following::default() },
@@ -145,6 +156,11 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// Those kept in these surroundings.
+    pub fn of(env: &Env) -> (Settings, Option<String>) {
+        env.config_dir.as_deref().map_or_else(Default::default, Settings::load)
+    }
+
     /// Reads the settings of a folder: the defaults where there are none, and a sentence where there are some that cannot be read.
     pub fn load(folder: &Path) -> (Settings, Option<String>) {
         let path = file(folder);
@@ -197,6 +213,8 @@ impl Settings {
         if matches!(&self.backend, Backend::Kernels(name) if Kernels::named(name).is_none()) {
             self.backend = Backend::Cpu;
         }
+        self.threads = self.threads.map(|n| n.clamp(1, THREADS_MAX));
+        self.context = self.context.map(|n| n.max(CONTEXT_MIN));
         let (w, usual) = (&mut self.writing, Writing::default());
         w.temperature = clamp(w.temperature, 0.0, 5.0, usual.temperature);
         w.top_p = clamp(w.top_p, 0.01, 1.0, usual.top_p);

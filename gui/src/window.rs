@@ -24,10 +24,9 @@ pub enum Error {
 ///
 /// # Errors
 /// No display, or no way to draw on it.
-pub fn run(env: Env, start: Start) -> Result<(), Error> {
-    let folder = env.config_dir.clone();
-    let kept = folder.and_then(|f| Settings::load(&f).0.window);
-    let [width, height] = kept.unwrap_or([1280.0, 800.0]);
+pub fn run(env: Env, mut start: Start) -> Result<(), Error> {
+    let (settings, _) = start.kept.get_or_insert_with(|| Settings::of(&env));
+    let [width, height] = settings.window.unwrap_or([1280.0, 800.0]);
     let viewport = ViewportBuilder::default()
         .with_app_id(APP_ID)
         .with_title("Tercet")

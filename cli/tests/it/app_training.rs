@@ -5,7 +5,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use eframe::egui::{Role, vec2};
+use eframe::egui::{Role, ViewportCommand, ViewportEvent, ViewportId, vec2};
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
 use formats::run_log::{EventLine, Log, MetricLine, RunDir, SampleLine};
@@ -136,6 +136,47 @@ fn a_run_is_started_paused_sampled_stopped_continued_and_exported() {
     p.until("the result is open", |h| h.state().said().iter().any(|s| s.starts_with("Exported step")));
     assert!(run.join("tiny.gguf").is_file());
     p.until("the page to write with", |h| h.state().settings().page == Page::Generate);
+}
+
+/// Asks the window to close, as its button would; says whether it does.
+fn close(p: &mut Window) -> bool {
+    fn events(p: &mut Window) -> &mut Vec<ViewportEvent> {
+        let viewports = &mut p.harness.input_mut().viewports;
+        &mut viewports.get_mut(&ViewportId::ROOT).expect("there is a window").events
+    }
+    events(p).push(ViewportEvent::Close);
+    p.harness.step();
+    events(p).clear();
+    !commands(p).contains(&ViewportCommand::CancelClose)
+}
+
+fn commands(p: &Window) -> Vec<ViewportCommand> {
+    p.harness.output().viewport_output.values().flat_map(|v| v.commands.clone()).collect()
+}
+
+#[test]
+fn a_window_that_trains_asks_before_it_closes_and_saves() {
+    let mut p = Window::open();
+    assert!(close(&mut p), "nothing is trained");
+    p.start(100_000.0);
+    let run = p.run("tiny");
+    p.until_label("Stop and save");
+    p.until("a few steps", |_| run.join("run.toml").exists() && steps(&run).len() > 3);
+    assert!(!close(&mut p));
+    p.until_label("tiny is being trained");
+    p.click("Keep the window");
+    assert!(p.harness.query_by_label("Keep the window").is_none());
+    assert!(!close(&mut p));
+    p.until_label("Let it train on");
+    // The page behind has a button of that name as well; the question's is the last.
+    p.harness.get_all_by_label("Stop and save").last().unwrap().click();
+    let mut closed = false;
+    p.until("it closes", |h| {
+        closed |= h.output().viewport_output.values().any(|v| v.commands.contains(&ViewportCommand::Close));
+        closed
+    });
+    assert_eq!(events(&run).last().map(String::as_str), Some("interrupted"));
+    assert!(close(&mut p));
 }
 
 #[cfg(unix)]

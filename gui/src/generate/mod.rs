@@ -4,6 +4,7 @@
 mod chat;
 mod column;
 mod draft;
+mod engine;
 mod history;
 mod manuscript;
 mod panel;

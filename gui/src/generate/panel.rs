@@ -3,7 +3,7 @@
 use eframe::egui::{Align, DragValue, Layout, Role, ScrollArea, TextEdit, Ui, WidgetInfo};
 use runtime::sampler::Sampling;
 
-use super::{GenerateCommand, Preset};
+use super::{GenerateCommand, Preset, engine};
 use crate::command::Command;
 use crate::icons::{Icon, icon_button};
 use crate::settings::Writing;
@@ -58,6 +58,8 @@ pub fn ui(ui: &mut Ui, shared: &mut Shared, chat: bool) {
             &range,
         );
         stops(ui, &mut shared.settings.writing);
+        ui.add_space(space::S);
+        engine::ui(ui, shared);
         ui.add_space(space::XL);
     });
 }

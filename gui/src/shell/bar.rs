@@ -1,6 +1,6 @@
 //! The bar on top: what is open, where it runs, and the way to every command.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use eframe::egui::{Align, Button, Layout, RichText, TextEdit, Ui, vec2};
 use runtime::cpu::Kernels;
@@ -9,6 +9,7 @@ use super::Shell;
 use crate::app::App;
 use crate::command::Command;
 use crate::icons::{Icon, icon_button};
+use crate::jobs::{self, Job};
 use crate::open::Backend;
 use crate::shared::Shared;
 use crate::theme::strong_font;
@@ -18,7 +19,7 @@ use crate::widgets::{bytes, count, shorten, small};
 /// Draws the bar.
 pub fn ui(app: &mut App, ui: &mut Ui) {
     ui.horizontal_centered(|ui| {
-        model_chip(&mut app.shell, &app.shared, ui);
+        model_chip(&mut app.shell, &mut app.shared, ui);
         facts(&app.shared, ui);
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             let t = Tokens::of(ui.ctx());
@@ -47,7 +48,7 @@ pub fn backends(shared: &Shared) -> Vec<(String, Backend)> {
     list
 }
 
-fn model_chip(shell: &mut Shell, shared: &Shared, ui: &mut Ui) {
+fn model_chip(shell: &mut Shell, shared: &mut Shared, ui: &mut Ui) {
     let t = Tokens::of(ui.ctx());
     let name = match (shared.model.opening(), shared.model.get()) {
         (Some(path), _) => format!("Opening {}…", file_name(path)),
@@ -57,7 +58,8 @@ fn model_chip(shell: &mut Shell, shared: &Shared, ui: &mut Ui) {
     let text = RichText::new(format!("{} ▾", shorten(&name, 40))).font(strong_font(size::BODY)).color(t.text);
     let button = Button::new(text).min_size(vec2(0.0, 28.0));
     let menu = eframe::egui::containers::menu::MenuButton::from_button(button);
-    let (response, _) = menu.ui(ui, |ui| {
+    shell.recents.poll();
+    let (response, shown) = menu.ui(ui, |ui| {
         ui.set_min_width(300.0);
         if ui.button("Open…").clicked() {
             shared.send(Command::AskForModel);
@@ -92,18 +94,45 @@ fn model_chip(shell: &mut Shell, shared: &Shared, ui: &mut Ui) {
             ui.label(small("Recent"));
         }
         for path in &shared.settings.recents {
-            recent(shared, ui, path);
+            recent(shared, ui, path, shell.recents.gone.contains(path));
         }
     });
+    shell.recents.look(shown.is_some(), shared);
     response.on_hover_text(match shared.model.get() {
         Some(m) => m.opened.path.display().to_string(),
         None => "Open a GGUF file; it can also be dropped anywhere on the window".to_owned(),
     });
 }
 
-fn recent(shared: &Shared, ui: &mut Ui, path: &Path) {
+/// Which recent models are gone. A folder on another machine may take long to answer, so no frame asks.
+#[derive(Debug, Default)]
+pub struct Recents {
+    gone: Vec<PathBuf>,
+    looking: Option<Job<Vec<PathBuf>>>,
+    open: bool,
+}
+
+impl Recents {
+    fn poll(&mut self) {
+        if let Some(Ok(gone)) = jobs::take(&mut self.looking) {
+            self.gone = gone;
+        }
+    }
+
+    /// Looks each time the menu is opened.
+    fn look(&mut self, open: bool, shared: &mut Shared) {
+        if open && !self.open {
+            let all = shared.settings.recents.clone();
+            let look = move |_: &jobs::JobContext| all.into_iter().filter(|path| !path.is_file()).collect();
+            self.looking = shared.jobs.start_quietly("looking for recent models", look);
+        }
+        self.open = open;
+    }
+}
+
+fn recent(shared: &Shared, ui: &mut Ui, path: &Path, gone: bool) {
     ui.horizontal(|ui| {
-        let there = path.is_file();
+        let there = !gone;
         let name = RichText::new(shorten(&file_name(path), 44));
         let name = if there { name } else { name.weak().strikethrough() };
         let hint = if there { path.display().to_string() } else { format!("{} is gone", path.display()) };

@@ -1,6 +1,7 @@
 //! The frame round every page: the rail, the bar on top, the status line, and what floats over them.
 
 mod bar;
+mod closing;
 mod overlay;
 mod palette;
 mod rail;
@@ -24,6 +25,10 @@ pub struct Shell {
     /// Whether the field for a path is shown; and what is in it.
     pub path_field: bool,
     pub path: String,
+    /// The recent models, as they were found when their menu was opened.
+    recents: bar::Recents,
+    /// What becomes of trainings when the window closes.
+    closing: closing::Closing,
 }
 
 /// Draws everything.
@@ -71,6 +76,7 @@ pub fn ui(app: &mut App, ui: &mut Ui) {
     });
     overlay::ui(app, &ctx);
     palette::ui(app, &ctx);
+    closing::ui(app, &ctx);
 }
 
 /// Shortcuts, before any widget sees the keys.

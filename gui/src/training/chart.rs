@@ -1,14 +1,14 @@
 //! One chart: which curves it has, how they look, and how they are painted with a pen, which is the screen's or a file's. Where the
 //! chart stands and what the pointer does is `charts`'s business.
 
-use eframe::egui::{Align2, Color32, FontId, Mesh, Painter, Pos2, Rect, Shape, Stroke, pos2, vec2};
+use eframe::egui::{Align2, Color32, Pos2, Rect, pos2, vec2};
 
 use super::axis::{Scale, tick_text, value_text};
 use super::curves::{Curves, Source};
 use super::decimate::{Columns, without_outliers};
+use super::pen::Pen;
 use super::track::{Axis, Extremes, Track};
-use crate::theme::strong_font;
-use crate::tokens::{Tokens, size};
+use crate::tokens::Tokens;
 
 /// Room left of every chart for the numbers of its axis, so that all charts begin at one place.
 pub const GUTTER: f32 = 58.0;
@@ -196,22 +196,6 @@ pub struct Options {
     pub smoothed: bool,
     /// The colours that are on.
     pub tokens: &'static Tokens,
-}
-
-/// What draws.
-pub trait Pen {
-    /// Keeps everything that follows inside a rectangle.
-    fn clip(&mut self, rect: Rect);
-    /// A line through points.
-    fn line(&mut self, points: &[Pos2], width: f32, color: Color32);
-    /// A band: x, upper and lower edge, drawn at least `width` thick.
-    fn band(&mut self, band: &[[f32; 3]], width: f32, color: Color32);
-    /// A ring, or a dot.
-    fn ring(&mut self, at: Pos2, radius: f32, fill: Color32, stroke: Color32);
-    /// A triangle with its point down, at the top edge.
-    fn mark(&mut self, at: Pos2, color: Color32);
-    /// Words.
-    fn text(&mut self, at: Pos2, anchor: Align2, text: &str, strong: bool, color: Color32);
 }
 
 /// Paints a chart; gives the scale of its y axis.
@@ -417,73 +401,6 @@ pub fn values_at(chart: Chart, run: &Drawn<'_>, at: f64, x: &Scale, y: &Scale, o
         }
     }
     values
-}
-
-/// The screen's pen.
-pub struct ScreenPen {
-    whole: Painter,
-    now: Painter,
-}
-
-impl ScreenPen {
-    /// Draws with a painter.
-    pub fn new(painter: &Painter) -> ScreenPen {
-        ScreenPen { whole: painter.clone(), now: painter.clone() }
-    }
-}
-
-impl Pen for ScreenPen {
-    fn clip(&mut self, rect: Rect) {
-        self.now = self.whole.with_clip_rect(rect.intersect(self.whole.clip_rect()));
-    }
-
-    fn line(&mut self, points: &[Pos2], width: f32, color: Color32) {
-        self.now.add(Shape::line(points.to_vec(), Stroke::new(width, color)));
-    }
-
-    fn band(&mut self, band: &[[f32; 3]], width: f32, color: Color32) {
-        self.now.add(Shape::mesh(band_mesh(band, width, color)));
-    }
-
-    fn ring(&mut self, at: Pos2, radius: f32, fill: Color32, stroke: Color32) {
-        self.now.circle(at, radius, fill, Stroke::new(1.3, stroke));
-    }
-
-    fn mark(&mut self, at: Pos2, color: Color32) {
-        let points = vec![at + vec2(-4.0, 0.0), at + vec2(4.0, 0.0), at + vec2(0.0, 7.0)];
-        self.now.add(Shape::convex_polygon(points, color, Stroke::NONE));
-    }
-
-    fn text(&mut self, at: Pos2, anchor: Align2, text: &str, strong: bool, color: Color32) {
-        let font =
-            if strong { strong_font(size::SMALL + 0.5) } else { FontId::proportional(size::SMALL - 1.0) };
-        self.now.text(at, anchor, text, font, color);
-    }
-}
-
-/// A band as triangles, with edges that fade over a point.
-fn band_mesh(band: &[[f32; 3]], width: f32, color: Color32) -> Mesh {
-    let mut mesh = Mesh::default();
-    mesh.reserve_vertices(4 * band.len());
-    mesh.reserve_triangles(6 * band.len());
-    for (i, &[x, top, bottom]) in band.iter().enumerate() {
-        let (top, bottom) = (top.min(bottom), bottom.max(top));
-        let grow = ((width - (bottom - top)) / 2.0).max(0.0);
-        let (top, bottom) = (top - grow, bottom + grow);
-        let inner = (0.5f32).min((bottom - top) / 2.0);
-        mesh.colored_vertex(pos2(x, top - 0.5), Color32::TRANSPARENT);
-        mesh.colored_vertex(pos2(x, top + inner), color);
-        mesh.colored_vertex(pos2(x, bottom - inner), color);
-        mesh.colored_vertex(pos2(x, bottom + 0.5), Color32::TRANSPARENT);
-        if i > 0 {
-            let at = 4 * i as u32;
-            for k in 0..3 {
-                mesh.add_triangle(at - 4 + k, at - 3 + k, at + k);
-                mesh.add_triangle(at - 3 + k, at + k, at + 1 + k);
-            }
-        }
-    }
-    mesh
 }
 
 /// Where a chart's curves are inside its frame.

@@ -1,22 +1,22 @@
-//! The column of charts: one x axis and one cursor for all of them, what the pointer does to them, and the readout beside it.
+//! The column of charts: one x axis and one cursor for all of them, and what the pointer does to them.
 
 use eframe::egui::{
-    Align, Align2, Area, CornerRadius, FontId, Frame, Id, Key, Layout, Margin, Order, PointerButton, Rect,
-    Response, RichText, Role, ScrollArea, Sense, Slider, Stroke, Ui, WidgetInfo, pos2, vec2,
+    Align2, CornerRadius, FontId, Key, PointerButton, Rect, Response, Role, ScrollArea, Sense, Stroke, Ui,
+    WidgetInfo, pos2, vec2,
 };
 
 use super::axis::{Scale, tick_text, time_text, time_ticks};
-use super::chart::{self, Chart, Drawn, GUTTER, Look, Options, Reading, ScreenPen};
-use super::curves::Source;
+use super::chart::{self, Chart, Drawn, GUTTER, Look, Options};
+use super::pen::ScreenPen;
+use super::readout::{cursor, tooltip};
 use super::run::RunView;
 use super::track::Axis;
 use super::{Training, TrainingCommand};
 use crate::command::Command;
-use crate::icons::{Icon, icon_button};
 use crate::shared::Shared;
 use crate::theme::strong_font;
-use crate::tokens::{Tokens, size, space};
-use crate::widgets::{chip, count};
+use crate::tokens::{size, space};
+use crate::widgets::count;
 
 /// Height of the strip with the numbers of the x axis.
 const STRIP: f32 = 24.0;
@@ -26,8 +26,10 @@ const LOW: f32 = 118.0;
 /// What the charts remember.
 #[derive(Debug, Default)]
 pub struct Charts {
-    axis: Axis,
-    view: Option<(f64, f64)>,
+    /// What x is.
+    pub axis: Axis,
+    /// The stretch of it that is shown, where that is not all.
+    pub view: Option<(f64, f64)>,
     /// Outliers are cut off.
     pub clip: bool,
     /// Where the cursor is held.
@@ -59,11 +61,6 @@ impl Charts {
         if low.is_finite() && high.is_finite() && low < high {
             self.view = Some((low, high));
         }
-    }
-
-    /// What x is.
-    pub fn axis(&self) -> Axis {
-        self.axis
     }
 
     /// Where the cursor is.
@@ -103,69 +100,6 @@ pub fn place_text(axis: Axis, v: f64) -> String {
 }
 
 impl Training {
-    /// The row of choices above the charts.
-    pub(super) fn toolbar(&mut self, ui: &mut Ui, shared: &mut Shared) {
-        let send = |shared: &Shared, c| shared.send(Command::Training(c));
-        ui.horizontal(|ui| {
-            ui.spacing_mut().item_spacing.x = space::XS;
-            for (name, axis) in [("Step", Axis::Step), ("Tokens", Axis::Tokens), ("Time", Axis::Time)] {
-                if chip(ui, name, self.charts.axis == axis).clicked() {
-                    send(shared, TrainingCommand::Over(axis));
-                }
-            }
-            ui.add_space(space::S);
-            let f = &shared.settings.following;
-            let toggles = [
-                ("Log x", f.log_x, TrainingCommand::LogX, "Equal distances are equal factors"),
-                (
-                    "Log y",
-                    f.log_y,
-                    TrainingCommand::LogY,
-                    "Equal distances are equal factors; values of zero and below have no place",
-                ),
-                (
-                    "Clip",
-                    self.charts.clip,
-                    TrainingCommand::Clip,
-                    "Y axes leave out the outermost 2 % of values on each side",
-                ),
-            ];
-            for (name, on, command, hint) in toggles {
-                if chip(ui, name, on).on_hover_text(hint).clicked() {
-                    send(shared, command);
-                }
-            }
-            ui.add_space(space::XS);
-            smoothing(ui, &mut shared.settings.following.smoothing);
-            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                let id = ui.scope_id().with("export");
-                let save = icon_button(ui, Icon::Save, "Save charts or curves");
-                eframe::egui::Popup::menu(&save).id(id).show(|ui| {
-                    if ui.button("Charts as SVG…").clicked() {
-                        send(shared, TrainingCommand::SaveSvg);
-                    }
-                    if ui.button("Curves as CSV…").clicked() {
-                        send(shared, TrainingCommand::SaveCsv);
-                    }
-                });
-                if self.runs.len() > 1
-                    && chip(ui, "Compare", self.comparing)
-                        .on_hover_text("What differs between the configurations of the drawn runs")
-                        .clicked()
-                {
-                    send(shared, TrainingCommand::Compare);
-                }
-                if self.charts.view.is_some()
-                    && chip(ui, "Show all", false)
-                        .on_hover_text("A double click on a chart does the same")
-                        .clicked()
-                {
-                    send(shared, TrainingCommand::ShowAll);
-                }
-            });
-        });
-    }
-
     /// The charts, and under them the numbers of their x axis.
     pub(super) fn charts_ui(&mut self, ui: &mut Ui, shared: &mut Shared) {
         let smoothing = shared.settings.following.smoothing;
@@ -366,153 +300,8 @@ impl Charts {
     }
 }
 
-/// The cursor in a chart: its line, a dot on each curve, and the values where no tooltip tells them.
-fn cursor(
-    ui: &Ui,
-    chart: Chart,
-    rect: Rect,
-    runs: &[Drawn<'_>],
-    at: f64,
-    x: &Scale,
-    y: &Scale,
-    o: &Options,
-    readout: bool,
-) {
-    let t = o.tokens;
-    let plot = chart::plot_of(rect);
-    let place = x.place(at);
-    if !plot.x_range().contains(place) {
-        return;
-    }
-    let painter = ui.painter().with_clip_rect(rect.intersect(ui.clip_rect()));
-    painter.vline(place, plot.y_range(), Stroke::new(1.0, t.text_faint));
-    let mut right = rect.right();
-    for run in runs.iter().rev() {
-        let values = chart::values_at(chart, run, at, x, y, o);
-        for reading in &values {
-            if let Some(dot) = reading.place.filter(|d| plot.contains(*d)) {
-                painter.circle(dot, 3.2, run.color, Stroke::new(1.5, t.bg));
-            }
-        }
-        if readout && right > rect.left() + GUTTER + 200.0 {
-            let short = values.iter().filter_map(|r| match r.what {
-                "validation" => Some(format!("val {}", r.text)),
-                "smoothed" | "lowest" | "highest" => None,
-                _ => Some(r.text.clone()),
-            });
-            let text = short.collect::<Vec<_>>().join("  ");
-            let font = FontId::proportional(size::SMALL - 0.5);
-            let drawn =
-                painter.text(pos2(right, rect.top() + 11.0), Align2::RIGHT_CENTER, text, font, run.color);
-            right = drawn.left() - space::L;
-        }
-    }
-}
-
-/// Every run's values at the cursor, beside the pointer.
-fn tooltip(ui: &Ui, chart: Chart, runs: &[Drawn<'_>], at: f64, x: &Scale, y: &Scale, o: &Options) {
-    let t = o.tokens;
-    let Some(pointer) = ui.ctx().pointer_hover_pos() else { return };
-    let window = ui.ctx().content_rect();
-    let left = pointer.x > window.right() - 330.0;
-    let pivot = if left { Align2::RIGHT_TOP } else { Align2::LEFT_TOP };
-    let readings: Vec<(&Drawn<'_>, Vec<Reading>)> = runs
-        .iter()
-        .map(|run| (run, chart::values_at(chart, run, at, x, y, o)))
-        .filter(|(_, r)| !r.is_empty())
-        .collect();
-    let mut heads: Vec<&str> = Vec::new();
-    for what in readings.iter().flat_map(|(_, r)| r.iter().map(|r| r.what)) {
-        if !heads.contains(&what) {
-            heads.push(what);
-        }
-    }
-    if o.axis != Axis::Step {
-        heads.push("step");
-    }
-    // Columns as wide as their widest text; numbers stand at the right of theirs.
-    let font = FontId::proportional(size::SMALL);
-    let set = |text: String, color| ui.painter().layout_no_wrap(text, font.clone(), color);
-    let head = ui.painter().layout_no_wrap(place_text(o.axis, at), strong_font(size::SMALL), t.text);
-    let mut rows = vec![heads.iter().map(|h| set((*h).to_owned(), t.text_dim)).collect::<Vec<_>>()];
-    let mut names = vec![head];
-    let mut said = place_text(o.axis, at);
-    for (run, values) in &readings {
-        names.push(set(crate::widgets::shorten(&run.shown, 26), t.text));
-        said = format!("{said}, {}", run.shown);
-        let value = |what: &&str| match values.iter().find(|r| r.what == *what) {
-            Some(r) => r.text.clone(),
-            None if *what == "step" => run
-                .row_at(Source::Steps, o.axis, at)
-                .map_or_else(String::new, |row| count(run.curves.steps.x(Axis::Step)[row] as u64)),
-            None => String::new(),
-        };
-        for what in &heads {
-            said = format!("{said} {what} {}", value(what));
-        }
-        let color = |text: &str| if text == "not a number" { t.bad } else { t.text };
-        rows.push(heads.iter().map(value).map(|text| set(text.clone(), color(&text))).collect());
-    }
-    const ROW: f32 = 19.0;
-    let widest = |i: usize| rows.iter().map(|row| row[i].size().x).fold(0.0, f32::max) + space::L;
-    let first = names.iter().map(|n| n.size().x).fold(0.0, f32::max) + 14.0;
-    let widths: Vec<f32> = (0..heads.len()).map(widest).collect();
-    let whole = vec2(first + widths.iter().sum::<f32>(), ROW * names.len() as f32);
-    let top = (pointer.y + 14.0).min(window.bottom() - whole.y - 30.0);
-    let place = pos2(if left { pointer.x - 14.0 } else { pointer.x + 14.0 }, top);
-    let area = Area::new(Id::unique("chart values")).order(Order::Tooltip).pivot(pivot).fixed_pos(place);
-    area.interactable(false).show(ui.ctx(), |ui| {
-        Frame::popup(ui.style()).fill(t.panel).inner_margin(Margin::symmetric(10, 7)).show(ui, |ui| {
-            let (rect, response) = ui.allocate_exact_size(whole, Sense::hover());
-            response.widget_info(|| WidgetInfo::labeled(Role::Label, true, &said));
-            for (i, (name, row)) in names.into_iter().zip(rows).enumerate() {
-                let middle = rect.top() + ROW * (i as f32 + 0.5);
-                let indent = if i == 0 { 0.0 } else { 14.0 };
-                if i > 0 {
-                    ui.painter().circle_filled(pos2(rect.left() + 4.0, middle), 4.0, readings[i - 1].0.color);
-                }
-                let at = pos2(rect.left() + indent, middle - name.size().y / 2.0);
-                ui.painter().galley(at, name, t.text);
-                let mut right = rect.left() + first;
-                for (value, width) in row.into_iter().zip(&widths) {
-                    right += width;
-                    let at = pos2(right - value.size().x, middle - value.size().y / 2.0);
-                    ui.painter().galley(at, value, t.text);
-                }
-            }
-        });
-    });
-}
-
 /// A dot of a colour, in a line of text.
 pub fn dot(ui: &mut Ui, color: eframe::egui::Color32) {
     let (rect, _) = ui.allocate_exact_size(vec2(8.0, 12.0), Sense::hover());
     ui.painter().circle_filled(rect.center(), 4.0, color);
-}
-
-/// How much the curves are smoothed: a slider, and the number, which can be typed.
-fn smoothing(ui: &mut Ui, value: &mut f32) {
-    let t = Tokens::of(ui.ctx());
-    let hint = "Average of all points up to here, weighted less the older they are; every point stays visible behind it. 0 is off";
-    let roomy = ui.available_width() > 360.0;
-    if roomy {
-        ui.label(RichText::new("Smoothing").size(size::SMALL).color(t.text_dim)).on_hover_text(hint);
-    }
-    // Most of what is useful is close to 1, so the slider runs over the number of points that count.
-    let mut points = (1.0 / (1.0 - f64::from(*value))).log10() / 3.0;
-    let slider = ui
-        .scope(|ui| {
-            ui.spacing_mut().slider_width = if roomy { 92.0 } else { 56.0 };
-            ui.spacing_mut().interact_size.y = 16.0;
-            ui.add(Slider::new(&mut points, 0.0..=1.0).show_value(false))
-        })
-        .inner;
-    let now = f64::from(*value);
-    slider.widget_info(|| WidgetInfo::slider(true, now, "Smoothing slider"));
-    if slider.changed() {
-        *value = ((1.0 - 10f64.powf(-3.0 * points)) as f32).clamp(0.0, 0.999);
-    }
-    let number = eframe::egui::DragValue::new(value).range(0.0..=0.999).speed(0.002).max_decimals(3);
-    let number = ui.add(number).on_hover_text(hint);
-    number.widget_info(|| WidgetInfo::labeled(Role::SpinButton, true, "Smoothing"));
 }

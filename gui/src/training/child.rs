@@ -109,6 +109,11 @@ impl Trainers {
         self.running.iter().any(|t| t.run == run) || self.starting.iter().any(|(name, _)| name == run)
     }
 
+    /// The runs whose trainers go.
+    pub fn at_work(&self) -> Vec<String> {
+        self.running.iter().map(|t| t.run.clone()).collect()
+    }
+
     /// What the trainer of a run said at last, where it did not end well.
     pub fn last_words(&self, run: &str) -> Option<&str> {
         self.words.get(run).map(String::as_str)

@@ -89,12 +89,6 @@ pub fn csv(runs: &[(String, PathBuf)], to: &Path, job: &JobContext) -> Result<()
     written.map_err(|e| format!("The curves cannot be saved: {}", sentence(&e)))
 }
 
-/// Writes a text.
-pub fn text(text: &str, to: &Path) -> Result<(), String> {
-    write_atomic(to, |out| out.write_all(text.as_bytes()))
-        .map_err(|e| format!("The file cannot be saved: {}", sentence(&e)))
-}
-
 /// A field of CSV.
 fn quoted(text: &str) -> String {
     if text.contains([',', '"', '\n', '\r']) {

@@ -236,7 +236,10 @@ impl Seen {
             _ => {}
         }
         let grows = self.grown.is_some_and(|at| at.elapsed() < QUIET);
+        // A log may come without the events beside it, as from another machine.
+        let complete = self.found.steps > 0 && self.found.step >= self.found.steps;
         match event {
+            None if complete && !dir.is_locked() => State::Finished,
             _ if !grows && !dir.is_locked() => State::Lost,
             Some(("held", _)) => State::Held,
             _ => State::Live,
@@ -354,6 +357,11 @@ mod tests {
         std::fs::write(&log, "{\"step\":1,\"loss\":2.0}\n{\"step\":2,\"loss\":1.5}\n").unwrap();
         let found = finder.look(folder.path()).unwrap().remove(0);
         assert_eq!((found.state, found.step, found.loss), (State::Live, 2, Some(1.5)));
+        // All of its steps are there, and no word on how it ended.
+        std::fs::write(dir.config_path(), "[config.train]\nsteps = 3\n").unwrap();
+        assert_eq!(finder.look(folder.path()).unwrap()[0].state, State::Live);
+        std::fs::write(&log, "{\"step\":2,\"loss\":1.5}\n{\"step\":3,\"loss\":1.4}\n").unwrap();
+        assert_eq!(finder.look(folder.path()).unwrap()[0].state, State::Finished);
     }
 
     #[test]

@@ -18,9 +18,13 @@ mod list;
 #[cfg(test)]
 mod measure;
 mod metric;
+mod pen;
+mod readout;
 mod run;
 mod samples;
+mod sheet;
 mod svg;
+mod toolbar;
 mod track;
 mod ui;
 mod work;
@@ -104,8 +108,8 @@ pub enum TrainingCommand {
     Export(String),
     /// Writes the values of the drawn runs to a CSV file.
     SaveCsv,
-    /// Writes the charts as they are to an SVG file.
-    SaveSvg,
+    /// Writes the charts as they are to a PNG or SVG file.
+    SaveCharts,
     /// Shows a run's folder in the system's file manager.
     Reveal(String),
 }
@@ -135,6 +139,11 @@ impl Training {
     /// Whether logs are being read for the first time.
     pub fn is_reading(&self) -> bool {
         self.follower.is_some() && (self.folder.is_none() || self.runs.iter().any(|r| r.drawn && !r.ready))
+    }
+
+    /// Runs that are being trained by trainers started here.
+    pub fn at_work(&self) -> Vec<String> {
+        self.trainers.at_work()
     }
 
     /// Steps that were read of a run.
@@ -365,9 +374,9 @@ impl Training {
                 }
             }
             C::SaveCsv => self.work.save_csv(&self.runs, shared),
-            C::SaveSvg => {
-                let picture = self.charts_svg(shared);
-                self.work.save_svg(picture, shared);
+            C::SaveCharts => {
+                let sheet = self.sheet(shared);
+                self.work.save_charts(sheet, shared);
             }
             C::Reveal(run) => {
                 if let Some(run) = self.run_named(&run) {
@@ -417,7 +426,7 @@ impl Training {
             entry("Show all of the charts", C::ShowAll).when(here),
             entry("Next sample", C::Sample(1)).when(here),
             entry("Sample before", C::Sample(-1)).when(here),
-            entry("Save the charts as SVG…", C::SaveSvg).when(here && !self.runs.is_empty()),
+            entry("Save the charts…", C::SaveCharts).when(here && !self.runs.is_empty()),
             entry("Save the curves as CSV…", C::SaveCsv).when(here && !self.runs.is_empty()),
             entry("Bring the deleted run back", C::Undelete).when(self.work.can_undelete()),
         ];

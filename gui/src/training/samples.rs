@@ -31,7 +31,7 @@ pub struct Samples {
 impl Training {
     /// The step at which samples are read: at the cursor, else where one was chosen, else the end.
     fn sample_step(&self) -> u64 {
-        let at = self.charts.cursor().map(|at| match self.charts.axis() {
+        let at = self.charts.cursor().map(|at| match self.charts.axis {
             Axis::Step => at,
             axis => {
                 let run = self.focused().filter(|r| r.drawn).or(self.runs.iter().find(|r| r.drawn));
@@ -67,7 +67,7 @@ impl Training {
         let (rect, _) = ui.allocate_exact_size(vec2(width, LINE), Sense::hover());
         let (from, to) = (rect.left() + GUTTER, rect.right() - space::L);
         let x = self.charts.scale(&self.runs, shared.settings.following.log_x, from, to);
-        let axis = self.charts.axis();
+        let axis = self.charts.axis;
         let middle = rect.center().y;
         ui.painter().text(
             pos2(rect.left() + 10.0, middle),

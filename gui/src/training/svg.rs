@@ -1,22 +1,15 @@
-//! The charts as an SVG file: the same painting, with a pen that writes.
+//! A pen that writes SVG.
 
 use std::fmt::Write;
 
-use eframe::egui::{Align2, Color32, Pos2, Rect, pos2, vec2};
+use eframe::egui::{Align2, Color32, Pos2, Rect, Vec2};
 
-use super::Training;
-use super::axis::{tick_text, time_text, time_ticks};
-use super::chart::{self, Chart, GUTTER, Options, Pen};
-use super::charts::drawn;
-use super::track::Axis;
-use crate::shared::Shared;
-use crate::tokens::{size, space};
+use super::pen::Pen;
+use crate::tokens::size;
 
-const WIDTH: f32 = 900.0;
-
-/// A pen that writes SVG.
+/// See the top of this file.
 #[derive(Debug, Default)]
-struct SvgPen {
+pub struct SvgPen {
     body: String,
     clips: usize,
     open: bool,
@@ -36,6 +29,17 @@ impl SvgPen {
     // Writing into a string does not fail.
     fn put(&mut self, text: std::fmt::Arguments<'_>) {
         let _ = self.body.write_fmt(text);
+    }
+
+    /// The file: what was drawn, on a ground of a colour.
+    pub fn finish(mut self, size: Vec2, ground: Color32) -> String {
+        self.close();
+        let (ground, _) = paint(ground);
+        let (width, height) = (size.x, size.y);
+        format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" height=\"{height}\" font-family=\"Inter, Helvetica, Arial, sans-serif\">\n<rect width=\"100%\" height=\"100%\" fill=\"{ground}\"/>\n{}</svg>\n",
+            self.body
+        )
     }
 
     fn close(&mut self) {
@@ -119,62 +123,5 @@ impl Pen for SvgPen {
             at.y + 4.0,
             escaped(text)
         ));
-    }
-}
-
-impl Training {
-    /// What the charts show now, as SVG.
-    pub(super) fn charts_svg(&self, shared: &Shared) -> String {
-        let following = &shared.settings.following;
-        let t = shared.tokens();
-        let axis = self.charts.axis();
-        let o = Options {
-            axis,
-            log_y: following.log_y,
-            clip: self.charts.clip,
-            smoothed: following.smoothing > 0.0,
-            tokens: t,
-        };
-        let x = self.charts.scale(&self.runs, following.log_x, space::L + GUTTER, WIDTH - space::L);
-        let runs = drawn(&self.runs, axis, &x, shared);
-        let mut pen = SvgPen::default();
-        let mut top = space::XL;
-        let mut left = space::L + GUTTER;
-        for run in &runs {
-            pen.ring(pos2(left + 4.0, top), 4.0, run.color, run.color);
-            pen.text(pos2(left + 14.0, top), Align2::LEFT_CENTER, &run.shown, true, t.text);
-            left += 40.0 + 7.0 * run.shown.chars().count() as f32;
-        }
-        top += space::L;
-        for chart in Chart::ALL.into_iter().filter(|c| runs.iter().any(|r| c.is_in(r.curves))) {
-            let height = if chart == Chart::Loss { 300.0 } else { 130.0 };
-            let rect = Rect::from_min_size(pos2(space::L, top), vec2(WIDTH - 2.0 * space::L, height));
-            chart::paint(&mut pen, chart, &runs, rect, &x, &o);
-            pen.text(
-                pos2(rect.right(), top + 11.0),
-                Align2::RIGHT_CENTER,
-                chart.legend(o.smoothed),
-                false,
-                t.text_faint,
-            );
-            top += height + space::S;
-        }
-        let ticks = if axis == Axis::Time { time_ticks(&x, 9) } else { x.ticks(9) };
-        let step = if ticks.len() > 1 { ticks[1] - ticks[0] } else { 1.0 };
-        for &tick in &ticks {
-            let text = if axis == Axis::Time {
-                time_text(tick)
-            } else {
-                tick_text(tick, if x.log { tick } else { step })
-            };
-            pen.text(pos2(x.place(tick), top + 8.0), Align2::CENTER_CENTER, &text, false, t.text_dim);
-        }
-        pen.close();
-        let height = top + space::XL;
-        let (ground, _) = paint(t.bg);
-        format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" height=\"{height}\" font-family=\"Inter, Helvetica, Arial, sans-serif\">\n<rect width=\"100%\" height=\"100%\" fill=\"{ground}\"/>\n{}</svg>\n",
-            pen.body
-        )
     }
 }

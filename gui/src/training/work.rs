@@ -7,6 +7,7 @@ use super::export;
 use super::form::Form;
 use super::found::Found;
 use super::run::RunView;
+use super::sheet::Sheet;
 use crate::command::Command;
 use crate::env::TEXT;
 use crate::jobs::{self, Job, JobContext};
@@ -107,10 +108,10 @@ impl Work {
         });
     }
 
-    /// Asks where, and writes a picture.
-    pub fn save_svg(&mut self, picture: String, shared: &mut Shared) {
-        self.save("Saving charts", "Save the charts", "charts.svg", shared, move |path, _| {
-            export::text(&picture, path)
+    /// Asks where, and writes the charts as a picture.
+    pub fn save_charts(&mut self, sheet: Sheet, shared: &mut Shared) {
+        self.save("Saving charts", "Save the charts (.png or .svg)", "charts.png", shared, |path, _| {
+            sheet.save(path)
         });
     }
 

@@ -1,6 +1,6 @@
 //! The frame round the pages: opening files good and bad, the palette, shortcuts, what is kept.
 
-use eframe::egui::{Key, Modifiers};
+use eframe::egui::{Key, Modifiers, Role};
 use egui_kittest::kittest::Queryable;
 use gui::{Answers, Backend, Command, Page, Start, ThemeChoice};
 
@@ -116,4 +116,45 @@ fn a_folder_that_cannot_be_written_is_said_once_and_nothing_else_breaks() {
     f.harness.state_mut().send(Command::Theme(ThemeChoice::Light));
     f.until("it is said", |app| app.said().iter().any(|s| s.contains("Settings cannot be kept")));
     assert_eq!(f.harness.state().settings().theme, ThemeChoice::Light);
+}
+
+#[test]
+fn a_model_of_last_time_that_is_gone_is_told_and_the_shipped_one_is_there() {
+    let mut f = Fixture::with_settings("recents = [\"/nowhere/of-old.gguf\"]\n");
+    assert!(f.harness.query_by_label_contains("shakespeare.gguf").is_some());
+    let told = |f: &Fixture| {
+        f.harness.state().said().iter().any(|s| s.starts_with("of-old.gguf was open last time"))
+    };
+    assert!(told(&f));
+    // It stays among the recent ones, marked, until it is removed.
+    f.harness.get_by_label_contains("shakespeare.gguf ▾").click();
+    f.until_label("Remove of-old.gguf");
+    f.click("Remove of-old.gguf");
+    assert!(f.harness.state().settings().recents.iter().all(|p| !p.ends_with("of-old.gguf")));
+}
+
+#[test]
+fn the_engine_takes_as_many_threads_and_tokens_as_it_is_told() {
+    let mut f = Fixture::open(Page::Generate);
+    f.harness.get_by_role_and_label(Role::SpinButton, "Threads").set_value_accesskit(1.0);
+    f.harness.run_steps(2);
+    f.until("it is open again", |app| !app.is_busy());
+    assert!(f.harness.query_by_label_contains(" x1 ▾").is_some());
+    f.harness.get_by_role_and_label(Role::SpinButton, "Context").set_value_accesskit(64.0);
+    f.harness.run_steps(2);
+    f.until("it is open again", |app| !app.is_busy());
+    assert_eq!(
+        (f.harness.state().settings().threads, f.harness.state().settings().context),
+        (Some(1), Some(64))
+    );
+    f.click("Write");
+    f.until("the text is written", |app| !app.is_busy());
+    assert!(f.harness.query_all_by_label_contains("/64").next().is_some());
+    let mut f = f.restarted();
+    assert!(f.harness.query_by_label_contains(" x1 ▾").is_some());
+    f.click("Reset threads");
+    f.until("it is open again", |app| !app.is_busy());
+    f.click("Reset context");
+    f.until("it is open again", |app| !app.is_busy());
+    assert_eq!((f.harness.state().settings().threads, f.harness.state().settings().context), (None, None));
 }

@@ -1,0 +1,103 @@
+//! Closing the window while a training goes on that was started here: what is to become of it is a person's choice.
+
+use eframe::egui::{Button, Context, Id, Key, Modal, RichText, ViewportCommand, vec2};
+
+use crate::app::App;
+use crate::command::Command;
+use crate::theme::strong_font;
+use crate::tokens::{Tokens, size, space};
+use crate::training::{Order, TrainingCommand};
+use crate::widgets::{dim, primary_button};
+
+/// How far it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Closing {
+    /// Nobody wants to close the window.
+    #[default]
+    No,
+    /// The question is on the screen.
+    Asked,
+    /// Trainings save; the window closes when they have.
+    Saving,
+    /// It closes.
+    Sure,
+}
+
+/// Asks, if there is a reason to, when the window is about to close.
+pub fn ui(app: &mut App, ctx: &Context) {
+    let at_work = app.training.at_work();
+    if ctx.input(|i| i.viewport().close_requested())
+        && app.shell.closing != Closing::Sure
+        && !at_work.is_empty()
+    {
+        ctx.send_viewport_cmd(ViewportCommand::CancelClose);
+        if app.shell.closing == Closing::No {
+            app.shell.closing = Closing::Asked;
+        }
+    }
+    match app.shell.closing {
+        Closing::No | Closing::Sure => {}
+        Closing::Asked if at_work.is_empty() => app.shell.closing = Closing::No,
+        Closing::Saving if at_work.is_empty() => close(app, ctx),
+        Closing::Asked => ask(app, ctx, &at_work),
+        Closing::Saving => wait(app, ctx, &at_work),
+    }
+}
+
+fn close(app: &mut App, ctx: &Context) {
+    app.shell.closing = Closing::Sure;
+    ctx.send_viewport_cmd(ViewportCommand::Close);
+}
+
+fn ask(app: &mut App, ctx: &Context, at_work: &[String]) {
+    let t = Tokens::of(ctx);
+    let (head, it) = match at_work {
+        [one] => (format!("{one} is being trained"), "it"),
+        many => (format!("{} runs are being trained", many.len()), "them"),
+    };
+    Modal::new(Id::unique("closing")).show(ctx, |ui| {
+        ui.set_width(420.0);
+        ui.label(RichText::new(head).font(strong_font(size::SECTION)).color(t.text));
+        ui.add_space(space::XS);
+        ui.label(dim(format!(
+            "A training is a program of its own. Stop {it} after this step with everything saved, to go on later to the same bits, or \
+             let {it} train on without the window; the Training page finds {it} again at the next start."
+        )));
+        ui.add_space(space::M);
+        ui.horizontal(|ui| {
+            let stay = |ui: &mut eframe::egui::Ui, text: &str| ui.add(Button::new(text).min_size(vec2(0.0, 30.0))).clicked();
+            if primary_button(ui, "Stop and save", "").clicked() {
+                for run in at_work {
+                    app.send(Command::Training(TrainingCommand::Tell(run.clone(), Order::Stop)));
+                }
+                app.shell.closing = Closing::Saving;
+            }
+            if stay(ui, "Let it train on") {
+                close(app, ctx);
+            }
+            if stay(ui, "Keep the window") || ctx.input(|i| i.key_pressed(Key::Escape)) {
+                app.shell.closing = Closing::No;
+            }
+        });
+    });
+}
+
+fn wait(app: &mut App, ctx: &Context, at_work: &[String]) {
+    let t = Tokens::of(ctx);
+    Modal::new(Id::unique("closing")).show(ctx, |ui| {
+        ui.set_width(420.0);
+        let head = format!("Waiting for {} to save", at_work.join(", "));
+        ui.label(RichText::new(head).font(strong_font(size::SECTION)).color(t.text));
+        ui.add_space(space::XS);
+        ui.label(dim("The step that is under way is finished first; then the window closes"));
+        ui.add_space(space::M);
+        ui.horizontal(|ui| {
+            if ui.add(Button::new("Close now").min_size(vec2(0.0, 30.0))).clicked() {
+                close(app, ctx);
+            }
+            if ui.add(Button::new("Keep the window").min_size(vec2(0.0, 30.0))).clicked() {
+                app.shell.closing = Closing::No;
+            }
+        });
+    });
+}

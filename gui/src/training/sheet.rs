@@ -1,0 +1,116 @@
+//! The charts on a sheet of their own, to be kept or shown to others: painted once, between two frames, and written as SVG or PNG in the
+//! background.
+
+use std::path::Path;
+
+use eframe::egui::{Align2, Rect, Vec2, pos2, vec2};
+use formats::atomic::write_atomic;
+use formats::sentence;
+
+use super::Training;
+use super::axis::{tick_text, time_text, time_ticks};
+use super::chart::{self, Chart, GUTTER, Options};
+use super::charts::drawn;
+use super::pen::{Memory, Pen, ScreenPen};
+use super::svg::SvgPen;
+use super::track::Axis;
+use crate::print;
+use crate::shared::Shared;
+use crate::tokens::{DARK, Tokens, space};
+
+const WIDTH: f32 = 900.0;
+
+/// See the top of this file.
+#[derive(Clone, Debug)]
+pub struct Sheet {
+    size: Vec2,
+    tokens: &'static Tokens,
+    drawing: Memory,
+}
+
+impl Sheet {
+    /// Writes it to a file; the ending of its name decides the kind.
+    ///
+    /// # Errors
+    /// A sentence: another ending, nothing to draw with, or a file that cannot be written.
+    pub fn save(self, to: &Path) -> Result<(), String> {
+        let ending = to.extension().map(|e| e.to_string_lossy().to_lowercase()).unwrap_or_default();
+        let bytes = match &*ending {
+            "svg" => self.svg().into_bytes(),
+            "png" => self.png()?,
+            _ => {
+                return Err(format!(
+                    "Charts are saved as .png or .svg; the name was {}.",
+                    to.file_name().unwrap_or_default().to_string_lossy()
+                ));
+            }
+        };
+        write_atomic(to, |out| out.write_all(&bytes))
+            .map_err(|e| format!("The file cannot be saved: {}", sentence(&e)))
+    }
+
+    fn svg(&self) -> String {
+        let mut pen = SvgPen::default();
+        self.drawing.replay(&mut pen);
+        pen.finish(self.size, self.tokens.bg)
+    }
+
+    fn png(self) -> Result<Vec<u8>, String> {
+        print::png(self.tokens == &DARK, self.size.x, move |ui| {
+            let painter = ui.ctx().layer_painter(ui.layer_id());
+            self.drawing.replay(&mut ScreenPen::new(&painter));
+            self.size.y
+        })
+    }
+}
+
+impl Training {
+    /// What the charts show now.
+    pub(super) fn sheet(&self, shared: &Shared) -> Sheet {
+        let following = &shared.settings.following;
+        let t = shared.tokens();
+        let axis = self.charts.axis;
+        let o = Options {
+            axis,
+            log_y: following.log_y,
+            clip: self.charts.clip,
+            smoothed: following.smoothing > 0.0,
+            tokens: t,
+        };
+        let x = self.charts.scale(&self.runs, following.log_x, space::L + GUTTER, WIDTH - space::L);
+        let runs = drawn(&self.runs, axis, &x, shared);
+        let mut pen = Memory::default();
+        let mut top = space::XL;
+        let mut left = space::L + GUTTER;
+        for run in &runs {
+            pen.ring(pos2(left + 4.0, top), 4.0, run.color, run.color);
+            pen.text(pos2(left + 14.0, top), Align2::LEFT_CENTER, &run.shown, true, t.text);
+            left += 40.0 + 7.0 * run.shown.chars().count() as f32;
+        }
+        top += space::L;
+        for chart in Chart::ALL.into_iter().filter(|c| runs.iter().any(|r| c.is_in(r.curves))) {
+            let height = if chart == Chart::Loss { 300.0 } else { 130.0 };
+            let rect = Rect::from_min_size(pos2(space::L, top), vec2(WIDTH - 2.0 * space::L, height));
+            chart::paint(&mut pen, chart, &runs, rect, &x, &o);
+            pen.text(
+                pos2(rect.right(), top + 11.0),
+                Align2::RIGHT_CENTER,
+                chart.legend(o.smoothed),
+                false,
+                t.text_faint,
+            );
+            top += height + space::S;
+        }
+        let ticks = if axis == Axis::Time { time_ticks(&x, 9) } else { x.ticks(9) };
+        let step = if ticks.len() > 1 { ticks[1] - ticks[0] } else { 1.0 };
+        for &tick in &ticks {
+            let text = if axis == Axis::Time {
+                time_text(tick)
+            } else {
+                tick_text(tick, if x.log { tick } else { step })
+            };
+            pen.text(pos2(x.place(tick), top + 8.0), Align2::CENTER_CENTER, &text, false, t.text_dim);
+        }
+        Sheet { size: vec2(WIDTH, top + space::XL), tokens: t, drawing: pen }
+    }
+}
