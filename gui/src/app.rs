@@ -36,6 +36,9 @@ pub struct Start {
     pub page: Option<Page>,
     /// The settings, and what was wrong with them, where they were read already.
     pub kept: Option<(Settings, Option<String>)>,
+    /// The window is cleared to the ground's colour (`App::clear_color`) before each frame: a layer less to draw, which is felt where the
+    /// processor draws.
+    pub on_ground: bool,
     /// Measure from this moment: print when the first frame, the model and its first token were there, and end.
     pub timed_from: Option<Instant>,
 }
@@ -51,6 +54,8 @@ pub struct App {
     pub(crate) benchmark: Benchmark,
     pub(crate) training: Training,
     pub(crate) server: Server,
+    /// See [`Start::on_ground`].
+    pub(crate) on_ground: bool,
     asking: Option<Job<Option<PathBuf>>>,
     /// The model of last time, as long as nothing else was opened.
     from_last_time: Option<PathBuf>,
@@ -97,6 +102,7 @@ impl App {
             benchmark: Benchmark::default(),
             training: Training::default(),
             server: Server::default(),
+            on_ground: start.on_ground,
             asking: None,
             from_last_time: last,
             stopwatch: start.timed_from.map(Stopwatch::new),
@@ -221,6 +227,7 @@ impl App {
                     threads: settings.threads,
                     context: settings.context,
                     cache: shared.env.cache_dir.clone(),
+                    shipped: shared.env.shipped_model.clone(),
                 };
                 shared.model.open(request, &mut shared.jobs);
             }
@@ -303,12 +310,12 @@ impl App {
         self.inspect.logic(shared);
         self.benchmark.logic(shared);
         self.training.logic(shared);
-        for command in self.shared.commands.take() {
-            self.run(command, ctx);
-        }
         if let Some(stopwatch) = &mut self.stopwatch {
             let tokens = self.generate.written_tokens();
             stopwatch.look(&self.shared, tokens);
+        }
+        for command in self.shared.commands.take() {
+            self.run(command, ctx);
         }
         if let Some(soon) = self.shared.notices.expire() {
             ctx.request_repaint_after(soon);
@@ -374,6 +381,10 @@ impl eframe::App for App {
         if let Some(stopwatch) = &mut self.stopwatch {
             stopwatch.drawn();
         }
+    }
+
+    fn clear_color(&self, _: &egui::Visuals) -> [f32; 4] {
+        self.shared.tokens().bg.to_normalized_gamma_f32()
     }
 
     fn on_exit(&mut self) {

@@ -100,6 +100,8 @@ pub struct Loaded {
     pub open_time: Duration,
     /// The version of the file that was read.
     pub stamp: Stamp,
+    /// Whether it is the model that ships with the program.
+    pub shipped: bool,
 }
 
 /// What to open, and how to run it.
@@ -115,12 +117,14 @@ pub struct Request {
     pub context: Option<usize>,
     /// Where compiled pipelines are kept.
     pub cache: Option<PathBuf>,
+    /// The model that ships with the program, to be known again whatever its path is.
+    pub shipped: Option<PathBuf>,
 }
 
 impl Loaded {
     fn open(request: &Request, job: &JobContext) -> Result<Loaded, String> {
         let start = Instant::now();
-        let Request { path, backend, threads, context, cache } = request;
+        let Request { path, backend, threads, context, cache, shipped } = request;
         let stamp = Stamp::of(path);
         job.progress(None, "reading and laying out weights");
         let kernels = match backend {
@@ -149,6 +153,8 @@ impl Loaded {
         let facts = Facts::new(path, &header, stamp.len);
         let fault = fault.or_else(|| engine.fault());
         let header = Arc::new(header);
+        let one_file = |a: &Path, b: &Path| Some(a.canonicalize().ok()? == b.canonicalize().ok()?);
+        let shipped = shipped.as_deref().and_then(|s| one_file(s, path)).unwrap_or(false);
         Ok(Loaded {
             opened,
             engine,
@@ -158,6 +164,7 @@ impl Loaded {
             header,
             open_time: start.elapsed(),
             stamp,
+            shipped,
         })
     }
 

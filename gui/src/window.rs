@@ -27,6 +27,7 @@ pub enum Error {
 pub fn run(env: Env, mut start: Start) -> Result<(), Error> {
     let (settings, _) = start.kept.get_or_insert_with(|| Settings::of(&env));
     let [width, height] = settings.window.unwrap_or([1280.0, 800.0]);
+    start.on_ground = true;
     let viewport = ViewportBuilder::default()
         .with_app_id(APP_ID)
         .with_title("Tercet")

@@ -53,15 +53,8 @@ pub struct Turn {
 /// # Errors
 /// A model without a template, a template that is none or that refuses the conversation, with its own words.
 pub fn prompt_ids(opened: &Opened, turns: &[Turn]) -> Result<Vec<u32>> {
-    let source = opened.chat_template.as_deref().ok_or(Error::NoTemplate)?;
-    let token = |id: Option<u32>| {
-        id.map_or_else(String::new, |id| {
-            String::from_utf8_lossy(opened.tokenizer.token_bytes(id)).into_owned()
-        })
-    };
-    let rendered = render(source, turns, &token(opened.tokenizer.bos()), &token(opened.tokenizer.eos()))?;
     let mut ids = Vec::new();
-    for (text, said) in pieces(&rendered) {
+    for (text, said) in preview(opened, turns)? {
         ids.extend(if said {
             opened.tokenizer.encode(&text)
         } else {
@@ -73,6 +66,21 @@ pub fn prompt_ids(opened: &Opened, turns: &[Turn]) -> Result<Vec<u32>> {
         _ => {}
     }
     Ok(ids)
+}
+
+/// The text behind those ids, in pieces; true for what somebody said, false for what the template adds.
+///
+/// # Errors
+/// As [`prompt_ids`].
+pub fn preview(opened: &Opened, turns: &[Turn]) -> Result<Vec<(String, bool)>> {
+    let source = opened.chat_template.as_deref().ok_or(Error::NoTemplate)?;
+    let token = |id: Option<u32>| {
+        id.map_or_else(String::new, |id| {
+            String::from_utf8_lossy(opened.tokenizer.token_bytes(id)).into_owned()
+        })
+    };
+    let rendered = render(source, turns, &token(opened.tokenizer.bos()), &token(opened.tokenizer.eos()))?;
+    Ok(pieces(&rendered))
 }
 
 /// The template's text, with each turn's words between the two marks.

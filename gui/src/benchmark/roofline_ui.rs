@@ -105,7 +105,6 @@ fn colour(mark: &Mark, names: &[String], t: &Tokens) -> Color32 {
 
 /// What memory and registers allow, as a surface.
 fn ground(plot: &Plot<'_>, painter: &Painter) {
-    painter.rect_filled(plot.rect, 0.0, plot.t.bg);
     let x =
         |share: f32| 10f64.powf(plot.chart.x.from + (plot.chart.x.to - plot.chart.x.from) * f64::from(share));
     let corners: Vec<f64> = [x(0.0)].into_iter().chain(plot.chart.ridge()).chain([x(1.0)]).collect();

@@ -25,7 +25,7 @@ impl Benchmark {
             .show(ui, |ui| self.panel(ui, shared));
         let margin = if narrow { Margin::symmetric(16, 14) } else { Margin::symmetric(24, 18) };
         CentralPanel::default()
-            .frame(Frame::new().fill(t.bg).inner_margin(margin))
+            .frame(Frame::new().inner_margin(margin))
             .show(ui, |ui| self.right(ui, shared));
     }
 

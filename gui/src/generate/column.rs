@@ -3,22 +3,20 @@
 
 use eframe::egui::{Button, CentralPanel, Frame, Margin, Panel, Response, ScrollArea, Ui, vec2};
 
-use crate::tokens::{Tokens, space};
+use crate::tokens::space;
 
 /// Width of 68 characters of the manuscript's type.
 const WIDTH: f32 = 560.0;
 
 /// The bar at the bottom.
 pub fn below(ui: &mut Ui, id: &str, add: impl FnOnce(&mut Ui)) {
-    let t = Tokens::of(ui.ctx());
-    let frame = Frame::new().fill(t.bg).inner_margin(Margin::symmetric(space::XL as i8, space::M as i8));
+    let frame = Frame::new().inner_margin(Margin::symmetric(space::XL as i8, space::M as i8));
     Panel::bottom(id).frame(frame).show_separator_line(false).resizable(false).show(ui, add);
 }
 
 /// The column above it, which scrolls; at its end it stays there if asked.
 pub fn column(ui: &mut Ui, stick_to_end: bool, add: impl FnOnce(&mut Ui)) {
-    let t = Tokens::of(ui.ctx());
-    CentralPanel::default().frame(Frame::new().fill(t.bg)).show(ui, |ui| {
+    CentralPanel::default().frame(Frame::new()).show(ui, |ui| {
         let margin = ((ui.available_width() - WIDTH) / 2.0).max(space::XL);
         ScrollArea::vertical().auto_shrink(false).stick_to_bottom(stick_to_end).show(ui, |ui| {
             let width = ui.available_width() - 2.0 * margin;

@@ -11,6 +11,7 @@ mod panel;
 mod save;
 mod status;
 mod strip;
+mod surprise;
 mod ui;
 mod view;
 mod writer;
@@ -162,6 +163,8 @@ pub struct Generate {
     /// How it ended.
     ended: Option<Ended>,
     card: Option<Card>,
+    /// What the pointer is on in the strip of surprise.
+    pointed: surprise::Pointed,
     /// What is being written is another try of the last part.
     beside: bool,
     strip: bool,
@@ -188,6 +191,7 @@ impl Default for Generate {
             from: 0,
             ended: None,
             card: None,
+            pointed: surprise::Pointed::default(),
             beside: false,
             strip: false,
             focus: true,
@@ -271,10 +275,9 @@ impl Generate {
         if !self.begun {
             self.begun = true;
             let kept = shared.env.config_dir.as_deref().and_then(Draft::load);
-            let shipped = shared.env.shipped_model.as_deref() == Some(&*model.opened.path);
             match kept {
                 Some(kept) => (self.text, self.chat.turns) = (kept.text, kept.chat),
-                None if shipped => self.text = Manuscript::typed(PROMPT),
+                None if model.shipped => self.text = Manuscript::typed(PROMPT),
                 None => {}
             }
             self.draft.is_kept(&self.text, &self.chat.turns);

@@ -3,6 +3,7 @@
 use eframe::egui::{Align, Frame, Id, Layout, Margin, Panel, RichText, Ui};
 
 use super::column::{below, column, stop_button};
+use super::surprise::{self, Pointed};
 use super::view::{self, Look};
 use super::writer::Ended;
 use super::{Generate, GenerateCommand, panel};
@@ -46,7 +47,13 @@ impl Generate {
                 .frame(side(t.panel))
                 .show(ui, |ui| self.strip_ui(ui, shared));
         }
-        below(ui, "writing", |ui| self.buttons(ui, shared));
+        below(ui, "writing", |ui| {
+            self.pointed = Pointed::default();
+            if shared.settings.writing.probabilities {
+                self.pointed = surprise::strip(ui, self.text.tokens());
+            }
+            self.buttons(ui, shared);
+        });
         column(ui, self.is_writing(), |ui| {
             if let Some(Ended::Failed(why)) = &self.ended {
                 let title = "Writing stopped; the text is as it was";
@@ -60,8 +67,11 @@ impl Generate {
     }
 
     fn manuscript(&mut self, ui: &mut Ui, shared: &mut Shared) {
-        let look =
-            Look { probabilities: shared.settings.writing.probabilities, editable: !self.is_writing() };
+        let look = Look {
+            probabilities: shared.settings.writing.probabilities,
+            editable: !self.is_writing(),
+            marked: self.pointed.token.map(|token| (token, self.pointed.clicked)),
+        };
         let id = Id::unique("manuscript");
         if std::mem::take(&mut self.focus) {
             let end = eframe::egui::text::CCursor::new(self.text.buffer.chars().count());
@@ -138,7 +148,7 @@ impl Generate {
                     send(GenerateCommand::Probabilities);
                 }
                 if shared.settings.writing.probabilities && ui.available_width() > 260.0 {
-                    view::legend(ui);
+                    surprise::legend(ui);
                 }
             });
         });

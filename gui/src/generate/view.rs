@@ -5,17 +5,15 @@ use std::sync::Arc;
 
 use eframe::egui::text::{LayoutJob, TextFormat};
 use eframe::egui::{
-    Area, Color32, FontFamily, FontId, Frame, Galley, Id, Order, Pos2, Rect, RichText, Role, Sense, Stroke,
-    TextBuffer, TextEdit, Ui, WidgetInfo, lerp, pos2, vec2,
+    Area, Color32, FontFamily, FontId, Frame, Galley, Id, Order, Pos2, Rect, Role, Sense, Stroke, TextBuffer,
+    TextEdit, Ui, WidgetInfo, pos2, vec2,
 };
 use formats::tokenizer::Tokenizer;
 
 use super::manuscript::{Manuscript, Token};
+use super::surprise;
 use crate::tokens::{Tokens, size, space};
 use crate::widgets::small;
-
-/// Bits of surprise at which a token is as red as it gets.
-const MOST_BITS: f64 = 10.0;
 
 /// A token that the pointer rests on, and where its card is.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +31,8 @@ pub struct Look {
     pub probabilities: bool,
     /// The text can be edited.
     pub editable: bool,
+    /// A token to point out, and whether to scroll to it.
+    pub marked: Option<(usize, bool)>,
 }
 
 /// Draws the text; answers whether a person changed it and which token the pointer is on.
@@ -56,6 +56,15 @@ pub fn text(ui: &mut Ui, text: &mut Manuscript, look: Look, id: Id) -> (bool, Op
     let response = &output.response.response;
     response.widget_info(|| WidgetInfo::labeled(Role::TextInput, look.editable, "Text"));
     let changed = response.changed();
+    if let Some((token, scroll)) = look.marked
+        && let Some(rect) = text.tokens().get(token).and_then(|k| rect_of(&output.galley, &text.buffer, k))
+    {
+        let rect = rect.translate(output.galley_pos.to_vec2());
+        ui.painter().rect_filled(rect.expand2(vec2(2.0, 0.0)), 3.0, t.plus.gamma_multiply(0.3));
+        if scroll {
+            ui.scroll_to_rect(rect, Some(eframe::egui::Align::Center));
+        }
+    }
     let hovered =
         ui.input(|i| i.pointer.hover_pos()).filter(|p| response.rect.contains(*p)).and_then(|pointer| {
             let cursor = output.galley.cursor_from_pos(pointer - output.galley_pos);
@@ -110,7 +119,7 @@ fn layout(text: &str, tokens: &[Token], look: Look, t: &Tokens, width: f32) -> L
         }
         add(at..start, t.text);
         let color = match token.log_prob {
-            Some(p) if look.probabilities => surprise(p, t),
+            Some(p) if look.probabilities => surprise::color(p, t),
             None if look.probabilities => t.text_dim,
             _ => t.plus,
         };
@@ -127,13 +136,6 @@ fn layout(text: &str, tokens: &[Token], look: Look, t: &Tokens, width: f32) -> L
         })
         .collect();
     job
-}
-
-/// From `text` for a certain token to `bad` for one of a thousandth.
-fn surprise(log_prob: f64, t: &Tokens) -> Color32 {
-    let share = (-log_prob / std::f64::consts::LN_2 / MOST_BITS).clamp(0.0, 1.0) as f32;
-    let mix = |a: u8, b: u8| lerp(f32::from(a)..=f32::from(b), share).round() as u8;
-    Color32::from_rgb(mix(t.text.r(), t.bad.r()), mix(t.text.g(), t.bad.g()), mix(t.text.b(), t.bad.b()))
 }
 
 /// Keeps a card open while the pointer is on its token or on it.
@@ -172,7 +174,7 @@ pub fn alternatives(
         Frame::popup(ui.style()).fill(t.panel).show(ui, |ui| {
             ui.set_width(270.0);
             ui.spacing_mut().item_spacing.y = 2.0;
-            let bits = -p / std::f64::consts::LN_2;
+            let bits = surprise::bits(p);
             ui.label(small(format!("{} of 100, {bits:.1} bits of surprise", percent(p))));
             ui.add_space(space::XS);
             for &(id, p) in &token.likeliest {
@@ -251,17 +253,4 @@ pub fn shown(tokenizer: &Tokenizer, id: u32) -> String {
         Ok(text) => text.replace('\n', "↵").replace(' ', "·").replace('\t', "→"),
         Err(_) => bytes.iter().map(|b| format!("<{b:02x}>")).collect(),
     }
-}
-
-/// A line that says what the colours mean.
-pub fn legend(ui: &mut Ui) {
-    let t = Tokens::of(ui.ctx());
-    ui.horizontal(|ui| {
-        ui.spacing_mut().item_spacing.x = space::S;
-        for (word, p) in
-            [("expected", 1.0f64), ("one in 6", 1.0 / 6.0), ("one in 30", 1.0 / 30.0), ("one in 1000", 1e-3)]
-        {
-            ui.label(RichText::new(word).size(size::SMALL).color(surprise(p.ln(), t)));
-        }
-    });
 }

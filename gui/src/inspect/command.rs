@@ -21,6 +21,10 @@ pub enum Tab {
     Streams,
     /// Text as tokens.
     Tokens,
+    /// The chat template at work.
+    Template,
+    /// What differs from another file.
+    Compare,
 }
 
 /// What can be asked of this page.
@@ -66,6 +70,10 @@ pub enum ModelCommand {
     Detail(Tab),
     /// Shows a text as tokens.
     Tokenize(String),
+    /// Asks for a file to compare with.
+    AskCompare,
+    /// Compares with a file.
+    CompareWith(PathBuf),
 }
 
 impl Inspect {
@@ -97,6 +105,9 @@ impl Inspect {
             of("Show the chosen tensor", ModelCommand::Detail(Tab::Tensor)).when(here),
             of("Show the hyper-connections", ModelCommand::Detail(Tab::Streams)).when(here && streams),
             of("Show text as tokens", ModelCommand::Detail(Tab::Tokens)).when(here && runs),
+            of("Show the chat template", ModelCommand::Detail(Tab::Template))
+                .when(here && self.subject.as_ref().is_some_and(|s| s.converses())),
+            of("Compare with another model…", ModelCommand::AskCompare).when(here),
         ]);
         list.extend(Column::SHOWN.into_iter().map(|column| {
             of(&format!("Order tensors by {}", column.title().to_lowercase()), ModelCommand::Sort(column))

@@ -1,4 +1,5 @@
-//! The detail: the chosen tensor's numbers, picture and histogram; or the hyper-connections; or text as tokens.
+//! The detail: the chosen tensor's numbers, picture and histogram; or the hyper-connections; or text as
+//! tokens; or the chat template; or what differs from another file.
 
 use eframe::egui::{Align, Label, Layout, ProgressBar, Rect, RichText, ScrollArea, Ui, pos2};
 use formats::blocks::TensorType;
@@ -37,6 +38,10 @@ impl Inspect {
             if subject.loaded().is_some() {
                 tabs.push(("Tokens", Tab::Tokens));
             }
+            if subject.converses() {
+                tabs.push(("Template", Tab::Template));
+            }
+            tabs.push(("Compare", Tab::Compare));
             for (name, which) in tabs {
                 if tab(ui, name, self.tab == which).clicked() {
                     send(ModelCommand::Detail(which));
@@ -62,6 +67,8 @@ impl Inspect {
                 });
             }
             Tab::Tokens => self.playground.ui(ui),
+            Tab::Template => self.template.ui(ui, subject),
+            Tab::Compare => self.comparison_ui(ui, subject, shared),
         }
     }
 

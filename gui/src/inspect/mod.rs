@@ -6,6 +6,8 @@ mod card;
 mod chart;
 mod command;
 mod detail;
+mod difference;
+mod difference_ui;
 mod keys_ui;
 mod marks;
 mod metadata;
@@ -18,6 +20,7 @@ mod save;
 mod streams;
 mod strip;
 mod subject;
+mod template;
 mod tensors;
 mod tensors_ui;
 mod tiles;
@@ -39,9 +42,11 @@ use crate::jobs::{self, Job};
 use crate::page::Page;
 use crate::shared::Shared;
 use canvas::Canvas;
+use difference_ui::Comparison;
 use playground::Playground;
 use portrait::Portrait;
 use subject::{Source, Subject};
+use template::Template;
 use tensors::Sort;
 use tiles::Tiles;
 
@@ -82,6 +87,8 @@ pub struct Inspect {
     /// Tokens that the estimate of memory is for; `None` for all that the model was trained on.
     context: Option<u64>,
     playground: Playground,
+    template: Template,
+    comparison: Comparison,
     copying: Option<Job<Copied>>,
     saving: Option<Job<Option<Result<PathBuf, String>>>>,
 }
@@ -102,6 +109,9 @@ impl Inspect {
         self.canvas.logic();
         let seen = self.tab == Tab::Tokens && shared.settings.page == Page::Model;
         self.playground.logic(seen, self.subject.as_deref(), shared);
+        let seen = self.tab == Tab::Template && shared.settings.page == Page::Model;
+        self.template.logic(seen, self.subject.as_deref(), shared);
+        self.comparison.logic(shared);
         match jobs::take(&mut self.copying) {
             Some(Ok(Copied::Text(text, what))) => {
                 shared.ctx.copy_text(text);
@@ -127,7 +137,7 @@ impl Inspect {
 
     /// Whether something is on its way.
     pub fn is_busy(&self) -> bool {
-        self.reading.is_some() || self.looking.is_some() || self.canvas.is_busy()
+        self.reading.is_some() || self.looking.is_some() || self.canvas.is_busy() || self.comparison.is_busy()
     }
 
     /// Turns to the file that was refused last, or to the open model.
@@ -167,8 +177,11 @@ impl Inspect {
         self.cancel_look();
         self.canvas.show(None, None);
         self.playground.turn();
+        self.template.turn();
+        self.comparison.turn();
         if self.tab == Tab::Streams && subject.connections.is_empty()
             || self.tab == Tab::Tokens && subject.loaded().is_none()
+            || self.tab == Tab::Template && !subject.converses()
         {
             self.tab = Tab::Tensor;
         }
@@ -275,6 +288,16 @@ impl Inspect {
             ModelCommand::Detail(tab) => self.tab = tab,
             ModelCommand::Tokenize(text) => (self.tab, self.playground.text) = (Tab::Tokens, text),
             ModelCommand::Picture(step) => self.canvas.go(step),
+            ModelCommand::AskCompare => {
+                self.tab = Tab::Compare;
+                self.comparison.ask(shared);
+            }
+            ModelCommand::CompareWith(other) => {
+                self.tab = Tab::Compare;
+                if let Some(subject) = &self.subject {
+                    self.comparison.start(subject, other, shared);
+                }
+            }
             copy => self.copy_or_save(copy, shared),
         }
         self.refresh_lists(shared);

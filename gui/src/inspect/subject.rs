@@ -188,6 +188,11 @@ impl Subject {
         }
     }
 
+    /// Whether it has a chat template.
+    pub fn converses(&self) -> bool {
+        self.loaded().is_some_and(|m| m.opened.chat_template.is_some())
+    }
+
     /// The tensor to look at first: the largest ternary one, or the largest.
     pub fn first_look(&self) -> Option<&str> {
         let rank = |t: &TensorInfo| {

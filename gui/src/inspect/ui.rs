@@ -6,7 +6,7 @@ use eframe::egui::{CentralPanel, Frame, Margin, Panel, Ui};
 use super::{Inspect, card};
 use crate::command::Command;
 use crate::shared::Shared;
-use crate::tokens::{Tokens, space};
+use crate::tokens::space;
 use crate::widgets::{bytes, count, duration, empty_state, small};
 
 /// A narrower page has no room for three columns.
@@ -24,8 +24,7 @@ impl Inspect {
             }
             return;
         };
-        let t = Tokens::of(ui.ctx());
-        let plain = |margin| Frame::new().fill(t.bg).inner_margin(margin);
+        let plain = |margin| Frame::new().inner_margin(margin);
         let narrow = ui.available_width() < NARROW;
         if !self.wide {
             // Under a message that a file was refused there is a margin already.

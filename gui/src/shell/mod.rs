@@ -38,6 +38,9 @@ pub fn ui(app: &mut App, ui: &mut Ui) {
     overlay::take_dropped(app, &ctx);
     note_size(app, &ctx);
     let t = Tokens::of(&ctx);
+    if !app.on_ground {
+        ui.painter().rect_filled(ctx.content_rect(), 0.0, t.bg);
+    }
     let plain = |fill, margin| Frame::new().fill(fill).inner_margin(margin);
     Panel::left("rail")
         .exact_size(space::RAIL)
@@ -47,14 +50,14 @@ pub fn ui(app: &mut App, ui: &mut Ui) {
     Panel::top("bar")
         .exact_size(44.0)
         .resizable(false)
-        .frame(plain(t.bg, Margin::symmetric(space::L as i8, 0)))
+        .frame(Frame::new().inner_margin(Margin::symmetric(space::L as i8, 0)))
         .show(ui, |ui| bar::ui(app, ui));
     Panel::bottom("status")
         .exact_size(30.0)
         .resizable(false)
         .frame(plain(t.panel, Margin::symmetric(space::L as i8, 0)))
         .show(ui, |ui| status::ui(app, ui));
-    CentralPanel::default().frame(plain(t.bg, Margin::same(0))).show(ui, |ui| {
+    CentralPanel::default().frame(Frame::new()).show(ui, |ui| {
         if let Some(refused) = app.shared.model.refused.clone() {
             let name = refused.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             let mut read = false;

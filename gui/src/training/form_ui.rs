@@ -26,9 +26,8 @@ impl Training {
     /// Draws the form.
     pub(super) fn form_ui(&mut self, ui: &mut Ui, shared: &mut Shared) {
         let Some(form) = &mut self.form else { return };
-        let t = Tokens::of(ui.ctx());
         let wrong = form.wrong();
-        let bottom = Frame::new().fill(t.bg).inner_margin(Margin::symmetric(space::XL as i8, space::M as i8));
+        let bottom = Frame::new().inner_margin(Margin::symmetric(space::XL as i8, space::M as i8));
         Panel::bottom("begin")
             .frame(bottom)
             .resizable(false)
@@ -39,7 +38,7 @@ impl Training {
                 .exact_size(BESIDE + space::XL)
                 .resizable(false)
                 .show_separator_line(false)
-                .frame(Frame::new().fill(t.bg).inner_margin(Margin {
+                .frame(Frame::new().inner_margin(Margin {
                     left: 0,
                     right: space::XL as i8,
                     top: 64,
@@ -47,7 +46,7 @@ impl Training {
                 }))
                 .show(ui, |ui| needs(ui, form));
         }
-        CentralPanel::default().frame(Frame::new().fill(t.bg)).show(ui, |ui| {
+        CentralPanel::default().frame(Frame::new()).show(ui, |ui| {
             ScrollArea::vertical().id_salt("form").auto_shrink(false).show(ui, |ui| {
                 Frame::new().inner_margin(Margin::same(space::XL as i8)).show(ui, |ui| {
                     title(ui, "New run");

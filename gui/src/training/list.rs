@@ -45,7 +45,10 @@ impl Training {
         ui.horizontal(|ui| {
             section(ui, "Runs");
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                if primary_button(ui, "New run", "").clicked() {
+                // An empty page and the form have a primary button of their own.
+                let only = !self.runs.is_empty() && self.form.is_none();
+                let new = if only { primary_button(ui, "New run", "") } else { ui.button("New run") };
+                if new.clicked() {
                     send(shared, TrainingCommand::New);
                 }
                 let folder = Training::runs_dir(shared);

@@ -24,11 +24,11 @@ impl Training {
             .frame(plain(t.panel, space::S, 0.0))
             .show(ui, |ui| self.list_ui(ui, shared));
         if self.form.is_some() {
-            CentralPanel::default().frame(plain(t.bg, 0.0, 0.0)).show(ui, |ui| self.form_ui(ui, shared));
+            CentralPanel::default().frame(Frame::new()).show(ui, |ui| self.form_ui(ui, shared));
             return;
         }
         if let Some(why) = self.problem.clone() {
-            CentralPanel::default().frame(plain(t.bg, space::L, space::L)).show(ui, |ui| {
+            CentralPanel::default().frame(Frame::new().inner_margin(space::L)).show(ui, |ui| {
                 if error_card(ui, "Runs cannot be shown", &why) {
                     self.problem = None;
                 }
@@ -36,7 +36,7 @@ impl Training {
             return;
         }
         if self.runs.is_empty() {
-            CentralPanel::default().frame(plain(t.bg, 0.0, 0.0)).show(ui, |ui| {
+            CentralPanel::default().frame(Frame::new()).show(ui, |ui| {
                 if self.folder.is_none() {
                     return;
                 }
@@ -51,7 +51,7 @@ impl Training {
             });
             return;
         }
-        let header = Frame::new().fill(t.bg).inner_margin(Margin {
+        let header = Frame::new().inner_margin(Margin {
             left: space::L as i8,
             right: space::L as i8,
             top: space::M as i8,
@@ -77,7 +77,7 @@ impl Training {
                 .size_range(70.0..=ui.available_height() * 0.7)
                 .show(ui, |ui| self.samples_ui(ui, shared));
         }
-        CentralPanel::default().frame(plain(t.bg, 0.0, 0.0)).show(ui, |ui| {
+        CentralPanel::default().frame(Frame::new()).show(ui, |ui| {
             if self.runs.iter().any(|r| r.drawn) {
                 self.charts_ui(ui, shared);
             } else {

@@ -98,6 +98,24 @@ fn the_card_of_a_token_shows_ten_alternatives_and_a_click_takes_one() {
 }
 
 #[test]
+fn the_strip_of_surprise_points_at_its_tokens() {
+    let mut f = Fixture::open(Page::Generate);
+    write(&mut f, 3);
+    assert!(f.harness.query_by_label_contains("Surprise of").is_none());
+    f.click("Probabilities");
+    let strip = f.harness.get_by_label_contains("Surprise of 400 tokens").rect();
+    assert!(f.harness.query_by_label_contains("of surprise a token").is_some());
+    let before = f.harness.state().text().to_owned();
+    // Pointing at a bar points at its token; a click goes there and changes nothing.
+    let at = strip.left_center() + eframe::egui::vec2(6.0, 0.0);
+    f.harness.drag_at(at);
+    f.harness.run_steps(2);
+    f.harness.drop_at(at);
+    f.harness.run_steps(3);
+    assert_eq!(f.harness.state().text(), before);
+}
+
+#[test]
 fn a_text_is_saved_in_the_kind_that_its_name_asks_for() {
     let start = Start { page: Some(Page::Generate), ..Start::default() };
     let mut f = Fixture::with(|d| Answers { save: Some(d.join("verse.json")), open: None }, start);

@@ -278,3 +278,40 @@ fn hyper_connections_and_tokens_are_shown() {
     let last = ids[ids.len() - 1];
     assert!(f.harness.query_all_by_label_contains(&format!(" {last}")).next().is_some());
 }
+
+#[test]
+fn a_file_is_held_against_another_one() {
+    let mut f = Fixture::open(Page::Model);
+    f.until("it is at rest", |app| !app.is_busy());
+    let other = f.folder.path().join("other.gguf");
+    crate::fixture::write_chat_model(&other, "{{ messages }}");
+    f.click("Compare");
+    type_in(&mut f, "Path of the other file", &other.display().to_string());
+    f.harness.get_all_by_label("Compare").last().unwrap().click();
+    f.harness.run_steps(3);
+    f.until_label("shakespeare.gguf against other.gguf");
+    assert!(sees(&f, "tokenizer.chat_template not set against {{ messages }}"));
+    assert!(sees(&f, "114 tensors are the same"));
+    let none = f.folder.path().join("none.gguf");
+    run(&mut f, ModelCommand::CompareWith(none));
+    f.until_label("The files cannot be compared");
+    assert!(sees(&f, "none.gguf"));
+    run(&mut f, ModelCommand::CompareWith(shipped_model()));
+    f.until_label("hold the same");
+}
+
+#[test]
+fn a_chat_template_is_shown_at_work() {
+    let mut f = Fixture::open(Page::Model);
+    f.until("it is at rest", |app| !app.is_busy());
+    assert!(f.harness.query_by_label("Template").is_none(), "this model does not converse");
+    let other = f.folder.path().join("chat.gguf");
+    let template = "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}";
+    crate::fixture::write_chat_model(&other, template);
+    f.harness.state_mut().send(Command::Open(other));
+    f.harness.run_steps(2);
+    f.until("it is open", |app| !app.is_busy());
+    f.click("Template");
+    f.until_label("<system>Answer in one line.<user>Who are you?");
+    assert!(sees(&f, template));
+}
