@@ -213,13 +213,13 @@ impl App {
             Command::AskForModel => {
                 let dialogs = shared.env.dialogs.clone();
                 let ask = move |_: &jobs::JobContext| dialogs.open_file("Open a model", &GGUF);
-                self.shell.path_field = true;
+                self.shell.path_field.open();
                 if let Some(job) = shared.jobs.start("Waiting for the file dialog", ask) {
                     self.asking = Some(job);
                 }
             }
             Command::Open(path) => {
-                self.shell.path_field = false;
+                self.shell.path_field.close();
                 let settings = &shared.settings;
                 let request = Request {
                     path,
@@ -287,8 +287,11 @@ impl App {
     /// Everything but drawing: what came in from elsewhere, then what was asked for.
     pub(crate) fn step(&mut self, ctx: &egui::Context) {
         let shared = &mut self.shared;
-        if let Some(Ok(Some(path))) = jobs::take(&mut self.asking) {
-            shared.send(Command::Open(path));
+        let asked = self.asking.as_ref().map(|job| job.info.started);
+        match jobs::take(&mut self.asking) {
+            Some(Ok(Some(path))) => shared.send(Command::Open(path)),
+            Some(_) => self.shell.path_field.no_answer(asked.map_or(Duration::ZERO, |at| at.elapsed())),
+            None => {}
         }
         match shared.model.poll(&mut shared.jobs, ctx) {
             Some(Happened::Opened) => self.opened(),

@@ -281,6 +281,7 @@ impl Generate {
                 None => {}
             }
             self.draft.is_kept(&self.text, &self.chat.turns);
+            self.focus = true;
         } else if self.tokenizer.as_ref() != Some(&model.opened.tokenizer) {
             // Another vocabulary: the ids mean something else.
             self.text.forget_tokens();

@@ -32,8 +32,9 @@ pub fn legend(ui: &mut Ui) {
     let t = Tokens::of(ui.ctx());
     ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = space::S;
+        // From the right, as the buttons beside it.
         for (word, p) in
-            [("expected", 1.0f64), ("one in 6", 1.0 / 6.0), ("one in 30", 1.0 / 30.0), ("one in 1000", 1e-3)]
+            [("one in 1000", 1e-3f64), ("one in 30", 1.0 / 30.0), ("one in 6", 1.0 / 6.0), ("expected", 1.0)]
         {
             ui.label(RichText::new(word).size(size::SMALL).color(color(p.ln(), t)));
         }
@@ -55,14 +56,14 @@ pub fn strip(ui: &mut Ui, tokens: &[Token]) -> Pointed {
     let t = Tokens::of(ui.ctx());
     ui.horizontal(|ui| {
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            ui.allocate_ui(vec2(96.0, HEIGHT), |ui| {
+            ui.allocate_ui(vec2(64.0, HEIGHT), |ui| {
                 ui.with_layout(Layout::top_down(Align::Max), |ui| {
                     ui.spacing_mut().item_spacing.y = 0.0;
                     let hint =
-                        "The mean over all tokens the model wrote; 0 is certain, 1 is a coin toss each time";
+                        "Mean surprise of the tokens that the model wrote; 0 bits is certain, 1 is a coin toss each time";
                     ui.label(RichText::new(format!("{mean:.2} bits")).size(size::SMALL).color(t.text))
                         .on_hover_text(hint);
-                    ui.label(small("of surprise a token")).on_hover_text(hint);
+                    ui.label(small("a token")).on_hover_text(hint);
                 });
             });
             bars(ui, tokens, mean)

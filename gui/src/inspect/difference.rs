@@ -66,6 +66,19 @@ pub struct Difference {
     pub tensors: Vec<(String, Change)>,
     /// Tensors that do not.
     pub same_tensors: usize,
+    /// Of all ternary weights that both have.
+    pub flips: Flips,
+}
+
+/// How far ternary weights are from those of another file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Flips {
+    /// Weights that were compared.
+    pub weights: u64,
+    /// Those with another of the values -1, 0 and +1.
+    pub flipped: u64,
+    /// Of these, those that went from -1 to +1 or back.
+    pub reversed: u64,
 }
 
 /// A file with its header.
@@ -95,6 +108,7 @@ impl Difference {
             same_keys: 0,
             tensors: Vec::new(),
             same_tensors: 0,
+            flips: Flips::default(),
         };
         difference.same_keys =
             here.header.metadata().len() - difference.keys.iter().filter(|k| k.here.is_some()).count();
@@ -107,7 +121,7 @@ impl Difference {
             }
             let change = match there.header.find(&info.name) {
                 None => Some(Change::OnlyHere),
-                Some(twin) => tensor(here, there, info, twin, job)?,
+                Some(twin) => tensor(here, there, info, twin, &mut difference.flips, job)?,
             };
             match change {
                 Some(change) => difference.tensors.push((info.name.clone(), change)),
@@ -191,6 +205,7 @@ fn tensor(
     there: Side<'_>,
     info: &TensorInfo,
     twin: &TensorInfo,
+    flips: &mut Flips,
     job: &JobContext,
 ) -> Result<Option<Change>, String> {
     if info.dims != twin.dims {
@@ -238,6 +253,11 @@ fn tensor(
             }
         }
         at += count;
+    }
+    if ternary {
+        flips.weights += weights;
+        flips.flipped += differ;
+        flips.reversed += reversed;
     }
     if differ == 0 && most == 0.0 && a.ty == b.ty {
         return Ok(None);
@@ -343,6 +363,7 @@ mod tests {
             ]
         );
         assert_eq!((d.same_keys, d.same_tensors), (1, 1));
+        assert_eq!(d.flips, Flips { weights: 256, flipped: 2, reversed: 1 });
         let weights = |share, reversed, most| Change::Weights { share, reversed, most, types: None };
         let expected = [
             ("codes", weights(2.0 / 128.0, Some(1.0 / 128.0), 0.0)),

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use eframe::egui::{Align, Button, Id, ProgressBar, Rect, Role, Sense, TextEdit, Ui, WidgetInfo, pos2, vec2};
 
-use super::difference::{Change, Difference, KeyChange, Side};
-use super::rows::{cell, inside, rows};
+use super::chart::number;
+use super::difference::{Change, Difference, Flips, KeyChange, Side};
+use super::rows::{cell, cell_in, inside, rows};
 use super::subject::Subject;
 use super::tensors::shown_name;
 use super::{Inspect, ModelCommand};
@@ -14,7 +15,8 @@ use crate::command::Command;
 use crate::env::GGUF;
 use crate::jobs::{self, Job, JobContext};
 use crate::shared::Shared;
-use crate::tokens::{Tokens, space};
+use crate::theme::strong_font;
+use crate::tokens::{Tokens, size, space};
 use crate::widgets::{count, error_card, share, small};
 
 /// The comparison, and what it takes to make one.
@@ -125,10 +127,11 @@ impl Inspect {
         rows(ui, Id::unique("comparison"), lines, None, |ui, i, rect| {
             let keys = 1..=d.keys.len();
             if i == 0 || i == d.keys.len() + 1 {
-                let (what, n) =
-                    if i == 0 { ("Metadata", d.keys.len()) } else { ("Tensors", d.tensors.len()) };
+                let (what, n) = if i == 0 { ("keys", d.keys.len()) } else { ("tensors", d.tensors.len()) };
                 let low = Rect::from_min_max(pos2(rect.left(), rect.top() + 4.0), rect.max);
-                cell(ui, low, Align::Min, &format!("{what} that differ: {n}"), t.text_dim);
+                let text =
+                    if n == 1 { format!("1 of the {what} differs") } else { format!("{n} {what} differ") };
+                cell_in(ui, low, Align::Min, &text, strong_font(size::SMALL), t.text_dim);
             } else if keys.contains(&i) {
                 key_row(ui, rect, &d.keys[i - 1], t);
             } else {
@@ -145,10 +148,21 @@ fn summary(here: &Path, d: &Difference) -> String {
     if d.is_none() {
         return format!("{a} and {b} hold the same: {} keys, {} tensors", d.same_keys, d.same_tensors);
     }
-    format!(
+    let same = format!(
         "{a} against {b}: {} keys and {} tensors are the same",
         count(d.same_keys as u64),
         count(d.same_tensors as u64)
+    );
+    let Flips { weights, flipped, reversed } = d.flips;
+    if weights == 0 {
+        return same;
+    }
+    let part = |n: u64| share(n as f64 / weights as f64);
+    format!(
+        "{same}; of {} ternary weights {} flipped, {} reversed",
+        count(weights),
+        part(flipped),
+        part(reversed)
     )
 }
 
@@ -216,11 +230,14 @@ fn said(change: &Change) -> (String, String) {
         Change::Weights { share: part, reversed, most, types } => {
             let mut text = match (reversed, types) {
                 _ if *part == 0.0 && *most == 0.0 => "same weights".into(),
-                (Some(_), _) if *part == 0.0 => format!("same values, scales differ by {most:.3e} at most"),
-                (Some(reversed), _) => {
-                    format!("{} flipped, {} of all reversed", share(*part), share(*reversed))
+                (Some(_), _) if *part == 0.0 => {
+                    format!("same values, scales differ by {} at most", number((*most).into()))
                 }
-                (None, _) => format!("{} differ, by {most:.3e} at most", share(*part)),
+                (Some(reversed), _) => {
+                    format!("{} flipped, {} reversed", share(*part), share(*reversed))
+                }
+                (None, _) if *part == 1.0 => format!("all differ, by {} at most", number((*most).into())),
+                (None, _) => format!("{} differ, by {} at most", share(*part), number((*most).into())),
             };
             if let Some((here, there)) = types {
                 text = format!("{here} against {there}, {text}");

@@ -4,11 +4,13 @@ mod bar;
 mod closing;
 mod overlay;
 mod palette;
+mod path_field;
 mod rail;
 mod status;
 
 pub use bar::backends;
 pub use palette::Palette;
+use path_field::PathField;
 
 use eframe::egui::{CentralPanel, Event, Frame, Margin, Panel, Ui};
 
@@ -22,8 +24,9 @@ use crate::widgets::error_card;
 pub struct Shell {
     /// Whether the list of shortcuts is shown.
     pub shortcuts: bool,
-    /// Whether the field for a path is shown; and what is in it.
-    pub path_field: bool,
+    /// The window with a field for a path.
+    pub path_field: PathField,
+    /// What is in a field for a path.
     pub path: String,
     /// The recent models, as they were found when their menu was opened.
     recents: bar::Recents,
@@ -78,6 +81,7 @@ pub fn ui(app: &mut App, ui: &mut Ui) {
         }
     });
     overlay::ui(app, &ctx);
+    path_field::ui(app, &ctx);
     palette::ui(app, &ctx);
     closing::ui(app, &ctx);
 }

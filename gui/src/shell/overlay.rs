@@ -1,10 +1,9 @@
-//! What floats over the pages: a file held over the window, notices, the list of shortcuts, the field for a path.
+//! What floats over the pages: a file held over the window, notices, the list of shortcuts.
 
 use std::path::PathBuf;
 
 use eframe::egui::{
-    Align2, Area, Context, FontId, Grid, Id, Key, LayerId, Order, RichText, ScrollArea, TextEdit, Window,
-    vec2,
+    Align2, Area, Context, FontId, Grid, Id, Key, LayerId, Order, RichText, ScrollArea, Window, vec2,
 };
 
 use crate::app::App;
@@ -32,7 +31,6 @@ pub fn ui(app: &mut App, ctx: &Context) {
     edge(app, ctx);
     notices(app, ctx);
     shortcuts(app, ctx);
-    path_field(app, ctx);
 }
 
 /// While a file is held over the window, the whole of it is the place to drop it, and says which file that is.
@@ -131,36 +129,4 @@ fn shortcuts(app: &mut App, ctx: &Context) {
         open = false;
     }
     app.shell.shortcuts = open;
-}
-
-/// The file dialog of the system may not come, or hang: a path can always be typed.
-fn path_field(app: &mut App, ctx: &Context) {
-    let mut open = app.shell.path_field;
-    if !open {
-        return;
-    }
-    let mut chosen = false;
-    Window::new("Open a model")
-        .open(&mut open)
-        .resizable(false)
-        .collapsible(false)
-        .anchor(Align2::CENTER_TOP, vec2(0.0, 60.0))
-        .show(ctx, |ui| {
-            ui.label(dim("Choose a file in the dialog, drop one on the window, or type its path"));
-            ui.horizontal(|ui| {
-                let field = TextEdit::singleline(&mut app.shell.path)
-                    .hint_text("/path/to/model.gguf")
-                    .desired_width(340.0);
-                let field = ui.add(field);
-                field.widget_info(|| {
-                    eframe::egui::WidgetInfo::labeled(eframe::egui::Role::TextInput, true, "Path to open")
-                });
-                let entered = field.lost_focus() && ui.input(|i| i.key_pressed(Key::Enter));
-                chosen = ui.button("Open path").clicked() || entered;
-            });
-        });
-    if chosen && !app.shell.path.trim().is_empty() {
-        app.send(Command::Open(app.shell.path.trim().trim_matches('"').into()));
-    }
-    app.shell.path_field = open;
 }

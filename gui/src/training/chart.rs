@@ -214,7 +214,7 @@ pub fn paint(
     let y = y_scale(&curves, plot, o);
     pen.clip(rect);
     pen.text(pos2(plot.left(), rect.top() + 11.0), Align2::LEFT_CENTER, chart.title(), true, t.text);
-    let ticks = y.ticks((plot.height() / 27.0) as usize);
+    let ticks = y.ticks((plot.height() / 21.0) as usize);
     let step = if ticks.len() > 1 { ticks[1] - ticks[0] } else { y.high - y.low };
     for &tick in &ticks {
         let at = y.place(tick);

@@ -1,6 +1,6 @@
 //! The frame round the pages: opening files good and bad, the palette, shortcuts, what is kept.
 
-use eframe::egui::{Key, Modifiers, Role};
+use eframe::egui::{Event, Key, Modifiers, Role};
 use egui_kittest::kittest::Queryable;
 use gui::{Answers, Backend, Command, Page, Start, ThemeChoice};
 
@@ -12,6 +12,31 @@ fn the_app_opens_on_the_shipped_model_with_a_prompt() {
     assert!(f.harness.query_by_label_contains("shakespeare.gguf").is_some());
     assert_eq!(f.harness.state().text(), "ROMEO:\n");
     assert!(f.harness.query_by_label("Write").is_some());
+}
+
+#[test]
+fn what_is_typed_first_goes_behind_the_prompt() {
+    let mut f = Fixture::open(Page::Generate);
+    f.harness.run_steps(2);
+    f.harness.event(Event::Text("But soft".into()));
+    f.harness.run_steps(2);
+    assert_eq!(f.harness.state().text(), "ROMEO:\nBut soft");
+}
+
+#[test]
+fn where_there_is_no_file_dialog_a_path_is_typed() {
+    let mut f = Fixture::open(Page::Generate);
+    let copy = f.folder.path().join("typed.gguf");
+    std::fs::copy(shipped_model(), &copy).unwrap();
+    f.harness.key_press_modifiers(Modifiers::COMMAND, Key::O);
+    f.until_label("This system shows no file dialog");
+    // The field has the keys already.
+    f.harness.event(Event::Text(copy.display().to_string()));
+    f.harness.run_steps(2);
+    f.harness.key_press(Key::Enter);
+    f.until_label("typed.gguf");
+    f.until("it is open", |app| !app.is_busy());
+    assert!(f.harness.query_by_label_contains("shows no file dialog").is_none());
 }
 
 #[test]
