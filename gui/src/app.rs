@@ -60,7 +60,9 @@ pub struct App {
     /// The model of last time, as long as nothing else was opened.
     from_last_time: Option<PathBuf>,
     stopwatch: Option<Stopwatch>,
+    /// The settings as they are on disk, or on their way there.
     kept: Settings,
+    keeping: Option<Job<Result<(), String>>>,
     changed: Option<Instant>,
     /// Where settings are kept, until that fails.
     keep_in: Option<PathBuf>,
@@ -107,6 +109,7 @@ impl App {
             from_last_time: last,
             stopwatch: start.timed_from.map(Stopwatch::new),
             keep_in: shared.env.config_dir.clone(),
+            keeping: None,
             changed: None,
             kept,
             shared,
@@ -323,7 +326,7 @@ impl App {
         if let Some(soon) = self.shared.notices.expire() {
             ctx.request_repaint_after(soon);
         }
-        self.keep(ctx, false);
+        self.keep(ctx);
     }
 
     /// The model of last time is gone or broken: the shipped one is opened instead, so that there is something to write with.
@@ -352,24 +355,33 @@ impl App {
         self.generate.model_opened(&loaded, shared);
     }
 
-    /// Writes the settings down once they have been different for a while, or at the end.
-    fn keep(&mut self, ctx: &egui::Context, now: bool) {
+    /// Has the settings written down once they have been different for a while.
+    fn keep(&mut self, ctx: &egui::Context) {
+        if let Some(Ok(Err(why)) | Err(why)) = jobs::take(&mut self.keeping) {
+            self.shared.notices.warn(why);
+            self.keep_in = None;
+        }
         let Some(folder) = self.keep_in.clone() else { return };
         if self.shared.settings == self.kept {
             self.changed = None;
             return;
         }
         let since = *self.changed.get_or_insert_with(Instant::now);
-        if !now && since.elapsed() < KEEP_AFTER {
+        if since.elapsed() < KEEP_AFTER || self.keeping.is_some() {
             ctx.request_repaint_after(KEEP_AFTER);
             return;
         }
-        match self.shared.settings.save(&folder) {
-            Ok(()) => (self.kept, self.changed) = (self.shared.settings.clone(), None),
-            Err(why) => {
-                self.shared.notices.warn(why);
-                self.keep_in = None;
-            }
+        let settings = self.shared.settings.clone();
+        (self.kept, self.changed) = (settings.clone(), None);
+        self.keeping = self.shared.jobs.start_quietly("keeping settings", move |_| settings.save(&folder));
+    }
+
+    /// Writes the settings down now: nothing follows.
+    fn keep_now(&mut self) {
+        jobs::wait(&mut self.keeping);
+        if let Some(folder) = self.keep_in.take().filter(|_| self.shared.settings != self.kept) {
+            // There is nobody left to tell.
+            let _ = self.shared.settings.save(&folder);
         }
     }
 }
@@ -391,8 +403,7 @@ impl eframe::App for App {
     }
 
     fn on_exit(&mut self) {
-        let ctx = self.shared.ctx.clone();
         self.generate.leave(&self.shared);
-        self.keep(&ctx, true);
+        self.keep_now();
     }
 }

@@ -39,6 +39,11 @@ impl Env {
             dialogs: Arc::new(SystemDialogs),
         }
     }
+
+    /// Where texts go that are fetched: beside the runs.
+    pub fn texts_dir(&self) -> PathBuf {
+        self.runs_dir.with_file_name("texts")
+    }
 }
 
 /// Kinds of files that are asked for.

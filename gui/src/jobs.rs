@@ -131,6 +131,14 @@ pub fn take<T>(slot: &mut Option<Job<T>>) -> Option<Result<T, String>> {
     Some(result)
 }
 
+/// Waits for a job whose result nobody needs any more. Only for the end of the app: one that is writing a file must not write it after the
+/// last word.
+pub fn wait<T>(slot: &mut Option<Job<T>>) {
+    if let Some(job) = slot.take() {
+        let _ = job.result.recv();
+    }
+}
+
 /// Every job there is.
 #[derive(Debug)]
 pub struct Jobs {

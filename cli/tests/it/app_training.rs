@@ -239,3 +239,19 @@ fn a_run_that_cannot_begin_says_why_in_the_form() {
     p.until_label("The run did not start");
     p.until_label("letter.txt");
 }
+
+#[test]
+fn a_text_that_cannot_be_fetched_is_told_in_the_form() {
+    let mut p = Window::open();
+    // Somebody else's file is in its place: it is left alone, and nothing is asked of the network.
+    let texts = p.folder.path().join("texts");
+    std::fs::create_dir(&texts).unwrap();
+    std::fs::write(texts.join("tinyshakespeare.txt"), "my own notes").unwrap();
+    p.until_label("No runs yet");
+    p.click("New run");
+    p.click("Fetch Tiny Shakespeare");
+    p.until_label("exists and is another file");
+    assert_eq!(std::fs::read_to_string(texts.join("tinyshakespeare.txt")).unwrap(), "my own notes");
+    p.click("Dismiss");
+    assert!(p.harness.query_by_label_contains("exists and is another file").is_none());
+}

@@ -89,11 +89,13 @@ impl Draft {
         }
         self.since = None;
         let kept = Kept { text: text.clone(), chat: chat.to_vec() };
-        self.keeping = shared.jobs.start("Keeping the text", move |_| save(&folder, &kept).map(|()| now));
+        self.keeping =
+            shared.jobs.start_quietly("keeping the text", move |_| save(&folder, &kept).map(|()| now));
     }
 
     /// Writes the text down at once, at the end.
-    pub fn keep_now(&self, text: &Manuscript, chat: &[Said], folder: Option<&Path>) {
+    pub fn keep_now(&mut self, text: &Manuscript, chat: &[Said], folder: Option<&Path>) {
+        jobs::wait(&mut self.keeping);
         if let Some(folder) = folder.filter(|_| !self.broken && self.kept != Some(fingerprint(text, chat))) {
             // There is nobody left to tell.
             let _ = save(folder, &Kept { text: text.clone(), chat: chat.to_vec() });

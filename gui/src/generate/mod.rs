@@ -3,11 +3,13 @@
 
 mod chat;
 mod column;
+mod command;
 mod draft;
 mod engine;
 mod history;
 mod manuscript;
 mod panel;
+mod preset;
 mod save;
 mod status;
 mod strip;
@@ -19,20 +21,21 @@ mod writer;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use eframe::egui::{self, Key, Modifiers};
+pub use command::GenerateCommand;
+
+use eframe::egui;
 use formats::tokenizer::Tokenizer;
 use runtime::generate::{GenerateRequest, WhenFull};
 use runtime::sampler::Sampling;
 
-use crate::command::{Command, Entry};
 use crate::jobs::{self, Job};
 use crate::open::Loaded;
-use crate::settings::Writing;
 use crate::shared::Shared;
 use chat::Chat;
 use draft::Draft;
 use history::History;
 use manuscript::Manuscript;
+use preset::{Preset, sampling, set};
 use save::Record;
 use view::Card;
 use writer::{Ended, Figures, Writer};
@@ -43,105 +46,6 @@ const ALTERNATIVES: usize = 10;
 const VOCAB_CHEAP: usize = 1 << 13;
 /// What the shipped model is given to begin with.
 const PROMPT: &str = "ROMEO:\n";
-
-/// What can be asked of this page.
-#[derive(Clone, Debug, PartialEq)]
-pub enum GenerateCommand {
-    /// Goes on with the text.
-    Write,
-    /// Ends it.
-    Stop,
-    /// Writes the last part again, with a new seed unless one is fixed.
-    Again,
-    /// Goes back to the version before.
-    Undo,
-    /// Forward again.
-    Redo,
-    /// Goes to a version.
-    Version(usize),
-    /// Puts another id in a token's place and goes on from there.
-    Branch {
-        /// Which token of the text.
-        token: usize,
-        /// What stands there instead.
-        id: u32,
-    },
-    /// Replaces the text.
-    Text(String),
-    /// Sets the sampler.
-    Preset(Preset),
-    /// Fixes another seed.
-    NewSeed,
-    /// Fixes this seed.
-    Seed(u64),
-    /// Colours tokens by their probability, or no longer.
-    Probabilities,
-    /// Shows the panel of settings, or hides it.
-    Panel,
-    /// Shows earlier versions, or hides them.
-    Strip,
-    /// Copies the text.
-    Copy,
-    /// Asks where to save the text, and saves it.
-    Save,
-    /// Saves the text to a file of this name; its ending decides the kind.
-    SaveTo(PathBuf),
-    /// Begins a new text, or a new conversation.
-    Clear,
-    /// Says something to a model that converses, and has it answer.
-    Say(String),
-    /// Treats a model that converses as one that continues text, or no longer.
-    Notebook,
-}
-
-/// Settings of the sampler that go together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Preset {
-    /// Always the likeliest token.
-    Greedy,
-    /// What the model's file asks for.
-    Balanced,
-    /// Bolder.
-    Creative,
-}
-
-impl Preset {
-    /// All of them.
-    pub const ALL: [Preset; 3] = [Preset::Greedy, Preset::Balanced, Preset::Creative];
-
-    /// Its name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Preset::Greedy => "Greedy",
-            Preset::Balanced => "Balanced",
-            Preset::Creative => "Creative",
-        }
-    }
-
-    /// What it does.
-    pub fn about(self) -> &'static str {
-        match self {
-            Preset::Greedy => "Always the likeliest token: the same text every time",
-            Preset::Balanced => "What the model's file asks for",
-            Preset::Creative => "A higher temperature, with the least likely tokens left out",
-        }
-    }
-
-    /// Its settings, given those of the model's file.
-    fn sampling(self, usual: &Sampling) -> Sampling {
-        match self {
-            Preset::Greedy => Sampling { temperature: 0.0, ..*usual },
-            Preset::Balanced => *usual,
-            Preset::Creative => Sampling { temperature: 1.1, top_k: 0, top_p: 1.0, min_p: 0.05, ..*usual },
-        }
-    }
-
-    /// The one whose settings these are.
-    pub fn of(writing: &Writing, usual: &Sampling) -> Option<Preset> {
-        let now = sampling(writing, 0);
-        Preset::ALL.into_iter().find(|p| Sampling { seed: 0, ..p.sampling(usual) } == now)
-    }
-}
 
 /// The page's state.
 #[derive(Debug)]
@@ -209,28 +113,6 @@ pub fn new_seed() -> u64 {
     rand::rng().random_range(0..1_000_000)
 }
 
-/// The sampler's settings out of the page's.
-fn sampling(w: &Writing, seed: u64) -> Sampling {
-    Sampling {
-        temperature: w.temperature,
-        top_k: w.top_k,
-        top_p: w.top_p,
-        min_p: w.min_p,
-        repetition_penalty: w.repetition_penalty,
-        repetition_window: w.repetition_window,
-        seed,
-    }
-}
-
-fn set(w: &mut Writing, s: &Sampling) {
-    w.temperature = s.temperature;
-    w.top_k = s.top_k;
-    w.top_p = s.top_p;
-    w.min_p = s.min_p;
-    w.repetition_penalty = s.repetition_penalty;
-    w.repetition_window = s.repetition_window;
-}
-
 impl Generate {
     /// Whether a text is being written.
     pub fn is_writing(&self) -> bool {
@@ -248,7 +130,7 @@ impl Generate {
     }
 
     /// The app ends: what is on the page is kept.
-    pub fn leave(&self, shared: &Shared) {
+    pub fn leave(&mut self, shared: &Shared) {
         if self.begun {
             self.draft.keep_now(&self.text, &self.chat.turns, shared.env.config_dir.as_deref());
         }
@@ -323,43 +205,6 @@ impl Generate {
         if self.begun && self.writer.is_none() {
             self.draft.keep(&self.text, &self.chat.turns, shared);
         }
-    }
-
-    /// The page's commands, for the palette and the shortcuts.
-    pub fn entries(&self, shared: &Shared) -> Vec<Entry> {
-        let here = shared.settings.page == crate::page::Page::Generate;
-        let ready = shared.model.get().is_some() && self.writer.is_none();
-        let command = Modifiers::COMMAND;
-        let of = |text: &str, c| Entry::new(text, Command::Generate(c));
-        let mut list = vec![
-            of("Write", GenerateCommand::Write)
-                .keys(command, Key::Enter)
-                .when(here && ready && !self.is_chat(shared)),
-            of("Stop writing", GenerateCommand::Stop)
-                .keys(Modifiers::NONE, Key::Escape)
-                .when(here && self.is_writing()),
-            of("Write the last part again", GenerateCommand::Again)
-                .keys(command | Modifiers::SHIFT, Key::Enter)
-                .when(here && ready && self.can_again()),
-            of("Undo", GenerateCommand::Undo).keys(command, Key::Z).when(here && ready && self.can_undo()),
-            of("Redo", GenerateCommand::Redo)
-                .keys(command | Modifiers::SHIFT, Key::Z)
-                .when(here && ready && self.history.after().is_some()),
-            of("New text", GenerateCommand::Clear).keys(command, Key::N).when(here && ready),
-            of("Continue text instead of conversing, or back", GenerateCommand::Notebook)
-                .when(here && shared.model.get().is_some_and(|m| m.opened.chat_template.is_some())),
-            of("New seed", GenerateCommand::NewSeed),
-            of("Token probabilities", GenerateCommand::Probabilities).keys(command, Key::P).when(here),
-            of("Settings panel", GenerateCommand::Panel).keys(command, Key::Backslash).when(here),
-            of("Earlier versions", GenerateCommand::Strip).keys(command, Key::H).when(here),
-            of("Copy the text", GenerateCommand::Copy),
-            of("Save the text…", GenerateCommand::Save).keys(command, Key::S).when(here),
-        ];
-        list.extend(
-            Preset::ALL
-                .map(|p| of(&format!("Sampling: {}", p.name().to_lowercase()), GenerateCommand::Preset(p))),
-        );
-        list
     }
 
     fn can_again(&self) -> bool {

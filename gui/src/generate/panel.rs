@@ -3,7 +3,8 @@
 use eframe::egui::{Align, DragValue, Layout, Role, ScrollArea, TextEdit, Ui, WidgetInfo};
 use runtime::sampler::Sampling;
 
-use super::{GenerateCommand, Preset, engine};
+use super::preset::Preset;
+use super::{GenerateCommand, engine};
 use crate::command::Command;
 use crate::icons::{Icon, icon_button};
 use crate::settings::Writing;

@@ -1,12 +1,14 @@
 //! The column of charts: one x axis and one cursor for all of them, and what the pointer does to them.
 
+use std::time::{Duration, Instant};
+
 use eframe::egui::{
     Align2, CornerRadius, FontId, Key, PointerButton, Rect, Response, Role, ScrollArea, Sense, Stroke, Ui,
     WidgetInfo, pos2, vec2,
 };
 
 use super::axis::{Scale, tick_text, time_text, time_ticks};
-use super::chart::{self, Chart, Drawn, GUTTER, Look, Options};
+use super::chart::{self, Chart, Curve, Drawn, GUTTER, Look, Options};
 use super::pen::ScreenPen;
 use super::readout::{cursor, tooltip};
 use super::run::RunView;
@@ -20,6 +22,8 @@ use crate::widgets::count;
 
 /// Height of the strip with the numbers of the x axis.
 const STRIP: f32 = 24.0;
+/// What a frame may spend on smoothing.
+const SMOOTHING: Duration = Duration::from_millis(2);
 /// Height of a chart that is not the largest.
 const LOW: f32 = 118.0;
 
@@ -90,6 +94,22 @@ pub fn drawn<'a>(runs: &'a [RunView], axis: Axis, x: &Scale, shared: &Shared) ->
     able.map(|r| Drawn::new(r.shown_name(shared), r.colour(shared), &r.curves, axis, x)).collect()
 }
 
+/// Has what was seen in the last frame be smoothed as it should be, the uppermost first. A million points take milliseconds: when a frame has
+/// spent its share, the rest follows in the next.
+fn smoothen(charts: &Charts, runs: &mut [RunView], smoothing: f32, ui: &Ui) {
+    let began = Instant::now();
+    // Validations are measured over all of the validation part: there is no noise to take away.
+    let smoothed = |curve: &&Curve| matches!(curve.look, Look::Smoothed | Look::Layers);
+    for curve in charts.seen.iter().flat_map(|chart| chart.curves()).filter(smoothed) {
+        for run in runs.iter_mut().filter(|r| r.drawn) {
+            if run.curves.set_smoothing(curve.source, curve.lane, smoothing) && began.elapsed() > SMOOTHING {
+                ui.ctx().request_repaint();
+                return;
+            }
+        }
+    }
+}
+
 /// A value of an axis in words.
 pub fn place_text(axis: Axis, v: f64) -> String {
     match axis {
@@ -104,14 +124,7 @@ impl Training {
     pub(super) fn charts_ui(&mut self, ui: &mut Ui, shared: &mut Shared) {
         let smoothing = shared.settings.following.smoothing;
         let Training { runs, charts, .. } = self;
-        // Only what was seen in the last frame: a million points take milliseconds.
-        for curve in charts.seen.iter().flat_map(|chart| chart.curves()) {
-            // Validations are measured over all of the validation part: there is no noise to take away.
-            if matches!(curve.look, Look::Smoothed | Look::Layers) {
-                let drawn = runs.iter_mut().filter(|r| r.drawn);
-                drawn.for_each(|r| r.curves.set_smoothing(curve.source, curve.lane, smoothing));
-            }
-        }
+        smoothen(charts, runs, smoothing, ui);
         let all = ui.available_rect_before_wrap();
         let body = Rect::from_min_max(all.min, all.max - vec2(0.0, STRIP));
         let (from, to) = (all.left() + GUTTER, all.right() - space::L);

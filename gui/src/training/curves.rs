@@ -158,14 +158,14 @@ impl Curves {
         }
     }
 
-    /// Has a smoothed curve be that of a smoothing, from 0 to below 1. Each is smoothed at its own points.
-    pub fn set_smoothing(&mut self, source: Source, lane: usize, smoothing: f32) {
+    /// Has a smoothed curve be that of a smoothing, from 0 to below 1; says whether it was another. Each is smoothed at its own points.
+    pub fn set_smoothing(&mut self, source: Source, lane: usize, smoothing: f32) -> bool {
         let track = match source {
             Source::Steps => &mut self.steps,
             Source::Validation => &mut self.validation,
             Source::Codes => &mut self.codes,
         };
-        track.set_smoothing(lane, smoothing);
+        track.set_smoothing(lane, smoothing)
     }
 
     /// The last step there is.

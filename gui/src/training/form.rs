@@ -52,6 +52,8 @@ pub struct Form {
     pub starting: Option<String>,
     /// Why the last start did not work.
     pub failed: Option<String>,
+    /// Why a text could not be had.
+    pub text_wrong: Option<String>,
     folder: PathBuf,
     taken: Vec<String>,
     earlier: Vec<Earlier>,
@@ -77,6 +79,7 @@ impl Form {
             path: String::new(),
             starting: None,
             failed: None,
+            text_wrong: None,
             folder,
             taken: runs.iter().map(|r| r.found.name.clone()).collect(),
             earlier: earlier.collect(),

@@ -25,6 +25,7 @@ const FIELD: [f32; 2] = [92.0, 26.0];
 impl Training {
     /// Draws the form.
     pub(super) fn form_ui(&mut self, ui: &mut Ui, shared: &mut Shared) {
+        let fetching = self.work.is_fetching();
         let Some(form) = &mut self.form else { return };
         let wrong = form.wrong();
         let bottom = Frame::new().inner_margin(Margin::symmetric(space::XL as i8, space::M as i8));
@@ -57,7 +58,7 @@ impl Training {
                         form.failed = None;
                     }
                     ui.add_enabled_ui(form.starting.is_none(), |ui| {
-                        fields(ui, form, wrong.as_ref(), shared);
+                        fields(ui, form, wrong.as_ref(), fetching, shared);
                         if !wide {
                             ui.add_space(space::L);
                             needs(ui, form);
@@ -97,7 +98,7 @@ fn begin(ui: &mut Ui, form: &Form, wrong: Option<&Wrong>, shared: &Shared) {
     });
 }
 
-fn fields(ui: &mut Ui, form: &mut Form, wrong: Option<&Wrong>, shared: &Shared) {
+fn fields(ui: &mut Ui, form: &mut Form, wrong: Option<&Wrong>, fetching: bool, shared: &Shared) {
     ui.horizontal_wrapped(|ui| {
         for (name, about) in PRESETS {
             if chip(ui, name, form.preset == name).on_hover_text(about).clicked() {
@@ -117,7 +118,7 @@ fn fields(ui: &mut Ui, form: &mut Form, wrong: Option<&Wrong>, shared: &Shared) 
     mark(ui, wrong, "name");
     ui.add_space(space::M);
     section(ui, "Text to learn from");
-    texts(ui, form, shared);
+    texts(ui, form, fetching, shared);
     mark(ui, wrong, "text");
     ui.add_space(space::M);
     ui.horizontal(|ui| {
@@ -239,7 +240,7 @@ fn mark(ui: &mut Ui, wrong: Option<&Wrong>, field: &str) {
     }
 }
 
-fn texts(ui: &mut Ui, form: &mut Form, shared: &Shared) {
+fn texts(ui: &mut Ui, form: &mut Form, fetching: bool, shared: &Shared) {
     let t = Tokens::of(ui.ctx());
     let mut gone = None;
     for (i, text) in form.config.data.text.iter().enumerate() {
@@ -277,7 +278,21 @@ fn texts(ui: &mut Ui, form: &mut Form, shared: &Shared) {
             form.add_text(path.as_ref());
             form.path.clear();
         }
+        if fetching {
+            ui.add(Spinner::new().size(14.0));
+            ui.label(small("Fetching Tiny Shakespeare"));
+        } else if form.config.data.text.is_empty() {
+            let hint = "1.1 MB of plays, the text that the shipped model learned from; fetched from the internet and checked by its hash";
+            if ui.button("Fetch Tiny Shakespeare").on_hover_text(hint).clicked() {
+                shared.send(Command::Training(TrainingCommand::FetchText));
+            }
+        }
     });
+    if let Some(why) = form.text_wrong.clone()
+        && error_card(ui, "The text is not there", &why)
+    {
+        form.text_wrong = None;
+    }
 }
 
 fn number<T: Numeric>(

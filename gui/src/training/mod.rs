@@ -98,6 +98,8 @@ pub enum TrainingCommand {
     Cancel,
     /// Adds a text file to the form.
     AskText,
+    /// Fetches Tiny Shakespeare and adds it to the form.
+    FetchText,
     /// Begins what the form says.
     Start,
     /// Goes on with a run.
@@ -355,6 +357,7 @@ impl Training {
             C::New => self.form = Some(Form::new(&self.runs, Self::runs_dir(shared))),
             C::Cancel => self.form = None,
             C::AskText => self.work.ask_text(shared),
+            C::FetchText => self.work.fetch_text(shared),
             C::Start => {
                 if let Some(form) = &mut self.form
                     && let Some(start) = form.start()

@@ -78,13 +78,28 @@ struct Ema {
 }
 
 impl Ema {
+    /// A weight this close to 1 makes no difference in 24 bits: it is 1 from there on, which saves a division a point.
+    const FULL: f64 = 1.0 - 1e-9;
+
     /// Takes in a value; gives the average so far, of which a share of `keep` was there before.
+    #[inline]
     fn add(&mut self, v: f32, keep: f64) -> f32 {
         if v.is_finite() {
             self.sum = self.sum * keep + f64::from(v) * (1.0 - keep);
-            self.weight = self.weight * keep + (1.0 - keep);
+            if self.weight < 1.0 {
+                self.weight = self.weight * keep + (1.0 - keep);
+                if self.weight >= Self::FULL {
+                    self.weight = 1.0;
+                }
+            }
         }
-        if self.weight > 0.0 { (self.sum / self.weight) as f32 } else { f32::NAN }
+        if self.weight == 1.0 {
+            self.sum as f32
+        } else if self.weight > 0.0 {
+            (self.sum / self.weight) as f32
+        } else {
+            f32::NAN
+        }
     }
 }
 
@@ -259,13 +274,15 @@ impl Track {
         }
     }
 
-    /// Has a curve's smoothed values be those of a smoothing, from 0 to below 1.
-    pub fn set_smoothing(&mut self, lane: usize, smoothing: f32) {
+    /// Has a curve's smoothed values be those of a smoothing, from 0 to below 1; says whether they were not.
+    pub fn set_smoothing(&mut self, lane: usize, smoothing: f32) -> bool {
         let lane = &mut self.lanes[lane];
-        if lane.smoothing != smoothing {
+        let other = lane.smoothing != smoothing;
+        if other {
             lane.smoothing = smoothing;
             lane.smoothen(self.bucket as i32);
         }
+        other
     }
 
     /// Extremes of the rows from `a` to before `b`.
@@ -371,19 +388,17 @@ impl Lane {
 
     /// Over all rows; one that stands for several points counts as that many of its mean.
     fn smoothen(&mut self, points: i32) {
-        self.ema = Ema::default();
+        let mut ema = Ema::default();
         let keep = f64::from(self.smoothing).powi(points);
-        self.smooth.clear();
+        self.smooth.resize(self.mean.len(), 0.0);
         self.smooth_blocks.clear();
-        for rows in self.mean.chunks(BLOCK) {
+        for (rows, smooth) in self.mean.chunks(BLOCK).zip(self.smooth.chunks_mut(BLOCK)) {
+            rows.iter().zip(&mut *smooth).for_each(|(&v, out)| *out = ema.add(v, keep));
             let mut e = Extremes::NONE;
-            for &v in rows {
-                let smooth = self.ema.add(v, keep);
-                self.smooth.push(smooth);
-                e.add(smooth);
-            }
+            smooth.iter().for_each(|&v| e.add(v));
             self.smooth_blocks.push(e);
         }
+        self.ema = ema;
     }
 }
 

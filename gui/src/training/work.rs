@@ -28,6 +28,7 @@ type Outcome<T> = Option<Job<Result<T, String>>>;
 pub struct Work {
     folder: Option<Job<Option<PathBuf>>>,
     text: Option<Job<Option<PathBuf>>>,
+    fetching: Outcome<PathBuf>,
     deleting: Outcome<Deleted>,
     undeleting: Outcome<()>,
     deleted: Vec<Deleted>,
@@ -48,6 +49,18 @@ impl Work {
         let dialogs = shared.env.dialogs.clone();
         let ask = move |_: &JobContext| dialogs.open_file("Text to learn from", &TEXT);
         self.text = shared.jobs.start("Waiting for the file dialog", ask).or(self.text.take());
+    }
+
+    /// Fetches the text that the flagship learned from, unless it is there already.
+    pub fn fetch_text(&mut self, shared: &mut Shared) {
+        let (program, to) = (shared.env.program.clone(), shared.env.texts_dir().join("tinyshakespeare.txt"));
+        let job = shared.jobs.start("Fetching Tiny Shakespeare", move |_| fetch(&program, to));
+        self.fetching = job.or(self.fetching.take());
+    }
+
+    /// Whether that is under way.
+    pub fn is_fetching(&self) -> bool {
+        self.fetching.is_some()
     }
 
     /// Moves a run's folder out of sight.
@@ -142,6 +155,16 @@ impl Work {
         {
             form.add_text(&path);
         }
+        match (flat(jobs::take(&mut self.fetching)), &mut *form) {
+            (Some(Ok(path)), Some(form)) => {
+                form.add_text(&path);
+                form.text_wrong = None;
+            }
+            (Some(Err(why)), Some(form)) => form.text_wrong = Some(why),
+            (Some(Ok(path)), None) => shared.notices.good(format!("Fetched {}.", path.display())),
+            (Some(Err(why)), None) => shared.notices.bad(why),
+            (None, _) => {}
+        }
         match flat(jobs::take(&mut self.deleting)) {
             Some(Ok(deleted)) => {
                 self.deleted.push(deleted);
@@ -181,6 +204,24 @@ impl Work {
 
 fn flat<T>(result: Option<Result<Result<T, String>, String>>) -> Option<Result<T, String>> {
     result.map(|r| r.and_then(|r| r))
+}
+
+/// Has the program itself fetch the text, which it believes only if its hash is the right one.
+fn fetch(program: &Path, to: PathBuf) -> Result<PathBuf, String> {
+    let cannot = |why: String| format!("Tiny Shakespeare cannot be fetched: {why}");
+    if let Some(folder) = to.parent() {
+        std::fs::create_dir_all(folder).map_err(|e| cannot(format!("{e} ({})", folder.display())))?;
+    }
+    let mut process = std::process::Command::new(program);
+    process.args(["data", "shakespeare", "--out"]).arg(&to);
+    #[cfg(windows)]
+    std::os::windows::process::CommandExt::creation_flags(&mut process, 0x0800_0000);
+    let done = process.output().map_err(|e| cannot(format!("{e} ({})", program.display())))?;
+    if done.status.success() {
+        return Ok(to);
+    }
+    let said = String::from_utf8_lossy(&done.stderr);
+    Err(cannot(said.trim().trim_start_matches("error: ").trim_start_matches("Error: ").to_owned()))
 }
 
 /// Renames a folder so that it is no run any more, but can be one again.

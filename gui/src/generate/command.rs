@@ -1,0 +1,100 @@
+//! What can be asked of the page, and how the palette lists it.
+
+use std::path::PathBuf;
+
+use eframe::egui::{Key, Modifiers};
+
+use super::Generate;
+use super::preset::Preset;
+use crate::command::{Command, Entry};
+use crate::page::Page;
+use crate::shared::Shared;
+
+/// What can be asked of this page.
+#[derive(Clone, Debug, PartialEq)]
+pub enum GenerateCommand {
+    /// Goes on with the text.
+    Write,
+    /// Ends it.
+    Stop,
+    /// Writes the last part again, with a new seed unless one is fixed.
+    Again,
+    /// Goes back to the version before.
+    Undo,
+    /// Forward again.
+    Redo,
+    /// Goes to a version.
+    Version(usize),
+    /// Puts another id in a token's place and goes on from there.
+    Branch {
+        /// Which token of the text.
+        token: usize,
+        /// What stands there instead.
+        id: u32,
+    },
+    /// Replaces the text.
+    Text(String),
+    /// Sets the sampler.
+    Preset(Preset),
+    /// Fixes another seed.
+    NewSeed,
+    /// Fixes this seed.
+    Seed(u64),
+    /// Colours tokens by their probability, or no longer.
+    Probabilities,
+    /// Shows the panel of settings, or hides it.
+    Panel,
+    /// Shows earlier versions, or hides them.
+    Strip,
+    /// Copies the text.
+    Copy,
+    /// Asks where to save the text, and saves it.
+    Save,
+    /// Saves the text to a file of this name; its ending decides the kind.
+    SaveTo(PathBuf),
+    /// Begins a new text, or a new conversation.
+    Clear,
+    /// Says something to a model that converses, and has it answer.
+    Say(String),
+    /// Treats a model that converses as one that continues text, or no longer.
+    Notebook,
+}
+
+impl Generate {
+    /// The page's commands, for the palette and the shortcuts.
+    pub fn entries(&self, shared: &Shared) -> Vec<Entry> {
+        let here = shared.settings.page == Page::Generate;
+        let ready = shared.model.get().is_some() && self.writer.is_none();
+        let command = Modifiers::COMMAND;
+        let of = |text: &str, c| Entry::new(text, Command::Generate(c));
+        let mut list = vec![
+            of("Write", GenerateCommand::Write)
+                .keys(command, Key::Enter)
+                .when(here && ready && !self.is_chat(shared)),
+            of("Stop writing", GenerateCommand::Stop)
+                .keys(Modifiers::NONE, Key::Escape)
+                .when(here && self.is_writing()),
+            of("Write the last part again", GenerateCommand::Again)
+                .keys(command | Modifiers::SHIFT, Key::Enter)
+                .when(here && ready && self.can_again()),
+            of("Undo", GenerateCommand::Undo).keys(command, Key::Z).when(here && ready && self.can_undo()),
+            of("Redo", GenerateCommand::Redo)
+                .keys(command | Modifiers::SHIFT, Key::Z)
+                .when(here && ready && self.history.after().is_some()),
+            of("New text", GenerateCommand::Clear).keys(command, Key::N).when(here && ready),
+            of("Continue text instead of conversing, or back", GenerateCommand::Notebook)
+                .when(here && shared.model.get().is_some_and(|m| m.opened.chat_template.is_some())),
+            of("New seed", GenerateCommand::NewSeed),
+            of("Token probabilities", GenerateCommand::Probabilities).keys(command, Key::P).when(here),
+            of("Settings panel", GenerateCommand::Panel).keys(command, Key::Backslash).when(here),
+            of("Earlier versions", GenerateCommand::Strip).keys(command, Key::H).when(here),
+            of("Copy the text", GenerateCommand::Copy),
+            of("Save the text…", GenerateCommand::Save).keys(command, Key::S).when(here),
+        ];
+        list.extend(
+            Preset::ALL
+                .map(|p| of(&format!("Sampling: {}", p.name().to_lowercase()), GenerateCommand::Preset(p))),
+        );
+        list
+    }
+}
