@@ -19,6 +19,8 @@ pub enum GenerateCommand {
     Stop,
     /// Writes the last part again, with a new seed unless one is fixed.
     Again,
+    /// Writes the last part so many times more, each with another seed.
+    Several(usize),
     /// Goes back to the version before.
     Undo,
     /// Forward again.
@@ -77,6 +79,8 @@ impl Generate {
             of("Write the last part again", GenerateCommand::Again)
                 .keys(command | Modifiers::SHIFT, Key::Enter)
                 .when(here && ready && self.can_again()),
+            of("Write the last part three times more", GenerateCommand::Several(3))
+                .when(here && ready && self.can_again() && !self.is_chat(shared)),
             of("Undo", GenerateCommand::Undo).keys(command, Key::Z).when(here && ready && self.can_undo()),
             of("Redo", GenerateCommand::Redo)
                 .keys(command | Modifiers::SHIFT, Key::Z)

@@ -71,6 +71,9 @@ pub struct Generate {
     pointed: surprise::Pointed,
     /// What is being written is another try of the last part.
     beside: bool,
+    /// Tries that are still to follow by themselves, and how many did: a fixed seed goes up by one with each.
+    to_try: usize,
+    tried: u64,
     strip: bool,
     /// The caret goes behind the text, once.
     focus: bool,
@@ -97,6 +100,8 @@ impl Default for Generate {
             card: None,
             pointed: surprise::Pointed::default(),
             beside: false,
+            to_try: 0,
+            tried: 0,
             strip: false,
             focus: true,
             draft: Draft::default(),
@@ -150,7 +155,7 @@ impl Generate {
     /// Another model is open: its settings, unless a person has their own, and its prompt on an empty page.
     pub fn model_opened(&mut self, model: &Loaded, shared: &mut Shared) {
         self.writer = None;
-        self.answering = false;
+        (self.answering, self.beside, self.to_try) = (false, false, 0);
         if !shared.settings.writing.own {
             set(&mut shared.settings.writing, &model.opened.sampling);
         }
@@ -181,6 +186,8 @@ impl Generate {
             self.figures = Some(writer.figures.clone());
             if let Some(ended) = ended {
                 self.writer = None;
+                let whole = matches!(ended, Ended::Length | Ended::Model | Ended::Stop(_));
+                self.to_try = if whole { self.to_try } else { 0 };
                 self.ended = Some(ended);
                 let figures = self.figures.clone();
                 if std::mem::take(&mut self.answering) {
@@ -194,6 +201,11 @@ impl Generate {
                     shared.notices.warn(format!("{fault}. The CPU went on."));
                 }
             }
+        }
+        if self.to_try > 0 && self.writer.is_none() {
+            self.to_try -= 1;
+            self.tried += 1;
+            self.again(shared);
         }
         if let Some(result) = jobs::take(&mut self.saving) {
             match result {
@@ -235,19 +247,23 @@ impl Generate {
             GenerateCommand::Clear if idle && chat => self.chat.turns.clear(),
             GenerateCommand::Notebook if idle => self.notebook ^= true,
             GenerateCommand::Write if idle => {
+                self.tried = 0;
                 self.history.keep(&self.text, None, self.from);
                 self.write(shared);
             }
             GenerateCommand::Stop => {
+                self.to_try = 0;
                 if let Some(writer) = &self.writer {
                     writer.cancel();
                 }
             }
             GenerateCommand::Again if idle && !chat && self.can_again() => {
-                self.history.keep(&self.text, None, self.from);
-                self.text.cut(self.from);
-                self.beside = true;
-                self.write(shared);
+                self.tried = 0;
+                self.again(shared);
+            }
+            GenerateCommand::Several(tries) if idle && !chat && self.can_again() => {
+                (self.to_try, self.tried) = (tries, 0);
+                shared.ctx.request_repaint();
             }
             GenerateCommand::Undo if idle => {
                 if self.is_edited() {
@@ -347,6 +363,14 @@ impl Generate {
         self.from = from;
     }
 
+    /// Writes the last part again.
+    fn again(&mut self, shared: &mut Shared) {
+        self.history.keep(&self.text, None, self.from);
+        self.text.cut(self.from);
+        self.beside = true;
+        self.write(shared);
+    }
+
     /// Hands the text to the engine.
     fn write(&mut self, shared: &mut Shared) {
         let Some(model) = shared.model.get().map(Arc::clone) else { return };
@@ -371,7 +395,7 @@ impl Generate {
 
     fn begin(&mut self, model: &Loaded, mut prompt: Vec<u32>, shared: &Shared) {
         let w = &shared.settings.writing;
-        let seed = w.seed.unwrap_or_else(new_seed);
+        let seed = w.seed.map_or_else(new_seed, |seed| seed.wrapping_add(self.tried));
         // The beginning of a long text is out of sight; room is left to write.
         let context = model.engine.context();
         let most = if prompt.len() > context { (context * 3 / 4).max(1) } else { context };

@@ -1,18 +1,28 @@
 //! Earlier versions of the text, each with its first new words; a click goes back to one.
 
-use eframe::egui::{Align2, FontId, Role, ScrollArea, Sense, Ui, WidgetInfo, pos2, vec2};
+use eframe::egui::{Align, Align2, FontId, Layout, Role, ScrollArea, Sense, Ui, WidgetInfo, pos2, vec2};
 
 use super::history::Version;
 use super::{Generate, GenerateCommand};
 use crate::command::Command;
 use crate::shared::Shared;
 use crate::tokens::{Tokens, size, space};
-use crate::widgets::{duration, section, small};
+use crate::widgets::{chip, duration, section, small};
 
 impl Generate {
     pub(super) fn strip_ui(&mut self, ui: &mut Ui, shared: &Shared) {
         ui.add_space(space::M);
-        section(ui, "Versions");
+        ui.horizontal(|ui| {
+            section(ui, "Versions");
+            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                ui.add_enabled_ui(self.can_again() && !self.is_writing(), |ui| {
+                    let hint = "Write the last part three times more, each with another seed; every try is kept here";
+                    if chip(ui, "3 more", false).on_hover_text(hint).clicked() {
+                        shared.send(Command::Generate(GenerateCommand::Several(3)));
+                    }
+                });
+            });
+        });
         if self.history.versions().is_empty() {
             ui.label(small("Every text and branch is kept here"));
         }

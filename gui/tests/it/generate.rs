@@ -36,6 +36,27 @@ fn one_seed_writes_one_text_and_undo_takes_it_back() {
 }
 
 #[test]
+fn three_more_tries_are_kept_beside_the_first_each_with_its_own_seed() {
+    let mut f = Fixture::open(Page::Generate);
+    let first = write(&mut f, 20);
+    f.click("Versions");
+    f.click("3 more");
+    f.until_label("Version 5");
+    f.until("all are written", |app| !app.is_busy());
+    for seed in 20..=23 {
+        assert!(f.harness.query_by_label_contains(&format!("Version {}", seed - 18)).is_some(), "{seed}");
+    }
+    let last = f.harness.state().text().to_owned();
+    assert_ne!(last, first);
+    assert!(last.starts_with("ROMEO:\n") && f.harness.query_by_label("seed 23").is_some());
+    // The seed itself is as it was, and every try is a step from the prompt.
+    assert_eq!(f.harness.state().settings().writing.seed, Some(20));
+    f.click("Undo");
+    assert_eq!(f.harness.state().text(), "ROMEO:\n");
+    assert_eq!(write(&mut f, 23), last);
+}
+
+#[test]
 fn stopping_keeps_what_is_written() {
     let mut f = Fixture::open(Page::Generate);
     f.harness.get_by_label("Most tokens slider").focus();
