@@ -115,6 +115,7 @@ impl App {
             shared,
         };
         app.dress(ctx);
+        app.generate.restore(&mut app.shared);
         app
     }
 
@@ -403,7 +404,7 @@ impl eframe::App for App {
     }
 
     fn on_exit(&mut self) {
-        self.generate.leave(&self.shared);
+        self.generate.leave();
         self.keep_now();
     }
 }

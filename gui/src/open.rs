@@ -102,6 +102,8 @@ pub struct Loaded {
     pub stamp: Stamp,
     /// Whether it is the model that ships with the program.
     pub shipped: bool,
+    /// What its tokens' ids stand for, as a number: see `Tokenizer::fingerprint`.
+    pub vocabulary: u64,
 }
 
 /// What to open, and how to run it.
@@ -153,6 +155,7 @@ impl Loaded {
         let facts = Facts::new(path, &header, stamp.len);
         let fault = fault.or_else(|| engine.fault());
         let header = Arc::new(header);
+        let vocabulary = opened.tokenizer.fingerprint();
         let one_file = |a: &Path, b: &Path| Some(a.canonicalize().ok()? == b.canonicalize().ok()?);
         let shipped = shipped.as_deref().and_then(|s| one_file(s, path)).unwrap_or(false);
         Ok(Loaded {
@@ -165,6 +168,7 @@ impl Loaded {
             open_time: start.elapsed(),
             stamp,
             shipped,
+            vocabulary,
         })
     }
 
@@ -306,7 +310,7 @@ fn dispose(loaded: Option<Arc<Loaded>>) {
 }
 
 /// What tells one version of a file from the next.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stamp {
     /// Bytes.
     pub len: u64,

@@ -11,8 +11,8 @@ use crate::opened::Opened;
 /// Longest template, and longest text made from one.
 const TEMPLATE_BYTES_MAX: usize = 256 << 10;
 const RENDERED_BYTES_MAX: usize = 16 << 20;
-/// Steps that a template may take.
-const FUEL: u64 = 10_000_000;
+/// Steps that a template may take; 64 bytes of text that it makes are one, so it makes no more than 128 MB on the way.
+const FUEL: u64 = 2_000_000;
 /// Around somebody's words while the template is at work: private characters that are taken out of the words themselves.
 const OPEN: char = '\u{F8F0}';
 const CLOSE: char = '\u{F8F1}';
@@ -218,6 +218,8 @@ mod tests {
         assert!(refused("{{ messages.nonsense() }}").contains("chat template"));
         assert!(refused(&"x".repeat(TEMPLATE_BYTES_MAX + 1)).contains("bytes"));
         assert!(refused("{{ 'x' * 10000000000 }}").contains("chat"));
+        let doubling = "{% set n = namespace(s='xxxxxxxx') %}{% for i in range(40) %}{% set n.s = n.s ~ n.s %}{% endfor %}";
+        assert!(refused(doubling).contains("chat template"));
         let bomb = "{% macro m(n) %}{% if n > 0 %}{{ m(n - 1) }}{{ m(n - 1) }}{% else %}xxxxxxxxxxxxxxxx{% endif %}{% endmacro %}{{ m(60) }}";
         assert!(refused(bomb).contains("chat template"));
     }

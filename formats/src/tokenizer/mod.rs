@@ -262,6 +262,19 @@ impl Tokenizer {
         self.parts.add_bos && self.parts.bos.is_some()
     }
 
+    /// A number that tells vocabularies apart: where it is the same, so is what every id stands for.
+    pub fn fingerprint(&self) -> u64 {
+        let mut hasher = blake3::Hasher::new();
+        for (_, bytes, kind) in self.parts.tokens.iter() {
+            hasher.update(&(bytes.len() as u64).to_le_bytes());
+            hasher.update(bytes);
+            hasher.update(&[kind as u8]);
+        }
+        let mut first = [0; 8];
+        first.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
+        u64::from_le_bytes(first)
+    }
+
     /// What it was built from.
     pub fn parts(&self) -> &Parts {
         &self.parts

@@ -5,9 +5,9 @@ use eframe::egui::{
     Align, Id, Key, KeyboardShortcut, Label, Layout, Modifiers, RichText, Role, TextEdit, Ui, WidgetInfo,
 };
 use serde::{Deserialize, Serialize};
-use text::chat::{self as template, Turn};
 
 use super::column::{below, column, stop_button};
+use super::made::Made;
 use super::manuscript::Manuscript;
 use super::writer::Ended;
 use super::{Generate, GenerateCommand};
@@ -15,7 +15,10 @@ use crate::command::Command;
 use crate::icons::{Icon, icon_button};
 use crate::shared::Shared;
 use crate::tokens::{Tokens, size, space};
-use crate::widgets::{error_card, primary_button, small};
+use crate::widgets::{chip, error_card, primary_button, small};
+
+/// Conversations that can be gone back to.
+const KEPT: usize = 100;
 
 /// One turn.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -24,52 +27,117 @@ pub struct Said {
     pub by_model: bool,
     /// What is said.
     pub text: Manuscript,
+    /// How the model came to say it, the last time it went on with it.
+    #[serde(default)]
+    pub made: Option<Made>,
 }
 
-/// A conversation.
+/// A conversation, and what it was before.
 #[derive(Clone, Debug, Default)]
 pub struct Chat {
     /// The turns so far; while the model speaks, the last is its own.
     pub turns: Vec<Said>,
-    input: String,
+    /// What is being said.
+    pub input: String,
+    past: Vec<Vec<Said>>,
+    future: Vec<Vec<Said>>,
 }
 
 impl Chat {
-    /// The turns as the template takes them, after what holds for all.
-    pub fn for_template(&self, system: &str) -> Vec<Turn> {
-        let role = |by_model| if by_model { template::Role::Assistant } else { template::Role::User };
-        let turns = self.turns.iter().map(|t| Turn { role: role(t.by_model), text: t.text.buffer.clone() });
-        let system = Turn { role: template::Role::System, text: system.to_owned() };
-        (!system.text.trim().is_empty()).then_some(system).into_iter().chain(turns).collect()
+    /// Keeps the turns as they are, to come back to.
+    fn remember(&mut self) {
+        self.past.push(self.turns.clone());
+        self.future.clear();
+        if self.past.len() > KEPT {
+            self.past.remove(0);
+        }
+    }
+
+    /// Whether there is something to go back to, and forward to.
+    pub fn can_undo(&self) -> [bool; 2] {
+        [!self.past.is_empty(), !self.future.is_empty()]
+    }
+
+    /// Goes back to what was before the last thing that was said, taken back or cleared. Words that are gone by that are in the field again.
+    pub fn undo(&mut self) {
+        let Some(before) = self.past.pop() else { return };
+        let now = std::mem::replace(&mut self.turns, before);
+        if let Some(said) = now.get(self.turns.len()).filter(|t| !t.by_model && self.input.trim().is_empty())
+        {
+            self.input = said.text.buffer.clone();
+        }
+        self.future.push(now);
+    }
+
+    /// Forward again.
+    pub fn redo(&mut self) {
+        if let Some(after) = self.future.pop() {
+            self.past.push(std::mem::replace(&mut self.turns, after));
+            self.input.clear();
+        }
+    }
+
+    /// Begins anew.
+    pub fn clear(&mut self) {
+        if !self.turns.is_empty() {
+            self.remember();
+            self.turns.clear();
+        }
+    }
+
+    /// Whether the last answer can be gone on with.
+    pub fn can_go_on(&self) -> bool {
+        self.turns.last().is_some_and(|t| t.by_model)
+    }
+
+    /// An answer without a word is none.
+    pub fn drop_empty_answer(&mut self) {
+        if self.turns.last().is_some_and(|t| t.by_model && t.text.buffer.is_empty()) {
+            self.turns.pop();
+        }
+    }
+
+    /// Keeps the turns to come back to: the last answer is about to grow.
+    pub fn go_on(&mut self) {
+        self.remember();
     }
 
     /// The turn that the model is at.
-    pub fn answer(&mut self) -> &mut Manuscript {
+    pub fn answer(&mut self) -> &mut Said {
         if self.turns.last().is_none_or(|t| !t.by_model) {
-            self.turns.push(Said { by_model: true, text: Manuscript::default() });
+            self.turns.push(Said { by_model: true, ..Said::default() });
         }
-        &mut self.turns.last_mut().expect("one was just pushed").text
+        self.turns.last_mut().expect("one was just pushed")
     }
 
     /// The conversation as plain text.
     pub fn transcript(&self) -> String {
-        let turn =
-            |t: &Said| format!("{}\n{}\n", if t.by_model { "Model" } else { "You" }, t.text.buffer.trim());
-        self.turns.iter().map(turn).collect::<Vec<_>>().join("\n")
+        transcript(&self.turns)
     }
 
     /// Says something, and makes room for the answer.
     pub fn say(&mut self, words: String) {
-        self.turns.push(Said { by_model: false, text: Manuscript::typed(words) });
+        self.remember();
+        self.turns.push(Said { by_model: false, text: Manuscript::typed(words), made: None });
     }
 
     /// Takes the last answer back.
     pub fn take_back(&mut self) -> bool {
+        if self.turns.is_empty() {
+            return false;
+        }
+        self.remember();
         if self.turns.last().is_some_and(|t| t.by_model) {
             self.turns.pop();
         }
         self.turns.last().is_some()
     }
+}
+
+/// Turns as plain text.
+pub fn transcript(turns: &[Said]) -> String {
+    let turn = |t: &Said| format!("{}\n{}\n", if t.by_model { "Model" } else { "You" }, t.text.buffer.trim());
+    turns.iter().map(turn).collect::<Vec<_>>().join("\n")
 }
 
 impl Generate {
@@ -133,9 +201,24 @@ impl Generate {
                     send(GenerateCommand::Again);
                 }
             });
+            ui.add_enabled_ui(!writing && self.chat.can_undo()[0], |ui| {
+                if icon_button(ui, Icon::Undo, "Undo").clicked() {
+                    send(GenerateCommand::Undo);
+                }
+            });
+            let broken_off = matches!(self.ended, Some(Ended::Length | Ended::Cancelled));
+            if !writing && broken_off && self.chat.can_go_on() {
+                let hint = "Go on with the last answer where it was broken off (Ctrl+Enter)";
+                if chip(ui, "Go on", false).on_hover_text(hint).clicked() {
+                    send(GenerateCommand::Write);
+                }
+            }
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                 if icon_button(ui, Icon::Panel, "Settings panel").clicked() {
                     send(GenerateCommand::Panel);
+                }
+                if icon_button(ui, Icon::Save, "Save the conversation").clicked() {
+                    send(GenerateCommand::Save);
                 }
                 if icon_button(ui, Icon::Copy, "Copy the conversation").clicked() {
                     send(GenerateCommand::Copy);
@@ -150,25 +233,37 @@ impl Generate {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     #[test]
-    fn a_conversation_takes_turns() {
+    fn a_conversation_takes_turns_and_everything_can_be_taken_back() {
         let mut chat = Chat::default();
+        assert!(!chat.take_back() && !chat.can_go_on());
         chat.say("hello".into());
-        chat.answer().push(1, "good", None, Vec::new());
-        chat.answer().push(2, " day", None, Vec::new());
+        chat.answer().text.push(1, "good", None, Arc::default());
+        chat.answer().text.push(2, " day", None, Arc::default());
         chat.say("and you".into());
-        let turns = chat.for_template("be brief");
-        let roles: Vec<_> = turns.iter().map(|t| (t.role.name(), t.text.as_str())).collect();
-        assert_eq!(
-            roles,
-            [("system", "be brief"), ("user", "hello"), ("assistant", "good day"), ("user", "and you")]
-        );
-        assert_eq!(chat.for_template(" ").len(), 3);
+        assert!(chat.take_back() && chat.turns.len() == 3 && !chat.can_go_on());
+        chat.answer().text.push(3, "well", None, Arc::default());
+        assert!(chat.can_go_on());
+        assert_eq!(chat.transcript(), "You\nhello\n\nModel\ngood day\n\nYou\nand you\n\nModel\nwell\n");
         assert!(chat.take_back() && chat.turns.len() == 3);
-        chat.answer().push(3, "well", None, Vec::new());
-        assert!(chat.take_back() && chat.turns.len() == 3);
-        assert_eq!(chat.transcript(), "You\nhello\n\nModel\ngood day\n\nYou\nand you\n");
+        chat.undo();
+        assert_eq!(chat.turns.len(), 4, "the answer that was taken back is there again");
+        chat.clear();
+        assert!(chat.turns.is_empty());
+        chat.undo();
+        assert_eq!(chat.turns.len(), 4);
+        // Behind the taken back answer, and what was said before it.
+        chat.undo();
+        chat.undo();
+        assert_eq!((chat.turns.len(), chat.input.as_str()), (2, "and you"));
+        chat.redo();
+        assert_eq!((chat.turns.len(), chat.input.as_str()), (3, ""));
+        assert_eq!(chat.can_undo(), [true, true]);
+        chat.say("something else".into());
+        assert_eq!(chat.can_undo(), [true, false]);
     }
 }

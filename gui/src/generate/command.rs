@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use eframe::egui::{Key, Modifiers};
+use eframe::egui::{Id, Key, Modifiers, TextEdit};
 
 use super::Generate;
 use super::preset::Preset;
@@ -68,24 +68,38 @@ impl Generate {
         let here = shared.settings.page == Page::Generate;
         let ready = shared.model.get().is_some() && self.writer.is_none();
         let command = Modifiers::COMMAND;
+        let chat = self.is_chat(shared);
+        let [undo, redo] = self.can_undo(chat);
+        // A field that is being typed in takes its own words back first.
+        let typing =
+            shared.ctx.memory(|m| m.focused()).filter(|id| TextEdit::load_state(&shared.ctx, *id).is_some());
+        let own = match typing {
+            Some(id) if id == Id::unique(super::MANUSCRIPT) => !chat && self.is_edited(),
+            other => other.is_some(),
+        };
         let of = |text: &str, c| Entry::new(text, Command::Generate(c));
+        let steps = |text: &str, c, modifiers, can: bool| {
+            let entry = of(text, c).when(here && ready && can);
+            if own { entry } else { entry.keys(modifiers, Key::Z) }
+        };
+        let go_on = if chat { self.chat.can_go_on() } else { true };
         let mut list = vec![
-            of("Write", GenerateCommand::Write)
+            of(if chat { "Go on with the answer" } else { "Write" }, GenerateCommand::Write)
                 .keys(command, Key::Enter)
-                .when(here && ready && !self.is_chat(shared)),
+                .when(here && ready && go_on),
             of("Stop writing", GenerateCommand::Stop)
                 .keys(Modifiers::NONE, Key::Escape)
                 .when(here && self.is_writing()),
-            of("Write the last part again", GenerateCommand::Again)
+            of(if chat { "Answer again" } else { "Write the last part again" }, GenerateCommand::Again)
                 .keys(command | Modifiers::SHIFT, Key::Enter)
-                .when(here && ready && self.can_again()),
+                .when(here && ready && self.can_again(chat)),
             of("Write the last part three times more", GenerateCommand::Several(3))
-                .when(here && ready && self.can_again() && !self.is_chat(shared)),
-            of("Undo", GenerateCommand::Undo).keys(command, Key::Z).when(here && ready && self.can_undo()),
-            of("Redo", GenerateCommand::Redo)
-                .keys(command | Modifiers::SHIFT, Key::Z)
-                .when(here && ready && self.history.after().is_some()),
-            of("New text", GenerateCommand::Clear).keys(command, Key::N).when(here && ready),
+                .when(here && ready && !chat && self.can_again(false)),
+            steps("Undo", GenerateCommand::Undo, command, undo),
+            steps("Redo", GenerateCommand::Redo, command | Modifiers::SHIFT, redo),
+            of(if chat { "New conversation" } else { "New text" }, GenerateCommand::Clear)
+                .keys(command, Key::N)
+                .when(here && ready),
             of("Continue text instead of conversing, or back", GenerateCommand::Notebook)
                 .when(here && shared.model.get().is_some_and(|m| m.opened.chat_template.is_some())),
             of("New seed", GenerateCommand::NewSeed),

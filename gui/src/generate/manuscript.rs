@@ -2,6 +2,7 @@
 //! were not touched stay known; how it is drawn is `view`'s business.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use text::Opened;
@@ -16,9 +17,9 @@ pub struct Token {
     /// Natural logarithm of its probability under the model, if that was asked for.
     #[serde(skip)]
     pub log_prob: Option<f64>,
-    /// The likeliest ids in its place and the logarithms of their probabilities, likewise.
+    /// The likeliest ids in its place and the logarithms of their probabilities, likewise; shared by all versions that hold the token.
     #[serde(skip)]
-    pub likeliest: Vec<(u32, f32)>,
+    pub likeliest: Arc<[(u32, f32)]>,
 }
 
 /// Text, and where it is the model's.
@@ -32,13 +33,17 @@ pub struct Manuscript {
     #[serde(skip)]
     known: String,
     tokens: Vec<Token>,
+    /// Whose ids the tokens are: see `Tokenizer::fingerprint`.
+    vocabulary: u64,
+    /// Where the last part that the model wrote begins, as long as that can be told.
+    part: Option<usize>,
 }
 
 impl Manuscript {
     /// Text that a person wrote.
     pub fn typed(text: impl Into<String>) -> Manuscript {
         let buffer = text.into();
-        Manuscript { known: buffer.clone(), buffer, tokens: Vec::new() }
+        Manuscript { known: buffer.clone(), buffer, ..Manuscript::default() }
     }
 
     /// One that was kept on disk. Tokens that do not fit the text are dropped.
@@ -57,8 +62,20 @@ impl Manuscript {
             }
             fits
         });
+        self.part = self.part.filter(|&at| text.is_char_boundary(at));
         self.known = self.buffer.clone();
         self
+    }
+
+    /// Where the last part that the model wrote begins; a character does. Whatever is typed before it moves it, and typing over its beginning
+    /// loses it.
+    pub fn part(&self) -> Option<usize> {
+        self.part.filter(|&at| at < self.buffer.len() && self.buffer.is_char_boundary(at))
+    }
+
+    /// What follows is a new part, from the end of the text or from a byte before it.
+    pub fn begin_part(&mut self, at: Option<usize>) {
+        self.part = Some(at.unwrap_or(self.buffer.len()));
     }
 
     /// The tokens that the model wrote, in the order of the text.
@@ -72,7 +89,7 @@ impl Manuscript {
     }
 
     /// Appends what the model wrote.
-    pub fn push(&mut self, id: u32, piece: &str, log_prob: Option<f64>, likeliest: Vec<(u32, f32)>) {
+    pub fn push(&mut self, id: u32, piece: &str, log_prob: Option<f64>, likeliest: Arc<[(u32, f32)]>) {
         let start = self.buffer.len();
         self.buffer.push_str(piece);
         self.known.push_str(piece);
@@ -90,6 +107,7 @@ impl Manuscript {
 
     /// Cuts the text off at a byte, which must begin a character, and forgets tokens that reach beyond it.
     pub fn cut(&mut self, at: usize) {
+        debug_assert!(self.buffer.is_char_boundary(at));
         self.buffer.truncate(at);
         self.known.truncate(at);
         self.tokens.retain(|t| t.range.end <= at);
@@ -103,6 +121,13 @@ impl Manuscript {
         let back =
             (0..most - front).take_while(|&i| old[old.len() - 1 - i] == new[new.len() - 1 - i]).count();
         let (cut, shift) = (old.len() - back, new.len() as isize - old.len() as isize);
+        let moved = |i: usize| (i as isize + shift) as usize;
+        self.part = match self.part {
+            // What is typed right before it is before it.
+            Some(at) if at >= cut => Some(moved(at)),
+            Some(at) if at <= front => Some(at),
+            _ => None,
+        };
         self.tokens.retain_mut(|t| {
             if t.range.end <= front {
                 return true;
@@ -110,7 +135,6 @@ impl Manuscript {
             if t.range.start < cut {
                 return false;
             }
-            let moved = |i: usize| (i as isize + shift) as usize;
             t.range = moved(t.range.start)..moved(t.range.end);
             true
         });
@@ -123,9 +147,8 @@ impl Manuscript {
         self.tokens.get(after).filter(|t| t.range.contains(&byte)).map(|_| after)
     }
 
-    /// The ids of the whole text: those that the model wrote as it wrote them, the rest encoded. So a text goes on from exactly
-    /// where it stopped.
-    pub fn ids(&self, opened: &Opened) -> Vec<u32> {
+    /// The ids of a text that follows another, without what begins one.
+    pub fn ids_alone(&self, opened: &Opened) -> Vec<u32> {
         let mut ids = Vec::new();
         let mut at = 0;
         for t in &self.tokens {
@@ -135,19 +158,29 @@ impl Manuscript {
             ids.push(t.id);
             at = at.max(t.range.end);
         }
+        ids.extend(opened.tokenizer.encode(&self.buffer[at..]));
+        ids
+    }
+
+    /// The ids of the whole text: those that the model wrote as it wrote them, the rest encoded. So a text goes on from exactly
+    /// where it stopped.
+    pub fn ids(&self, opened: &Opened) -> Vec<u32> {
         if self.tokens.is_empty() {
             return opened.prompt_ids(&self.buffer);
         }
-        ids.extend(opened.tokenizer.encode(&self.buffer[at..]));
+        let ids = self.ids_alone(opened);
         match opened.tokenizer.bos().filter(|_| opened.tokenizer.add_bos()) {
             Some(bos) if ids.first() != Some(&bos) => [vec![bos], ids].concat(),
             _ => ids,
         }
     }
 
-    /// Forgets which tokens the model wrote: another model's ids mean something else.
-    pub fn forget_tokens(&mut self) {
-        self.tokens.clear();
+    /// Takes note of the vocabulary that comes next. Tokens of another one are forgotten: their ids mean something else in it.
+    pub fn belongs_to(&mut self, vocabulary: u64) {
+        if self.vocabulary != vocabulary {
+            self.tokens.clear();
+            self.vocabulary = vocabulary;
+        }
     }
 }
 
@@ -158,7 +191,7 @@ mod tests {
     fn sample() -> Manuscript {
         let mut m = Manuscript::typed("ROMEO:");
         for (id, piece) in [(1, " O"), (2, ", my"), (3, " lövé"), (4, ".")] {
-            m.push(id, piece, None, Vec::new());
+            m.push(id, piece, None, Arc::default());
         }
         m
     }
@@ -201,6 +234,45 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn the_last_part_is_found_again_whatever_is_typed() {
+        let mut m = Manuscript::typed("abc");
+        m.begin_part(None);
+        m.push(1, "xyz", None, Arc::default());
+        let part = |m: &Manuscript| m.part().map(|at| m.buffer[at..].to_owned());
+        assert_eq!(part(&m).as_deref(), Some("xyz"));
+        for (from, to, after) in [
+            ("abc", "ab\u{e9}", Some("xyz")),
+            ("ab\u{e9}", "", Some("xyz")),
+            ("xyz", "Romeo xyz", Some("xyz")),
+            ("xyz", "xyz!", Some("xyz!")),
+            ("z!", "", Some("xy")),
+            ("o xy", "o, y", None),
+        ] {
+            edit(&mut m, from, to);
+            assert_eq!(part(&m).as_deref(), after, "{from} {to} {}", m.buffer);
+        }
+        let kept = Manuscript { part: Some(1), ..Manuscript::typed("\u{e9}\u{e9}") };
+        assert_eq!(kept.restored().part(), None);
+    }
+
+    #[test]
+    fn ids_of_another_vocabulary_are_forgotten_and_the_words_stay() {
+        let mut m = sample();
+        let words = m.buffer.clone();
+        m.belongs_to(0);
+        assert_eq!(m.tokens().len(), 4);
+        m.belongs_to(7);
+        assert!(m.tokens().is_empty() && m.buffer == words);
+        m.push(9, "!", None, Arc::default());
+        let kept: Manuscript = serde_json::from_str(&serde_json::to_string(&m).unwrap()).unwrap();
+        let mut kept = kept.restored();
+        kept.belongs_to(7);
+        assert_eq!(parts(&kept), [(9, "!")]);
+        kept.belongs_to(8);
+        assert!(kept.tokens().is_empty());
     }
 
     #[test]

@@ -7,9 +7,11 @@ mod command;
 mod draft;
 mod engine;
 mod history;
+mod made;
 mod manuscript;
 mod panel;
 mod preset;
+mod prompt;
 mod save;
 mod status;
 mod strip;
@@ -23,8 +25,6 @@ use std::sync::Arc;
 
 pub use command::GenerateCommand;
 
-use eframe::egui;
-use formats::tokenizer::Tokenizer;
 use runtime::generate::{GenerateRequest, WhenFull};
 use runtime::sampler::Sampling;
 
@@ -34,21 +34,24 @@ use crate::shared::Shared;
 use chat::Chat;
 use draft::Draft;
 use history::History;
+use made::Made;
 use manuscript::Manuscript;
 use preset::{Preset, sampling, set};
 use save::Record;
 use view::Card;
-use writer::{Ended, Figures, Writer};
+use writer::{Ended, Order, Prompt, Writer};
 
 /// Alternatives that are asked for with each token.
 const ALTERNATIVES: usize = 10;
 /// Vocabularies up to this size have them at hand for next to nothing, whether they are looked at or not.
 const VOCAB_CHEAP: usize = 1 << 13;
+/// The name of the text's field.
+const MANUSCRIPT: &str = "manuscript";
 /// What the shipped model is given to begin with.
 const PROMPT: &str = "ROMEO:\n";
 
 /// The page's state.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Generate {
     text: Manuscript,
     chat: Chat,
@@ -58,12 +61,8 @@ pub struct Generate {
     answering: bool,
     history: History,
     writer: Option<Writer>,
-    /// Figures of the last text, until the next one.
-    figures: Option<Figures>,
-    /// How the last part was drawn.
-    sampled: Sampling,
-    /// Where the last part began.
-    from: usize,
+    /// How the last part is made, or was.
+    made: Option<Made>,
     /// How it ended.
     ended: Option<Ended>,
     card: Option<Card>,
@@ -77,39 +76,13 @@ pub struct Generate {
     strip: bool,
     /// The caret goes behind the text, once.
     focus: bool,
+    /// The text is another one, and nobody typed it: what its field would take back is of the one before.
+    rebased: bool,
+    stops: panel::Stops,
     draft: Draft,
     saving: Option<Job<Option<Result<PathBuf, String>>>>,
+    /// There was a text to begin with: the page of last time, or a first prompt.
     begun: bool,
-    /// Whose ids the text's tokens are.
-    tokenizer: Option<Arc<Tokenizer>>,
-}
-
-impl Default for Generate {
-    fn default() -> Self {
-        Generate {
-            text: Manuscript::default(),
-            chat: Chat::default(),
-            notebook: false,
-            answering: false,
-            history: History::default(),
-            writer: None,
-            figures: None,
-            sampled: Sampling::default(),
-            from: 0,
-            ended: None,
-            card: None,
-            pointed: surprise::Pointed::default(),
-            beside: false,
-            to_try: 0,
-            tried: 0,
-            strip: false,
-            focus: true,
-            draft: Draft::default(),
-            saving: None,
-            begun: false,
-            tokenizer: None,
-        }
-    }
 }
 
 /// A seed that is new every time and short enough to type again.
@@ -134,11 +107,24 @@ impl Generate {
         self.text.tokens().len()
     }
 
-    /// The app ends: what is on the page is kept.
-    pub fn leave(&mut self, shared: &Shared) {
-        if self.begun {
-            self.draft.keep_now(&self.text, &self.chat.turns, shared.env.config_dir.as_deref());
+    /// The app begins: what was on the page is there again.
+    pub fn restore(&mut self, shared: &mut Shared) {
+        self.focus = true;
+        let Some(folder) = shared.env.config_dir.clone() else { return };
+        match self.draft.open(&folder) {
+            Ok(Some(kept)) => {
+                (self.text, self.made, self.begun) = (kept.text, kept.made, true);
+                (self.chat.turns, self.chat.input) = (kept.chat, kept.saying);
+            }
+            Ok(None) => {}
+            Err(why) => shared.notices.warn(why),
         }
+        self.draft.is_kept(&self.text, &self.chat);
+    }
+
+    /// The app ends: what is on the page is kept.
+    pub fn leave(&mut self) {
+        self.draft.keep_now(&self.text, &self.chat, self.made.as_ref());
     }
 
     /// Whether the page is a conversation.
@@ -152,54 +138,39 @@ impl Generate {
         self.chat.turns.iter().map(|t| (t.by_model, t.text.buffer.as_str())).collect()
     }
 
-    /// Another model is open: its settings, unless a person has their own, and its prompt on an empty page.
+    /// Another model is open: its settings, unless a person has their own, and a prompt for the shipped one on a page that was never used.
     pub fn model_opened(&mut self, model: &Loaded, shared: &mut Shared) {
         self.writer = None;
         (self.answering, self.beside, self.to_try) = (false, false, 0);
         if !shared.settings.writing.own {
             set(&mut shared.settings.writing, &model.opened.sampling);
         }
-        if !self.begun {
-            self.begun = true;
-            let kept = shared.env.config_dir.as_deref().and_then(Draft::load);
-            match kept {
-                Some(kept) => (self.text, self.chat.turns) = (kept.text, kept.chat),
-                None if model.shipped => self.text = Manuscript::typed(PROMPT),
-                None => {}
-            }
-            self.draft.is_kept(&self.text, &self.chat.turns);
+        if !std::mem::replace(&mut self.begun, true) && self.text.buffer.is_empty() && model.shipped {
+            self.text = Manuscript::typed(PROMPT);
+            self.draft.is_kept(&self.text, &self.chat);
             self.focus = true;
-        } else if self.tokenizer.as_ref() != Some(&model.opened.tokenizer) {
-            // Another vocabulary: the ids mean something else.
-            self.text.forget_tokens();
-            self.chat.turns.iter_mut().for_each(|t| t.text.forget_tokens());
         }
-        self.tokenizer = Some(Arc::clone(&model.opened.tokenizer));
-        self.history.keep(&self.text, None, 0);
+        self.text.belongs_to(model.vocabulary);
+        self.chat.turns.iter_mut().for_each(|t| t.text.belongs_to(model.vocabulary));
+        self.history.keep(&self.text, self.made.clone());
     }
 
     /// Takes in what the engine wrote.
     pub fn logic(&mut self, shared: &mut Shared) {
         if let Some(writer) = &mut self.writer {
-            let text = if self.answering { self.chat.answer() } else { &mut self.text };
-            let ended = writer.take(text);
-            self.figures = Some(writer.figures.clone());
+            let ended = if self.answering {
+                let said = self.chat.answer();
+                let ended = writer.take(&mut said.text);
+                said.made = self.made.as_ref().map(|m| Made { figures: writer.figures.clone(), ..m.clone() });
+                ended
+            } else {
+                writer.take(&mut self.text)
+            };
+            if let Some(made) = &mut self.made {
+                made.figures = writer.figures.clone();
+            }
             if let Some(ended) = ended {
-                self.writer = None;
-                let whole = matches!(ended, Ended::Length | Ended::Model | Ended::Stop(_));
-                self.to_try = if whole { self.to_try } else { 0 };
-                self.ended = Some(ended);
-                let figures = self.figures.clone();
-                if std::mem::take(&mut self.answering) {
-                    // The conversation is its own history.
-                } else if std::mem::take(&mut self.beside) {
-                    self.history.keep_beside(&self.text, figures, self.from);
-                } else {
-                    self.history.keep(&self.text, figures, self.from);
-                }
-                if let Some(fault) = shared.model.get().and_then(|m| m.engine.fault()) {
-                    shared.notices.warn(format!("{fault}. The CPU went on."));
-                }
+                self.ended(ended, shared);
             }
         }
         if self.to_try > 0 && self.writer.is_none() {
@@ -214,21 +185,47 @@ impl Generate {
                 Ok(None) => {}
             }
         }
-        if self.begun && self.writer.is_none() {
-            self.draft.keep(&self.text, &self.chat.turns, shared);
+        self.draft.keep(&self.text, &self.chat, self.made.as_ref(), shared);
+    }
+
+    /// The text is written, or will not be.
+    fn ended(&mut self, ended: Ended, shared: &mut Shared) {
+        (self.writer, self.rebased) = (None, true);
+        let whole = matches!(ended, Ended::Length | Ended::Model | Ended::Stop(_));
+        self.to_try = if whole { self.to_try } else { 0 };
+        let failed = matches!(ended, Ended::Failed(_));
+        self.ended = Some(ended);
+        let made = self.made.clone();
+        if std::mem::take(&mut self.answering) {
+            // The conversation is its own history. Nothing was answered: the words are in the field again.
+            self.chat.drop_empty_answer();
+            if failed && !self.chat.can_go_on() {
+                self.chat.undo();
+            }
+        } else if std::mem::take(&mut self.beside) {
+            self.history.keep_beside(&self.text, made);
+        } else {
+            self.history.keep(&self.text, made);
+        }
+        if let Some(fault) = shared.model.get().and_then(|m| m.engine.fault()) {
+            shared.notices.warn(format!("{fault}. The CPU went on."));
         }
     }
 
-    fn can_again(&self) -> bool {
-        self.from < self.text.buffer.len()
-            && self.history.versions().get(self.history.cursor()).is_some_and(|v| v.figures.is_some())
+    /// Whether the last part, or the last answer, can be written again.
+    fn can_again(&self, chat: bool) -> bool {
+        if chat { !self.chat.turns.is_empty() } else { self.text.part().is_some() }
     }
 
-    /// Whether the page differs from the version that it came from, or that has one before it.
-    fn can_undo(&self) -> bool {
-        self.history.before().is_some() || self.is_edited()
+    /// Whether there is a version to go back to, and one to go forward to.
+    fn can_undo(&self, chat: bool) -> [bool; 2] {
+        if chat {
+            return self.chat.can_undo();
+        }
+        [self.history.before().is_some() || self.is_edited(), self.history.after().is_some()]
     }
 
+    /// Whether the page differs from the version that it came from.
     fn is_edited(&self) -> bool {
         let kept = self.history.versions().get(self.history.cursor());
         kept.is_some_and(|v| v.text.buffer != self.text.buffer)
@@ -244,11 +241,23 @@ impl Generate {
                 self.answer(shared);
             }
             GenerateCommand::Again if idle && chat && self.chat.take_back() => self.answer(shared),
-            GenerateCommand::Clear if idle && chat => self.chat.turns.clear(),
-            GenerateCommand::Notebook if idle => self.notebook ^= true,
-            GenerateCommand::Write if idle => {
+            GenerateCommand::Write if idle && chat && self.chat.can_go_on() => {
+                self.chat.go_on();
+                self.answer(shared);
+            }
+            GenerateCommand::Undo if idle && chat => self.chat.undo(),
+            GenerateCommand::Redo if idle && chat => self.chat.redo(),
+            GenerateCommand::Clear if idle && chat => {
+                self.chat.clear();
+                (self.ended, self.made) = (None, None);
+            }
+            GenerateCommand::Notebook if idle => {
+                self.notebook ^= true;
+                self.ended = None;
+            }
+            GenerateCommand::Write if idle && !chat => {
                 self.tried = 0;
-                self.history.keep(&self.text, None, self.from);
+                self.keep();
                 self.write(shared);
             }
             GenerateCommand::Stop => {
@@ -257,38 +266,40 @@ impl Generate {
                     writer.cancel();
                 }
             }
-            GenerateCommand::Again if idle && !chat && self.can_again() => {
+            GenerateCommand::Again if idle && !chat => {
                 self.tried = 0;
                 self.again(shared);
             }
-            GenerateCommand::Several(tries) if idle && !chat && self.can_again() => {
+            GenerateCommand::Several(tries) if idle && !chat && self.can_again(false) => {
                 (self.to_try, self.tried) = (tries, 0);
                 shared.ctx.request_repaint();
             }
             GenerateCommand::Undo if idle => {
-                if self.is_edited() {
-                    let to = self.history.cursor();
-                    self.history.keep(&self.text, None, self.from);
-                    self.show(to);
-                } else if let Some(before) = self.history.before() {
-                    self.show(before);
+                self.keep();
+                if let Some(before) = self.history.before() {
+                    self.show(before, shared);
                 }
             }
             GenerateCommand::Redo if idle => {
                 if let Some(after) = self.history.after() {
-                    self.show(after);
+                    self.show(after, shared);
                 }
             }
             GenerateCommand::Version(index) if idle => {
-                self.history.keep(&self.text, None, self.from);
-                self.show(index);
+                // The oldest may have to go for what is on the page now.
+                if let Some(index) = index.checked_sub(self.keep()) {
+                    self.show(index, shared);
+                }
             }
             GenerateCommand::Branch { token, id } if idle => self.branch(token, id, shared),
             GenerateCommand::Text(text) if idle => {
-                self.history.keep(&self.text, None, self.from);
-                self.text = Manuscript::typed(text);
-                (self.figures, self.ended, self.card) = (None, None, None);
-                self.history.keep(&self.text, None, 0);
+                self.keep();
+                (self.text, self.rebased) = (Manuscript::typed(text), true);
+                if let Some(model) = shared.model.get() {
+                    self.text.belongs_to(model.vocabulary);
+                }
+                (self.made, self.ended, self.card) = (None, None, None);
+                self.keep();
             }
             GenerateCommand::Clear if idle => {
                 self.focus = true;
@@ -326,7 +337,15 @@ impl Generate {
     }
 
     fn record(&self, shared: &Shared) -> Record {
-        Record::new(&self.text, self.sampled, self.figures.clone(), shared.model.get().map(|m| &**m))
+        if self.is_chat(shared) {
+            return Record::talk(&self.chat.turns, &shared.settings.writing.system);
+        }
+        Record::text(&self.text, self.made.as_ref())
+    }
+
+    /// Keeps what a person changed as a version of its own; answers how many of the oldest had to go for it.
+    fn keep(&mut self) -> usize {
+        self.history.keep(&self.text, None)
     }
 
     fn save(
@@ -339,82 +358,86 @@ impl Generate {
         }
     }
 
-    fn show(&mut self, index: usize) {
-        if let Some(version) = self.history.go(index) {
-            self.text = version.text.clone();
-            self.from = version.from;
-            self.figures = version.figures.clone();
-            (self.ended, self.card) = (None, None);
+    fn show(&mut self, index: usize, shared: &Shared) {
+        let Some(version) = self.history.go(index) else { return };
+        (self.text, self.made) = (version.text.clone(), version.made.clone());
+        self.rebased = true;
+        // It may be from before another model was opened.
+        if let Some(model) = shared.model.get() {
+            self.text.belongs_to(model.vocabulary);
         }
+        (self.ended, self.card) = (None, None);
     }
 
     fn branch(&mut self, token: usize, id: u32, shared: &mut Shared) {
         let (Some(old), Some(model)) = (self.text.tokens().get(token).cloned(), shared.model.get()) else {
             return;
         };
-        self.history.keep(&self.text, None, self.from);
+        self.tried = 0;
+        self.keep();
         let piece = model.opened.tokenizer.decode(&[id]);
-        self.text.cut(old.range.start);
+        let at = old.range.start;
+        self.text.cut(at);
         let log_prob = old.likeliest.iter().find(|(i, _)| *i == id).map(|(_, p)| f64::from(*p));
         self.text.push(id, &piece, log_prob, old.likeliest);
         self.card = None;
-        let from = old.range.start;
         self.write(shared);
-        self.from = from;
+        self.text.begin_part(Some(at));
     }
 
     /// Writes the last part again.
     fn again(&mut self, shared: &mut Shared) {
-        self.history.keep(&self.text, None, self.from);
-        self.text.cut(self.from);
+        let Some(at) = self.text.part() else { return };
+        self.keep();
+        self.text.cut(at);
         self.beside = true;
         self.write(shared);
     }
 
     /// Hands the text to the engine.
     fn write(&mut self, shared: &mut Shared) {
-        let Some(model) = shared.model.get().map(Arc::clone) else { return };
-        self.from = self.text.buffer.len();
-        let prompt = self.text.ids(&model.opened);
-        self.begin(&model, prompt, shared);
+        self.text.begin_part(None);
+        let (text, from) = (self.text.clone(), self.text.buffer.len());
+        self.begin(from, shared, move |model| {
+            Ok(prompt::of_text(&text, &model.opened, model.engine.context()))
+        });
     }
 
     /// Hands the conversation to the engine.
     fn answer(&mut self, shared: &mut Shared) {
-        let Some(model) = shared.model.get().map(Arc::clone) else { return };
-        let turns = self.chat.for_template(&shared.settings.writing.system);
-        match text::chat::prompt_ids(&model.opened, &turns) {
-            Ok(prompt) => {
-                self.answering = true;
-                self.begin(&model, prompt, shared);
-                self.answering = self.writer.is_some();
-            }
-            Err(why) => self.ended = Some(Ended::Failed(why.to_string())),
-        }
+        self.tried = 0;
+        let (turns, system) = (self.chat.turns.clone(), shared.settings.writing.system.clone());
+        // An answer that is gone on with has its stop strings looked for in what is new.
+        let from = turns.last().filter(|t| t.by_model).map_or(0, |t| t.text.buffer.len());
+        self.begin(from, shared, move |model| {
+            prompt::of_turns(&turns, &system, &model.opened, model.engine.context())
+        });
+        self.answering = self.writer.is_some();
     }
 
-    fn begin(&mut self, model: &Loaded, mut prompt: Vec<u32>, shared: &Shared) {
+    fn begin(
+        &mut self,
+        from: usize,
+        shared: &Shared,
+        prompt: impl FnOnce(&Loaded) -> Result<Prompt, String> + Send + 'static,
+    ) {
+        let Some(model) = shared.model.get().map(Arc::clone) else { return };
         let w = &shared.settings.writing;
         let seed = w.seed.map_or_else(new_seed, |seed| seed.wrapping_add(self.tried));
-        // The beginning of a long text is out of sight; room is left to write.
-        let context = model.engine.context();
-        let most = if prompt.len() > context { (context * 3 / 4).max(1) } else { context };
-        let prompt = prompt.split_off(prompt.len().saturating_sub(most));
         let cheap = model.engine.gpu().is_none() && model.opened.model.config().vocab <= VOCAB_CHEAP;
-        self.sampled = sampling(w, seed);
         let request = GenerateRequest {
-            prompt,
+            prompt: Vec::new(),
             max_tokens: w.max_tokens,
-            sampling: self.sampled,
+            sampling: sampling(w, seed),
             stop: model.opened.stop_ids(),
             when_full: WhenFull::Slide,
             log_probs: (cheap || w.probabilities).then_some(ALTERNATIVES),
         };
-        (self.ended, self.figures, self.card) = (None, None, None);
+        self.made = Some(Made::new(&model, w, seed));
+        (self.ended, self.card) = (None, None);
         let stop = w.stop.iter().filter(|s| !s.is_empty()).cloned().collect();
-        let from = if self.answering { 0 } else { self.from };
-        let ctx: &egui::Context = &shared.ctx;
-        match Writer::start(&model.engine, &model.opened.tokenizer, request, stop, from, ctx) {
+        let order = Order { model, prompt: Box::new(prompt), request, stop, from };
+        match Writer::start(order, &shared.ctx) {
             Ok(writer) => self.writer = Some(writer),
             Err(why) => self.ended = Some(Ended::Failed(why)),
         }

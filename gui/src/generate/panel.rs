@@ -13,7 +13,7 @@ use crate::tokens::space;
 use crate::widgets::{Range, chip, section, slider_row, small};
 
 /// Draws the panel.
-pub fn ui(ui: &mut Ui, shared: &mut Shared, chat: bool) {
+pub fn ui(ui: &mut Ui, shared: &mut Shared, stops: &mut Stops, chat: bool) {
     ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
         ui.spacing_mut().item_spacing.y = 6.0;
         ui.add_space(space::M);
@@ -58,7 +58,7 @@ pub fn ui(ui: &mut Ui, shared: &mut Shared, chat: bool) {
             &mut shared.settings.writing.max_tokens,
             &range,
         );
-        stops(ui, &mut shared.settings.writing);
+        stops.ui(ui, &mut shared.settings.writing);
         ui.add_space(space::S);
         engine::ui(ui, shared);
         ui.add_space(space::XL);
@@ -142,15 +142,67 @@ fn seed(ui: &mut Ui, w: &mut Writing) {
     });
 }
 
-fn stops(ui: &mut Ui, w: &mut Writing) {
-    ui.label(small("Strings that end a text, one a line; \\n is a line break"));
-    let mut lines = w.stop.iter().map(|s| s.escape_default().to_string()).collect::<Vec<_>>().join("\n");
-    let field = ui.add(TextEdit::multiline(&mut lines).desired_rows(2).desired_width(f32::INFINITY));
-    field.widget_info(|| WidgetInfo::labeled(Role::TextInput, true, "Strings that end a text"));
-    if field.changed() {
-        w.stop = lines.split('\n').map(|l| l.replace("\\n", "\n").replace("\\t", "\t")).collect();
+/// The field for strings that end a text, as it is typed: what it means follows from it, and not the other way round while it has the keys.
+#[derive(Debug, Default)]
+pub struct Stops {
+    typed: Option<String>,
+}
+
+impl Stops {
+    fn ui(&mut self, ui: &mut Ui, w: &mut Writing) {
+        ui.label(small("Strings that end a text, one a line; \\n is a line break"));
+        let typed = self.typed.get_or_insert_with(|| spelled(&w.stop));
+        let field = ui.add(TextEdit::multiline(typed).desired_rows(2).desired_width(f32::INFINITY));
+        field.widget_info(|| WidgetInfo::labeled(Role::TextInput, true, "Strings that end a text"));
+        if field.changed() {
+            w.stop = meant(typed);
+        }
+        if !field.has_focus() {
+            self.typed = None;
+        }
     }
-    if field.lost_focus() {
-        w.stop.retain(|s| !s.is_empty());
+}
+
+/// Strings as a person types them, one a line.
+fn spelled(stop: &[String]) -> String {
+    let spell = |s: &String| s.replace('\\', "\\\\").replace('\n', "\\n").replace('\t', "\\t");
+    stop.iter().map(spell).collect::<Vec<_>>().join("\n")
+}
+
+/// What a person typed; empty lines end nothing.
+fn meant(typed: &str) -> Vec<String> {
+    let line = |line: &str| {
+        let mut out = String::new();
+        let mut chars = line.chars();
+        while let Some(c) = chars.next() {
+            match (c, chars.as_str().chars().next()) {
+                ('\\', Some(next @ ('n' | 't' | '\\'))) => {
+                    chars.next();
+                    out.push(match next {
+                        'n' => '\n',
+                        't' => '\t',
+                        other => other,
+                    });
+                }
+                (c, _) => out.push(c),
+            }
+        }
+        out
+    };
+    typed.split('\n').map(line).filter(|s| !s.is_empty()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strings_that_end_a_text_are_meant_as_they_are_typed() {
+        let cases = ["END", "\n\n", "a\tb", "\"'", "\\", "\\n", "\u{e9}\u{1f980}"].map(str::to_owned);
+        assert_eq!(meant(&spelled(&cases)), cases);
+        assert_eq!(meant("\\n\n\nROMEO:"), ["\n", "ROMEO:"]);
+        // On the way to a line break.
+        assert_eq!(meant("\\"), ["\\"]);
+        assert!(meant("").is_empty());
     }
 }

@@ -17,12 +17,21 @@ impl Generate {
             ui.label(text)
                 .on_hover_text("Both take the same processor: writing is slower, and its figures too low");
         }
-        let Some(f) = &self.figures else {
+        let Some(made) = &self.made else {
             if let Some(m) = shared.model.get() {
                 ui.label(small(format!("Opened in {}", duration(m.open_time))));
             }
             return;
         };
+        let f = &made.figures;
+        if self.is_writing() && f.tokens == 0 {
+            let text = match f.prompt_tokens {
+                0 => "making tokens of the text".to_owned(),
+                all => format!("reading {} of {} tokens", count(f.prompt_read as u64), count(all as u64)),
+            };
+            ui.label(small(text));
+            return;
+        }
         let mut item = |text: String, hint: &str| {
             ui.label(small(text)).on_hover_text(hint);
         };
@@ -41,7 +50,7 @@ impl Generate {
             let hint = format!("Speed of reading the prompt of {} tokens", count(f.prompt_tokens as u64));
             item(format!("prompt {} tok/s", per_second(rate)), &hint);
         }
-        item(format!("seed {}", f.seed), "The seed this text was drawn with");
+        item(format!("seed {}", made.seed()), "The seed this text was drawn with");
         let (used, all) = (f.context_used.min(f.context), f.context.max(1));
         ui.label(small(format!("context {used}/{all}")))
             .on_hover_text("Tokens the model has in sight, and can have");
@@ -49,6 +58,12 @@ impl Generate {
         ui.painter().rect_filled(rect, 3.0, t.raised);
         let filled = rect.left() + rect.width() * used as f32 / all as f32;
         ui.painter().rect_filled(Rect::from_min_max(rect.min, pos2(filled, rect.bottom())), 3.0, t.zero);
+        if f.dropped > 0 {
+            let text = RichText::new(format!("first {} out of sight", count(f.dropped as u64)));
+            ui.label(text.size(size::SMALL).color(t.warn)).on_hover_text(
+                "The text has more tokens than the model's context: its beginning was left out",
+            );
+        }
         let why = match &self.ended {
             Some(Ended::Model) => "the model ended its text".to_owned(),
             Some(Ended::Stop(s)) => format!("ended at \"{}\"", s.escape_default()),

@@ -15,7 +15,7 @@ impl Generate {
         ui.horizontal(|ui| {
             section(ui, "Versions");
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                ui.add_enabled_ui(self.can_again() && !self.is_writing(), |ui| {
+                ui.add_enabled_ui(self.can_again(false) && !self.is_writing(), |ui| {
                     let hint = "Write the last part three times more, each with another seed; every try is kept here";
                     if chip(ui, "3 more", false).on_hover_text(hint).clicked() {
                         shared.send(Command::Generate(GenerateCommand::Several(3)));
@@ -49,10 +49,10 @@ fn row(ui: &mut Ui, version: &Version, index: usize, on: bool) -> bool {
     }
     let painter = ui.painter().with_clip_rect(rect.shrink2(vec2(6.0, 0.0)));
     let at = rect.left_top() + vec2(8.0, 6.0);
-    let color = if version.figures.is_some() { t.plus } else { t.text };
+    let color = if version.made.is_some() { t.plus } else { t.text };
     painter.text(at, Align2::LEFT_TOP, &words, FontId::proportional(size::SMALL), color);
-    let how = match &version.figures {
-        Some(f) => format!("{} tokens, seed {}", f.tokens, f.seed),
+    let how = match &version.made {
+        Some(made) => format!("{} tokens, seed {}", made.figures.tokens, made.seed()),
         None => "typed".to_owned(),
     };
     let below = pos2(at.x, rect.bottom() - 6.0);
@@ -63,8 +63,7 @@ fn row(ui: &mut Ui, version: &Version, index: usize, on: bool) -> bool {
 /// The first words that are new in a version.
 fn words(version: &Version) -> String {
     let text = &version.text.buffer;
-    let from =
-        if version.from < text.len() && text.is_char_boundary(version.from) { version.from } else { 0 };
+    let from = version.text.part().unwrap_or(0);
     let words = text[from..].split_whitespace().take(8).collect::<Vec<_>>().join(" ");
     if words.is_empty() { "(empty)".to_owned() } else { words }
 }

@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     fn token(log_prob: Option<f64>) -> Token {
-        Token { range: 0..1, id: 1, log_prob, likeliest: Vec::new() }
+        Token { range: 0..1, id: 1, log_prob, likeliest: std::sync::Arc::default() }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::column::{below, column, stop_button};
 use super::surprise::{self, Pointed};
 use super::view::{self, Look};
 use super::writer::Ended;
-use super::{Generate, GenerateCommand, panel};
+use super::{Generate, GenerateCommand, MANUSCRIPT, panel};
 use crate::command::Command;
 use crate::icons::{Icon, icon_button, icon_toggle};
 use crate::shared::Shared;
@@ -34,7 +34,7 @@ impl Generate {
                 .exact_size(if narrow { 220.0 } else { space::SIDE })
                 .resizable(false)
                 .frame(side(t.panel))
-                .show(ui, |ui| panel::ui(ui, shared, chat));
+                .show(ui, |ui| panel::ui(ui, shared, &mut self.stops, chat));
         }
         if chat {
             self.chat_ui(ui, shared);
@@ -56,7 +56,7 @@ impl Generate {
         });
         column(ui, self.is_writing(), |ui| {
             if let Some(Ended::Failed(why)) = &self.ended {
-                let title = "Writing stopped; the text is as it was";
+                let title = "Writing stopped; nothing of the text is lost";
                 if error_card(ui, title, &why.clone()) {
                     self.ended = None;
                 }
@@ -72,7 +72,13 @@ impl Generate {
             editable: !self.is_writing(),
             marked: self.pointed.token.map(|token| (token, self.pointed.clicked)),
         };
-        let id = Id::unique("manuscript");
+        let id = Id::unique(MANUSCRIPT);
+        if std::mem::take(&mut self.rebased)
+            && let Some(mut state) = eframe::egui::TextEdit::load_state(ui.ctx(), id)
+        {
+            state.clear_undoer();
+            state.store(ui.ctx(), id);
+        }
         if std::mem::take(&mut self.focus) {
             let end = eframe::egui::text::CCursor::new(self.text.buffer.chars().count());
             let mut state = eframe::egui::TextEdit::load_state(ui.ctx(), id).unwrap_or_default();
@@ -112,13 +118,13 @@ impl Generate {
                     }
                 });
             }
-            let again = self.can_again() && !self.is_writing();
+            let again = self.can_again(false) && !self.is_writing();
             ui.add_enabled_ui(again, |ui| {
                 if icon_button(ui, Icon::Redo, "Write the last part again").clicked() {
                     send(GenerateCommand::Again);
                 }
             });
-            ui.add_enabled_ui(self.can_undo() && !self.is_writing(), |ui| {
+            ui.add_enabled_ui(self.can_undo(false)[0] && !self.is_writing(), |ui| {
                 if icon_button(ui, Icon::Undo, "Undo").clicked() {
                     send(GenerateCommand::Undo);
                 }

@@ -177,7 +177,7 @@ pub fn alternatives(
             let bits = surprise::bits(p);
             ui.label(small(format!("{} of 100, {bits:.1} bits of surprise", percent(p))));
             ui.add_space(space::XS);
-            for &(id, p) in &token.likeliest {
+            for &(id, p) in token.likeliest.iter() {
                 if row(ui, tokenizer, id, f64::from(p), id == token.id) && id != token.id {
                     chosen = Some((card.token, id));
                 }

@@ -2,16 +2,19 @@
 //! shown is the engine's and not the window's. The page takes what there is, once a frame.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use eframe::egui;
 use formats::tokenizer::{DecodeStream, Tokenizer};
-use runtime::engine::{Canceller, Engine};
+use runtime::engine::Canceller;
 use runtime::generate::{Event, Finish, GenerateRequest, Stats};
+use serde::{Deserialize, Serialize};
 
 use super::manuscript::Manuscript;
+use crate::open::Loaded;
 
 /// The time over which the speed of now is taken.
 const NOW: Duration = Duration::from_secs(1);
@@ -19,11 +22,14 @@ const NOW: Duration = Duration::from_secs(1);
 const FRAME: Duration = Duration::from_millis(16);
 
 /// The figures of one text, while it is written and after.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Figures {
     /// Tokens of the prompt.
     pub prompt_tokens: usize,
-    /// Of those, read so far.
+    /// Tokens of the text's beginning that had no room before it.
+    pub dropped: usize,
+    /// Tokens of the prompt that were read so far.
     pub prompt_read: usize,
     /// Tokens written.
     pub tokens: usize,
@@ -41,8 +47,6 @@ pub struct Figures {
     pub context_used: usize,
     /// What it can have.
     pub context: usize,
-    /// The seed it was drawn with.
-    pub seed: u64,
 }
 
 /// Why a text ended.
@@ -60,11 +64,49 @@ pub enum Ended {
     Failed(String),
 }
 
+/// What the model is to go on with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Prompt {
+    /// The ids, no more than the context.
+    pub ids: Vec<u32>,
+    /// Ids of the beginning that had no room.
+    pub dropped: usize,
+}
+
+/// Makes a prompt, or says why there is none.
+pub type MakePrompt = Box<dyn FnOnce(&Loaded) -> Result<Prompt, String> + Send>;
+
+/// What is to be written. The prompt is made on the writer's own thread: a long text takes its time to become ids, and a template may take long too.
+pub struct Order {
+    /// The model.
+    pub model: Arc<Loaded>,
+    /// What makes the prompt.
+    pub prompt: MakePrompt,
+    /// What is asked for, but for the prompt.
+    pub request: GenerateRequest,
+    /// Strings that end the text.
+    pub stop: Vec<String>,
+    /// Where in the text the model begins.
+    pub from: usize,
+}
+
+/// What the writer's thread tells.
+#[derive(Debug)]
+enum News {
+    /// The prompt has so many ids, and so many had no room.
+    Prompt(usize, usize),
+    /// The engine's word.
+    Event(Event),
+    /// It does not begin, and why.
+    Refused(String),
+}
+
 /// A text being written.
 #[derive(Debug)]
 pub struct Writer {
-    events: Receiver<(Instant, Event)>,
-    canceller: Canceller,
+    events: Receiver<(Instant, News)>,
+    cancelled: Arc<AtomicBool>,
+    canceller: Arc<OnceLock<Canceller>>,
     tokenizer: Arc<Tokenizer>,
     stream: DecodeStream,
     stop: Vec<String>,
@@ -79,48 +121,63 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Hands a request to an engine.
+    /// Hands an order to its model's engine.
     ///
     /// # Errors
-    /// An engine that is gone, or no thread.
-    pub fn start(
-        engine: &Engine,
-        tokenizer: &Arc<Tokenizer>,
-        request: GenerateRequest,
-        stop: Vec<String>,
-        from: usize,
-        ctx: &egui::Context,
-    ) -> Result<Writer, String> {
-        let figures = Figures {
-            prompt_tokens: request.prompt.len(),
-            context_used: request.prompt.len(),
-            context: engine.context(),
-            seed: request.sampling.seed,
-            ..Figures::default()
-        };
+    /// No thread to be had.
+    pub fn start(order: Order, ctx: &egui::Context) -> Result<Writer, String> {
+        let Order { model, prompt, request, stop, from } = order;
+        let figures = Figures { context: model.engine.context(), ..Figures::default() };
+        let tokenizer = Arc::clone(&model.opened.tokenizer);
+        let (cancelled, canceller) = (Arc::new(AtomicBool::new(false)), Arc::new(OnceLock::new()));
+        let (flag, slot) = (Arc::clone(&cancelled), Arc::clone(&canceller));
         let began = Instant::now();
-        let generation = engine.generate(request).map_err(|e| e.to_string())?;
-        let canceller = generation.canceller();
         // Bounded by the tokens that were asked for.
         let (sender, events) = channel();
         let ctx = ctx.clone();
-        let forward = move || {
-            while let Some(event) = generation.next_event() {
-                if sender.send((Instant::now(), event)).is_err() {
-                    return;
+        let work = move || {
+            let tell = |news| sender.send((Instant::now(), news)).is_ok();
+            match prompt(&model) {
+                Err(why) => {
+                    tell(News::Refused(why));
                 }
-                ctx.request_repaint_after(FRAME);
+                Ok(_) if flag.load(Ordering::SeqCst) => {
+                    let finish = Finish::Cancelled;
+                    tell(News::Event(Event::Done { finish, stats: Stats::default() }));
+                }
+                Ok(prompt) => {
+                    tell(News::Prompt(prompt.ids.len(), prompt.dropped));
+                    match model.engine.generate(GenerateRequest { prompt: prompt.ids, ..request }) {
+                        Err(e) => {
+                            tell(News::Refused(e.to_string()));
+                        }
+                        Ok(generation) => {
+                            let canceller = slot.get_or_init(|| generation.canceller());
+                            // Between the question above and here somebody may have changed their mind.
+                            if flag.load(Ordering::SeqCst) {
+                                canceller.cancel();
+                            }
+                            while let Some(event) = generation.next_event() {
+                                if !tell(News::Event(event)) {
+                                    return;
+                                }
+                                ctx.request_repaint_after(FRAME);
+                            }
+                        }
+                    }
+                }
             }
             ctx.request_repaint();
         };
         std::thread::Builder::new()
             .name("tokens".into())
-            .spawn(forward)
+            .spawn(work)
             .map_err(|e| format!("The system gives no thread to write with: {e}"))?;
         Ok(Writer {
             events,
+            cancelled,
             canceller,
-            tokenizer: Arc::clone(tokenizer),
+            tokenizer,
             stream: DecodeStream::new(),
             stop,
             from,
@@ -134,15 +191,18 @@ impl Writer {
 
     /// Ends the text within a token.
     pub fn cancel(&self) {
-        self.canceller.cancel();
+        self.cancelled.store(true, Ordering::SeqCst);
+        if let Some(canceller) = self.canceller.get() {
+            canceller.cancel();
+        }
     }
 
     /// Appends what came to the text; says how it ended, once it has.
     pub fn take(&mut self, text: &mut Manuscript) -> Option<Ended> {
         let mut ended = None;
         loop {
-            let (at, event) = match self.events.try_recv() {
-                Ok(event) => event,
+            let (at, news) = match self.events.try_recv() {
+                Ok(news) => news,
                 Err(std::sync::mpsc::TryRecvError::Empty) => break,
                 Err(_) => {
                     ended =
@@ -150,7 +210,15 @@ impl Writer {
                     break;
                 }
             };
-            ended = self.accept(text, at, event);
+            ended = match news {
+                News::Prompt(tokens, dropped) => {
+                    let f = &mut self.figures;
+                    (f.prompt_tokens, f.dropped, f.context_used) = (tokens, dropped, tokens);
+                    None
+                }
+                News::Event(event) => self.accept(text, at, event),
+                News::Refused(why) => Some(Ended::Failed(why)),
+            };
             if ended.is_some() {
                 self.cancel();
                 break;
@@ -181,7 +249,7 @@ impl Writer {
                 self.times.push_back(at);
                 let piece = self.stream.push(&self.tokenizer, id).unwrap_or_default();
                 let probs = log_probs.unwrap_or_default();
-                let likeliest = probs.likeliest.iter().map(|&(id, p)| (id, p as f32)).collect::<Vec<_>>();
+                let likeliest: Arc<[_]> = probs.likeliest.iter().map(|&(id, p)| (id, p as f32)).collect();
                 let log_prob = (!likeliest.is_empty()).then_some(probs.chosen);
                 text.push(id, &piece, log_prob, likeliest);
                 self.stopped(text)
@@ -298,7 +366,7 @@ mod tests {
     }
 
     /// Begins a text, and puts somebody else in the engine's place.
-    fn impostor(harness: &mut Harness<'_, App>) -> Sender<(Instant, Event)> {
+    fn impostor(harness: &mut Harness<'_, App>) -> Sender<(Instant, News)> {
         harness.state_mut().send(Command::Generate(GenerateCommand::Write));
         until(harness, |app| app.generate.writer.is_some());
         let writer = harness.state_mut().generate.writer.as_mut().unwrap();
@@ -317,9 +385,9 @@ mod tests {
         ] {
             let tell = impostor(&mut harness);
             let before = harness.state().text().to_owned();
-            tell.send((Instant::now(), Event::Token { id: 65, log_probs: None })).unwrap();
+            tell.send((Instant::now(), News::Event(Event::Token { id: 65, log_probs: None }))).unwrap();
             if let Some(error) = last {
-                tell.send((Instant::now(), Event::Error(error))).unwrap();
+                tell.send((Instant::now(), News::Event(Event::Error(error)))).unwrap();
             }
             drop(tell);
             until(&mut harness, |app| !app.is_busy());

@@ -57,10 +57,43 @@ fn a_template_that_refuses_is_quoted_and_nothing_is_lost() {
     let mut f = open("{{ raise_exception('this model speaks to nobody') }}");
     say(&mut f, "Hello");
     f.until_label("this model speaks to nobody");
-    assert_eq!(f.harness.state().conversation(), [(false, "Hello")]);
+    // The words are in the field again.
+    assert!(f.harness.state().conversation().is_empty());
+    assert_eq!(f.harness.get_by_label("What you say").value().as_deref(), Some("Hello"));
     f.harness.state_mut().send(Command::Generate(GenerateCommand::Notebook));
     f.harness.run_steps(3);
     f.click("Write");
     f.until("the text is written", |app| !app.is_busy());
     assert_eq!(f.harness.state().written_tokens(), 400);
+}
+
+#[test]
+fn a_conversation_is_gone_on_with_cleared_brought_back_and_saved() {
+    let mut f = open(PLAY);
+    say(&mut f, "Wilt thou leave me?");
+    let long = f.harness.state().conversation()[1].1.to_owned();
+    // Broken off after so many tokens, it goes on where it was.
+    f.click("Go on");
+    f.until("it went on", |app| !app.is_busy());
+    let longer = f.harness.state().conversation()[1].1.to_owned();
+    assert!(longer.starts_with(&long) && longer.len() > long.len() + 100, "{longer}");
+    f.click("Undo");
+    assert_eq!(f.harness.state().conversation()[1].1, long);
+    f.click("New conversation");
+    assert!(f.harness.state().conversation().is_empty());
+    f.click("Undo");
+    assert_eq!(f.harness.state().conversation().len(), 2);
+    let to = f.folder.path().join("talk.json");
+    f.harness.state_mut().send(Command::Generate(GenerateCommand::SaveTo(to.clone())));
+    f.until("it is saved", |app| app.said().iter().any(|s| s.contains("Saved")));
+    let saved: serde_json::Value = serde_json::from_slice(&std::fs::read(&to).unwrap()).unwrap();
+    assert_eq!(saved["messages"][0]["content"], "Wilt thou leave me?");
+    assert_eq!(
+        (&saved["messages"][1]["content"], &saved["messages"][1]["max_tokens"]),
+        (&long.into(), &400.into())
+    );
+    // Undo once more, and the words are in the field to be said otherwise.
+    f.click("Undo");
+    assert!(f.harness.state().conversation().is_empty());
+    assert_eq!(f.harness.get_by_label("What you say").value().as_deref(), Some("Wilt thou leave me?"));
 }

@@ -1,6 +1,6 @@
 //! Writing: streamed, stopped, taken back, branched, saved.
 
-use eframe::egui::{Key, Modifiers};
+use eframe::egui::{Event, Key, Modifiers};
 use egui_kittest::kittest::{NodeT, Queryable};
 use gui::{Answers, Backend, Command, GenerateCommand, Page, Start};
 
@@ -58,23 +58,52 @@ fn three_more_tries_are_kept_beside_the_first_each_with_its_own_seed() {
 
 #[test]
 fn stopping_keeps_what_is_written() {
-    let mut f = Fixture::open(Page::Generate);
-    f.harness.get_by_label("Most tokens slider").focus();
-    f.harness.state_mut().send(Command::Generate(GenerateCommand::Seed(5)));
-    // More than could be written before the click below.
-    for _ in 0..3 {
-        f.harness.step();
-    }
+    // More than is written before the click below.
+    let mut f = Fixture::with_settings("[writing]\nown = true\nmax_tokens = 1000000\n");
     f.click("Write");
     f.until("a token is there", |app| app.written_tokens() > 0);
-    if f.harness.query_by_label("Stop").is_some() {
-        f.click("Stop");
-    }
+    f.click("Stop");
     f.until("it stopped", |app| !app.is_busy());
     let written = f.harness.state().written_tokens();
-    assert!(written > 0 && written <= 400);
+    assert!(written > 0 && written < 1_000_000);
     f.harness.run_steps(5);
     assert_eq!(f.harness.state().written_tokens(), written);
+}
+
+#[test]
+fn what_was_typed_is_taken_back_before_what_was_written() {
+    let mut f = Fixture::open(Page::Generate);
+    let text = write(&mut f, 8);
+    let back = |f: &mut Fixture| {
+        f.harness.key_press_modifiers(Modifiers::COMMAND, Key::Z);
+        f.harness.run_steps(3);
+        f.harness.state().text().to_owned()
+    };
+    f.harness.get_by_label("Text").focus();
+    f.harness.run_steps(2);
+    f.harness.key_press_modifiers(Modifiers::COMMAND | Modifiers::CTRL, Key::End);
+    f.harness.event(Event::Text(" Anon".into()));
+    f.harness.run_steps(2);
+    assert!(f.harness.state().text().contains(" Anon"));
+    assert_eq!(back(&mut f), text);
+    assert_eq!(f.harness.state().written_tokens(), 400, "the model's words are still its own");
+    assert_eq!(back(&mut f), "ROMEO:\n");
+}
+
+#[test]
+fn again_writes_again_what_follows_a_prompt_that_was_changed() {
+    let mut f = Fixture::open(Page::Generate);
+    write(&mut f, 8);
+    f.harness.get_by_label("Text").focus();
+    f.harness.run_steps(2);
+    f.harness.key_press_modifiers(Modifiers::COMMAND | Modifiers::CTRL, Key::Home);
+    f.harness.event(Event::Text("Enter R\u{f4}meo.\n\n".into()));
+    f.harness.run_steps(2);
+    f.click("Write the last part again");
+    f.until("it is written", |app| !app.is_busy());
+    let text = f.harness.state().text();
+    assert!(text.starts_with("Enter R\u{f4}meo.\n\nROMEO:\n") && text.len() > 200, "{text}");
+    assert_eq!(f.harness.state().written_tokens(), 400);
 }
 
 #[test]
