@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use eframe::egui::{self, Key, Modifiers, ThemePreference};
 use runtime::gpu::AdapterInfo;
 
+use crate::ask::{Answer, Asker, Question};
 use crate::benchmark::Benchmark;
 use crate::command::{Command, Commands, Entry};
 use crate::env::{Env, GGUF};
@@ -56,7 +57,7 @@ pub struct App {
     pub(crate) server: Server,
     /// See [`Start::on_ground`].
     pub(crate) on_ground: bool,
-    asking: Option<Job<Option<PathBuf>>>,
+    asker: Asker,
     /// The model of last time, as long as nothing else was opened.
     from_last_time: Option<PathBuf>,
     stopwatch: Option<Stopwatch>,
@@ -105,7 +106,7 @@ impl App {
             training: Training::default(),
             server: Server::default(),
             on_ground: start.on_ground,
-            asking: None,
+            asker: Asker::default(),
             from_last_time: last,
             stopwatch: start.timed_from.map(Stopwatch::new),
             keep_in: shared.env.config_dir.clone(),
@@ -162,6 +163,7 @@ impl App {
     /// Whether anything is on its way: a model being opened, text being written, a job.
     pub fn is_busy(&mut self) -> bool {
         self.shared.model.opening().is_some()
+            || self.asker.is_asking()
             || self.generate.is_writing()
             || self.inspect.is_busy()
             || self.training.is_reading()
@@ -215,15 +217,13 @@ impl App {
         match command {
             Command::Show(page) => shared.settings.page = page,
             Command::AskForModel => {
-                let dialogs = shared.env.dialogs.clone();
-                let ask = move |_: &jobs::JobContext| dialogs.open_file("Open a model", &GGUF);
-                self.shell.path_field.open();
-                if let Some(job) = shared.jobs.start("Waiting for the file dialog", ask) {
-                    self.asking = Some(job);
-                }
+                let question = Question::open("Open a model", &GGUF, Command::Open);
+                self.shell.path_window.beside(question.clone());
+                self.asker.ask(question, shared);
             }
+            Command::Ask(question) => self.asker.ask(question, shared),
             Command::Open(path) => {
-                self.shell.path_field.close();
+                self.shell.path_window.close();
                 let settings = &shared.settings;
                 let request = Request {
                     path,
@@ -291,10 +291,13 @@ impl App {
     /// Everything but drawing: what came in from elsewhere, then what was asked for.
     pub(crate) fn step(&mut self, ctx: &egui::Context) {
         let shared = &mut self.shared;
-        let asked = self.asking.as_ref().map(|job| job.info.started);
-        match jobs::take(&mut self.asking) {
-            Some(Ok(Some(path))) => shared.send(Command::Open(path)),
-            Some(_) => self.shell.path_field.no_answer(asked.map_or(Duration::ZERO, |at| at.elapsed())),
+        match self.asker.answer() {
+            Some(Answer::Then(command)) => {
+                self.shell.path_window.close();
+                shared.send(command);
+            }
+            Some(Answer::NoDialog(question)) => self.shell.path_window.alone(question),
+            Some(Answer::Nothing) => self.shell.path_window.close(),
             None => {}
         }
         match shared.model.poll(&mut shared.jobs, ctx) {

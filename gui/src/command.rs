@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use eframe::egui::{Key, KeyboardShortcut, Modifiers};
 
+use crate::ask::Question;
 use crate::benchmark::BenchmarkCommand;
 use crate::generate::GenerateCommand;
 use crate::inspect::ModelCommand;
@@ -21,6 +22,8 @@ pub enum Command {
     Show(Page),
     /// Asks for a model file.
     AskForModel,
+    /// Asks for a file or a folder.
+    Ask(Question),
     /// Opens a model.
     Open(PathBuf),
     /// Reads the open model's file again.

@@ -2,7 +2,7 @@
 //! a test wants to replace.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// The surroundings.
@@ -55,17 +55,43 @@ pub struct Filter {
     pub extensions: &'static [&'static str],
 }
 
+const fn filter(name: &'static str, extensions: &'static [&'static str]) -> Filter {
+    Filter { name, extensions }
+}
+
 /// Models.
-pub const GGUF: Filter = Filter { name: "Model (GGUF)", extensions: &["gguf"] };
+pub const GGUF: [Filter; 1] = [filter("Model (GGUF)", &["gguf"])];
 /// Texts to learn from.
-pub const TEXT: Filter = Filter { name: "Text", extensions: &["txt", "md"] };
+pub const TEXT: [Filter; 1] = [filter("Text", &["txt", "md"])];
+/// What a written text is saved as.
+pub const WRITTEN: [Filter; 3] = [
+    filter("Text", &["txt"]),
+    filter("Markdown", &["md"]),
+    filter("JSON with all that it takes to write it again", &["json"]),
+];
+/// A picture.
+pub const PNG: [Filter; 1] = [filter("Picture (PNG)", &["png"])];
+/// Charts.
+pub const CHARTS: [Filter; 2] = [filter("Picture (PNG)", &["png"]), filter("Drawing (SVG)", &["svg"])];
+/// Curves.
+pub const CSV: [Filter; 1] = [filter("Table (CSV)", &["csv"])];
+/// Results of benchmarks.
+pub const RESULTS: [Filter; 5] = [
+    filter("JSON, to be laid over others", &["json"]),
+    filter("JSON lines", &["jsonl"]),
+    filter("Markdown", &["md"]),
+    filter("Table (CSV)", &["csv"]),
+    filter("Picture (PNG)", &["png"]),
+];
+/// Those that can be read again.
+pub const EARLIER: [Filter; 1] = [filter("Benchmark results", &["json", "jsonl"])];
 
 /// Asks a person for a file. Each call waits for the answer, so it is made on a thread of its own; `None` where there is no answer.
 pub trait Dialogs: fmt::Debug + Send + Sync {
     /// A file that exists.
-    fn open_file(&self, title: &str, filter: &Filter) -> Option<PathBuf>;
+    fn open_file(&self, title: &str, kinds: &[Filter]) -> Option<PathBuf>;
     /// A file to write.
-    fn save_file(&self, title: &str, name: &str, folder: Option<&Path>) -> Option<PathBuf>;
+    fn save_file(&self, title: &str, name: &str, kinds: &[Filter]) -> Option<PathBuf>;
     /// A folder.
     fn open_folder(&self, title: &str) -> Option<PathBuf>;
 }
@@ -74,21 +100,24 @@ pub trait Dialogs: fmt::Debug + Send + Sync {
 #[derive(Debug)]
 struct SystemDialogs;
 
+impl SystemDialogs {
+    fn dialog(title: &str, kinds: &[Filter]) -> rfd::FileDialog {
+        let dialog = rfd::FileDialog::new().set_title(title);
+        kinds.iter().fold(dialog, |dialog, kind| dialog.add_filter(kind.name, kind.extensions))
+    }
+}
+
 impl Dialogs for SystemDialogs {
-    fn open_file(&self, title: &str, filter: &Filter) -> Option<PathBuf> {
-        rfd::FileDialog::new().set_title(title).add_filter(filter.name, filter.extensions).pick_file()
+    fn open_file(&self, title: &str, kinds: &[Filter]) -> Option<PathBuf> {
+        Self::dialog(title, kinds).pick_file()
     }
 
-    fn save_file(&self, title: &str, name: &str, folder: Option<&Path>) -> Option<PathBuf> {
-        let mut dialog = rfd::FileDialog::new().set_title(title).set_file_name(name);
-        if let Some(folder) = folder {
-            dialog = dialog.set_directory(folder);
-        }
-        dialog.save_file()
+    fn save_file(&self, title: &str, name: &str, kinds: &[Filter]) -> Option<PathBuf> {
+        Self::dialog(title, kinds).set_file_name(name).save_file()
     }
 
     fn open_folder(&self, title: &str) -> Option<PathBuf> {
-        rfd::FileDialog::new().set_title(title).pick_folder()
+        Self::dialog(title, &[]).pick_folder()
     }
 }
 
@@ -102,11 +131,11 @@ pub struct Answers {
 }
 
 impl Dialogs for Answers {
-    fn open_file(&self, _: &str, _: &Filter) -> Option<PathBuf> {
+    fn open_file(&self, _: &str, _: &[Filter]) -> Option<PathBuf> {
         self.open.clone()
     }
 
-    fn save_file(&self, _: &str, _: &str, _: Option<&Path>) -> Option<PathBuf> {
+    fn save_file(&self, _: &str, _: &str, _: &[Filter]) -> Option<PathBuf> {
         self.save.clone()
     }
 

@@ -32,12 +32,23 @@ pub struct JobInfo {
     progress: Mutex<Progress>,
     cancel: Arc<AtomicBool>,
     done: AtomicBool,
+    /// Nobody has to wait for its end once it is cancelled.
+    left: AtomicBool,
 }
 
 impl JobInfo {
     /// How far it is.
     pub fn progress(&self) -> Progress {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// It cannot be ended midway, but its result can be done without: cancelled, it counts as over at once, and goes on unseen to its end.
+    pub fn may_be_left(&self) {
+        self.left.store(true, Ordering::Relaxed);
+    }
+
+    fn is_left(&self) -> bool {
+        self.left.load(Ordering::Relaxed) && self.is_cancelled()
     }
 
     /// Asks it to end soon.
@@ -120,13 +131,20 @@ impl<T> Job<T> {
     }
 }
 
+/// What became of a job that was left.
+pub const CANCELLED: &str = "it was cancelled";
+
 /// Takes the result out of a slot that may hold a job, leaving the slot empty once there is one.
 pub fn take<T>(slot: &mut Option<Job<T>>) -> Option<Result<T, String>> {
-    let result = match slot.as_ref()?.poll() {
+    let job = slot.as_ref()?;
+    let result = match job.poll() {
+        Poll::Pending if job.info.is_left() => Err(CANCELLED.to_owned()),
         Poll::Pending => return None,
         Poll::Ready(value) => Ok(value),
         Poll::Panicked(message) => Err(format!("a bug ended this: {message}")),
     };
+    // Whoever has the result may start the next one of that name.
+    job.info.done.store(true, Ordering::Release);
     *slot = None;
     Some(result)
 }
@@ -179,6 +197,7 @@ impl Jobs {
             progress: Mutex::default(),
             cancel: Arc::default(),
             done: AtomicBool::new(false),
+            left: AtomicBool::new(false),
         });
         let (sender, result) = channel();
         let context = JobContext { info: Arc::clone(&info), ctx: self.ctx.clone() };
@@ -199,7 +218,7 @@ impl Jobs {
     }
 
     fn prune(&mut self) {
-        self.running.retain(|j| !j.done.load(Ordering::Acquire));
+        self.running.retain(|j| !j.done.load(Ordering::Acquire) && !j.is_left());
     }
 }
 

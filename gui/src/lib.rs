@@ -3,6 +3,7 @@
 //! `logic` takes in what happened and carries out commands; `ui` draws what is there and sends commands. Nothing in either waits.
 
 mod app;
+mod ask;
 mod benchmark;
 mod command;
 mod env;

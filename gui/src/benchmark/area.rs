@@ -69,7 +69,7 @@ pub fn printed(ui: &mut Ui, results: &Results, earlier: Option<&Results>, view: 
             roofline_ui::ui(ui, results, earlier, view, 560.0);
         }
         Tab::Table => {
-            table::ui(ui, results, earlier, view, 3000.0);
+            table::ui(ui, results, earlier, view, 15_000.0);
         }
     }
 }

@@ -26,7 +26,9 @@ use std::time::Duration;
 use bench::{Format, NoteRow, Row};
 use eframe::egui::{Key, Modifiers};
 
+use crate::ask::Question;
 use crate::command::{Command, Entry};
+use crate::env::{EARLIER, RESULTS};
 use crate::jobs::{self, Job};
 use crate::page::Page;
 use crate::shared::Shared;
@@ -141,7 +143,7 @@ struct Last {
     cancelled: bool,
 }
 
-type Opening = Job<Option<Result<(PathBuf, Results), (PathBuf, String)>>>;
+type Opening = Job<Result<(PathBuf, Results), (PathBuf, String)>>;
 
 /// The page's state.
 #[derive(Debug, Default)]
@@ -158,7 +160,9 @@ pub struct Benchmark {
     here: Machine,
     describing: Option<Job<Row>>,
     last: Option<Last>,
-    saving: Option<Job<Option<Result<PathBuf, String>>>>,
+    /// Whether somebody chose it; else it is the run before.
+    chosen_earlier: bool,
+    saving: Option<Job<Result<PathBuf, String>>>,
     opening: Option<Opening>,
     failed: Option<(String, String)>,
 }
@@ -169,20 +173,18 @@ impl Benchmark {
         self.take_rows(shared);
         self.describe(shared);
         match jobs::take(&mut self.saving) {
-            Some(Ok(Some(Ok(path)))) => shared.notices.good(format!("Saved to {}.", path.display())),
-            Some(Ok(Some(Err(why))) | Err(why)) => {
-                self.failed = Some(("The results were not saved".into(), why))
-            }
-            Some(Ok(None)) | None => {}
+            Some(Ok(Ok(path))) => shared.notices.good(format!("Saved to {}.", path.display())),
+            Some(Ok(Err(why)) | Err(why)) => self.failed = Some(("The results were not saved".into(), why)),
+            None => {}
         }
         match jobs::take(&mut self.opening) {
-            Some(Ok(Some(Ok((_, results))))) => self.earlier = Some(results),
-            Some(Ok(Some(Err((path, why))))) => {
+            Some(Ok(Ok((_, results)))) => (self.earlier, self.chosen_earlier) = (Some(results), true),
+            Some(Ok(Err((path, why)))) => {
                 let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
                 self.failed = Some((format!("{name} cannot be laid over this"), why));
             }
             Some(Err(why)) => self.failed = Some(("The earlier results were not opened".into(), why)),
-            Some(Ok(None)) | None => {}
+            None => {}
         }
         if shared.settings.page == Page::Benchmark && self.running.is_none() {
             self.forecast(shared);
@@ -294,11 +296,17 @@ impl Benchmark {
                 shared.ctx.copy_text(table::copied(&self.results, self.earlier.as_ref(), &self.view));
                 shared.notices.good("Copied the table.");
             }
-            BenchmarkCommand::Save => self.save(None, shared),
-            BenchmarkCommand::SaveTo(path) => self.save(Some(path), shared),
-            BenchmarkCommand::Overlay => self.open(None, shared),
-            BenchmarkCommand::OverlayFrom(path) => self.open(Some(path), shared),
-            BenchmarkCommand::ClearOverlay => self.earlier = None,
+            BenchmarkCommand::Save => {
+                let then = |path| Command::Benchmark(BenchmarkCommand::SaveTo(path));
+                shared.send(Command::Ask(Question::save("Save results", "benchmark.json", &RESULTS, then)));
+            }
+            BenchmarkCommand::SaveTo(path) => self.save(path, shared),
+            BenchmarkCommand::Overlay => {
+                let then = |path| Command::Benchmark(BenchmarkCommand::OverlayFrom(path));
+                shared.send(Command::Ask(Question::open("Overlay earlier results", &EARLIER, then)));
+            }
+            BenchmarkCommand::OverlayFrom(path) => self.open(path, shared),
+            BenchmarkCommand::ClearOverlay => (self.earlier, self.chosen_earlier) = (None, false),
         }
     }
 
@@ -312,6 +320,9 @@ impl Benchmark {
         let Ok(options) = plan.options(model.as_ref().map(|m| m.0.as_path()), &shared.env.commit) else {
             return;
         };
+        if options.model.is_none() && options.products.is_none() && !options.whole_machine {
+            return;
+        }
         let model = model.filter(|_| options.model.is_some());
         let adapters = plan.chosen_adapters(shared.model.adapters());
         self.running = Running::start(Request { options, adapters, model }, &mut shared.jobs);
@@ -322,13 +333,17 @@ impl Benchmark {
             ));
             return;
         }
+        // What was measured last is not lost to a key: it is what the new run is compared with, unless somebody chose another one.
+        let last = std::mem::take(&mut self.results);
+        if !self.rows.is_empty() && !self.chosen_earlier {
+            self.earlier = Some(last);
+        }
         self.rows.clear();
-        self.results = Results::default();
+        (self.view.kind, self.view.shape) = (None, None);
         (self.failed, self.last) = (None, None);
     }
 
-    fn save(&mut self, path: Option<PathBuf>, shared: &mut Shared) {
-        let dialogs = shared.env.dialogs.clone();
+    fn save(&mut self, path: PathBuf, shared: &mut Shared) {
         let dark = shared.ctx.theme() == eframe::egui::Theme::Dark;
         let print = Print {
             results: self.results.clone(),
@@ -337,23 +352,16 @@ impl Benchmark {
             dark,
         };
         let rows = self.rows.clone();
-        let work = move |_: &jobs::JobContext| {
-            let path = path.or_else(|| dialogs.save_file("Save results", "benchmark.md", None))?;
-            Some(save::save(&path, &rows, print).map(|()| path))
-        };
+        let work = move |_: &jobs::JobContext| save::save(&path, &rows, print).map(|()| path);
         if let Some(job) = shared.jobs.start("Saving results", work) {
             self.saving = Some(job);
         }
     }
 
-    fn open(&mut self, path: Option<PathBuf>, shared: &mut Shared) {
-        let dialogs = shared.env.dialogs.clone();
-        let work = move |_: &jobs::JobContext| {
-            let path = path.or_else(|| dialogs.open_file("Overlay earlier results", &save::JSON))?;
-            Some(match save::open(&path) {
-                Ok(results) => Ok((path, results)),
-                Err(why) => Err((path, why)),
-            })
+    fn open(&mut self, path: PathBuf, shared: &mut Shared) {
+        let work = move |_: &jobs::JobContext| match save::open(&path) {
+            Ok(results) => Ok((path, results)),
+            Err(why) => Err((path, why)),
         };
         if let Some(job) = shared.jobs.start("Opening earlier results", work) {
             self.opening = Some(job);

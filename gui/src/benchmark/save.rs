@@ -7,11 +7,7 @@ use formats::atomic::write_atomic;
 
 use super::print::Print;
 use super::results::Results;
-use crate::env::Filter;
 use formats::sentence;
-
-/// Results that can be read again.
-pub const JSON: Filter = Filter { name: "Results (JSON)", extensions: &["json", "jsonl"] };
 
 /// What a file is to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

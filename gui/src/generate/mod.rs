@@ -28,6 +28,9 @@ pub use command::GenerateCommand;
 use runtime::generate::{GenerateRequest, WhenFull};
 use runtime::sampler::Sampling;
 
+use crate::ask::Question;
+use crate::command::Command;
+use crate::env::WRITTEN;
 use crate::jobs::{self, Job};
 use crate::open::Loaded;
 use crate::shared::Shared;
@@ -80,7 +83,7 @@ pub struct Generate {
     rebased: bool,
     stops: panel::Stops,
     draft: Draft,
-    saving: Option<Job<Option<Result<PathBuf, String>>>>,
+    saving: Option<Job<Result<PathBuf, String>>>,
     /// There was a text to begin with: the page of last time, or a first prompt.
     begun: bool,
 }
@@ -180,9 +183,8 @@ impl Generate {
         }
         if let Some(result) = jobs::take(&mut self.saving) {
             match result {
-                Ok(Some(Ok(path))) => shared.notices.good(format!("Saved {}", path.display())),
-                Ok(Some(Err(why))) | Err(why) => shared.notices.bad(format!("The text was not saved: {why}")),
-                Ok(None) => {}
+                Ok(Ok(path)) => shared.notices.good(format!("Saved {}", path.display())),
+                Ok(Err(why)) | Err(why) => shared.notices.bad(format!("The text was not saved: {why}")),
             }
         }
         self.draft.keep(&self.text, &self.chat, self.made.as_ref(), shared);
@@ -321,15 +323,13 @@ impl Generate {
                 shared.notices.good("The text is on the clipboard");
             }
             GenerateCommand::Save => {
-                let (record, dialogs) = (self.record(shared), shared.env.dialogs.clone());
-                self.save(shared, move |_| {
-                    let path = dialogs.save_file("Save the text", "text.txt", None)?;
-                    Some(record.save(&path).map(|()| path))
-                });
+                let then = |path| Command::Generate(GenerateCommand::SaveTo(path));
+                shared.send(Command::Ask(Question::save("Save the text", "text.txt", &WRITTEN, then)));
             }
             GenerateCommand::SaveTo(path) => {
                 let record = self.record(shared);
-                self.save(shared, move |_| Some(record.save(&path).map(|()| path)));
+                let work = move |_: &jobs::JobContext| record.save(&path).map(|()| path);
+                self.saving = shared.jobs.start("Saving the text", work).or(self.saving.take());
             }
             // While a text is being written the rest can wait.
             _ => {}
@@ -346,16 +346,6 @@ impl Generate {
     /// Keeps what a person changed as a version of its own; answers how many of the oldest had to go for it.
     fn keep(&mut self) -> usize {
         self.history.keep(&self.text, None)
-    }
-
-    fn save(
-        &mut self,
-        shared: &mut Shared,
-        work: impl FnOnce(&jobs::JobContext) -> Option<Result<PathBuf, String>> + Send + 'static,
-    ) {
-        if let Some(job) = shared.jobs.start("Saving the text", work) {
-            self.saving = Some(job);
-        }
     }
 
     fn show(&mut self, index: usize, shared: &Shared) {

@@ -12,7 +12,6 @@ use super::subject::Subject;
 use super::tensors::shown_name;
 use super::{Inspect, ModelCommand};
 use crate::command::Command;
-use crate::env::GGUF;
 use crate::jobs::{self, Job, JobContext};
 use crate::shared::Shared;
 use crate::theme::strong_font;
@@ -23,7 +22,6 @@ use crate::widgets::{count, error_card, share, small};
 #[derive(Debug, Default)]
 pub struct Comparison {
     path: String,
-    asking: Option<Job<Option<PathBuf>>>,
     making: Option<Job<Result<Difference, String>>>,
     made: Option<Difference>,
     failed: Option<String>,
@@ -44,22 +42,12 @@ impl Comparison {
     }
 
     /// Takes in what happened elsewhere.
-    pub fn logic(&mut self, shared: &Shared) {
-        if let Some(Ok(Some(path))) = jobs::take(&mut self.asking) {
-            shared.send(Command::Model(ModelCommand::CompareWith(path)));
-        }
+    pub fn logic(&mut self) {
         match jobs::take(&mut self.making) {
             Some(Ok(Ok(difference))) => (self.made, self.failed) = (Some(difference), None),
             Some(Ok(Err(why)) | Err(why)) => self.failed = Some(why),
             None => {}
         }
-    }
-
-    /// Asks for a file.
-    pub fn ask(&mut self, shared: &mut Shared) {
-        let dialogs = shared.env.dialogs.clone();
-        let ask = move |_: &JobContext| dialogs.open_file("Compare with", &GGUF);
-        self.asking = shared.jobs.start("Waiting for the file dialog", ask).or(self.asking.take());
     }
 
     /// Holds a file against the open one.

@@ -38,6 +38,9 @@ pub use canvas::Move as PictureMove;
 pub use command::{ModelCommand, Tab};
 pub use tensors::Column;
 
+use crate::ask::Question;
+use crate::command::Command;
+use crate::env::GGUF;
 use crate::jobs::{self, Job};
 use crate::page::Page;
 use crate::shared::Shared;
@@ -90,7 +93,7 @@ pub struct Inspect {
     template: Template,
     comparison: Comparison,
     copying: Option<Job<Copied>>,
-    saving: Option<Job<Option<Result<PathBuf, String>>>>,
+    saving: Option<Job<Result<PathBuf, String>>>,
 }
 
 /// What a job prepares for the clipboard.
@@ -111,7 +114,7 @@ impl Inspect {
         self.playground.logic(seen, self.subject.as_deref(), shared);
         let seen = self.tab == Tab::Template && shared.settings.page == Page::Model;
         self.template.logic(seen, self.subject.as_deref(), shared);
-        self.comparison.logic(shared);
+        self.comparison.logic();
         match jobs::take(&mut self.copying) {
             Some(Ok(Copied::Text(text, what))) => {
                 shared.ctx.copy_text(text);
@@ -127,11 +130,9 @@ impl Inspect {
             None => {}
         }
         match jobs::take(&mut self.saving) {
-            Some(Ok(Some(Ok(path)))) => shared.notices.good(format!("Saved {}", path.display())),
-            Some(Ok(Some(Err(why))) | Err(why)) => {
-                shared.notices.bad(format!("The picture was not saved: {why}"))
-            }
-            Some(Ok(None)) | None => {}
+            Some(Ok(Ok(path))) => shared.notices.good(format!("Saved {}", path.display())),
+            Some(Ok(Err(why)) | Err(why)) => shared.notices.bad(format!("The picture was not saved: {why}")),
+            None => {}
         }
     }
 
@@ -290,7 +291,8 @@ impl Inspect {
             ModelCommand::Picture(step) => self.canvas.go(step),
             ModelCommand::AskCompare => {
                 self.tab = Tab::Compare;
-                self.comparison.ask(shared);
+                let then = |path| Command::Model(ModelCommand::CompareWith(path));
+                shared.send(Command::Ask(Question::open("Compare with", &GGUF, then)));
             }
             ModelCommand::CompareWith(other) => {
                 self.tab = Tab::Compare;

@@ -15,6 +15,9 @@ use super::portrait::Portrait;
 use super::tensors::{line, shown_name, table};
 use super::tiles::TileReader;
 use super::{Copied, Inspect, ModelCommand};
+use crate::ask::Question;
+use crate::command::Command;
+use crate::env::PNG;
 use crate::jobs::JobContext;
 use crate::shared::Shared;
 use crate::tokens::Tokens;
@@ -89,17 +92,18 @@ impl Inspect {
             }
             ModelCommand::SavePicture => {
                 let Some(order) = self.picture(shared) else { return };
-                let dialogs = shared.env.dialogs.clone();
                 let name = format!("{}.png", file_name(&order.portrait.info.name));
-                let work = move |job: &JobContext| {
-                    let path = dialogs.save_file("Save the picture of the weights", &name, None)?;
-                    Some(save(&order, path, job))
-                };
-                self.saving = shared.jobs.start("Saving the picture", work).or(self.saving.take());
+                let then = |path| Command::Model(ModelCommand::SavePictureTo(path));
+                shared.send(Command::Ask(Question::save(
+                    "Save the picture of the weights",
+                    name,
+                    &PNG,
+                    then,
+                )));
             }
             ModelCommand::SavePictureTo(path) => {
                 let Some(order) = self.picture(shared) else { return };
-                let work = move |job: &JobContext| Some(save(&order, path, job));
+                let work = move |job: &JobContext| save(&order, path, job);
                 self.saving = shared.jobs.start("Saving the picture", work).or(self.saving.take());
             }
             _ => {}

@@ -4,13 +4,13 @@ mod bar;
 mod closing;
 mod overlay;
 mod palette;
-mod path_field;
+mod path_window;
 mod rail;
 mod status;
 
 pub use bar::backends;
 pub use palette::Palette;
-use path_field::PathField;
+use path_window::PathWindow;
 
 use eframe::egui::{CentralPanel, Event, Frame, Margin, Panel, Ui};
 
@@ -25,7 +25,7 @@ pub struct Shell {
     /// Whether the list of shortcuts is shown.
     pub shortcuts: bool,
     /// The window with a field for a path.
-    pub path_field: PathField,
+    pub path_window: PathWindow,
     /// What is in a field for a path.
     pub path: String,
     /// The recent models, as they were found when their menu was opened.
@@ -81,7 +81,7 @@ pub fn ui(app: &mut App, ui: &mut Ui) {
         }
     });
     overlay::ui(app, &ctx);
-    path_field::ui(app, &ctx);
+    path_window::ui(app, &ctx);
     palette::ui(app, &ctx);
     closing::ui(app, &ctx);
 }

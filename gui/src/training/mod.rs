@@ -37,7 +37,9 @@ use child::Worded;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use crate::ask::Question;
 use crate::command::{Command, Entry};
+use crate::env::{CHARTS, CSV, TEXT};
 use crate::page::Page;
 use crate::shared::Shared;
 use child::Trainers;
@@ -96,8 +98,10 @@ pub enum TrainingCommand {
     New,
     /// Closes it.
     Cancel,
-    /// Adds a text file to the form.
+    /// Asks for a text file to add to the form.
     AskText,
+    /// Adds this text file to the form.
+    AddText(PathBuf),
     /// Fetches Tiny Shakespeare and adds it to the form.
     FetchText,
     /// Begins what the form says.
@@ -110,8 +114,12 @@ pub enum TrainingCommand {
     Export(String),
     /// Writes the values of the drawn runs to a CSV file.
     SaveCsv,
+    /// Writes them to this file.
+    SaveCsvTo(PathBuf),
     /// Writes the charts as they are to a PNG or SVG file.
     SaveCharts,
+    /// Writes them to this file.
+    SaveChartsTo(PathBuf),
     /// Shows a run's folder in the system's file manager.
     Reveal(String),
 }
@@ -301,7 +309,10 @@ impl Training {
     pub fn run(&mut self, command: TrainingCommand, shared: &mut Shared) {
         use TrainingCommand as C;
         match command {
-            C::AskFolder => self.work.ask_folder(shared),
+            C::AskFolder => {
+                let then = |path| Command::Training(C::Folder(path));
+                shared.send(Command::Ask(Question::folder("Folder of training runs", then)));
+            }
             C::Folder(folder) => {
                 shared.settings.following.runs_dir = (folder != shared.env.runs_dir).then_some(folder);
                 self.folder = None;
@@ -356,7 +367,15 @@ impl Training {
             C::Sample(by) => self.go_to_sample(by),
             C::New => self.form = Some(Form::new(&self.runs, Self::runs_dir(shared))),
             C::Cancel => self.form = None,
-            C::AskText => self.work.ask_text(shared),
+            C::AskText => {
+                let then = |path| Command::Training(C::AddText(path));
+                shared.send(Command::Ask(Question::open("Text to learn from", &TEXT, then)));
+            }
+            C::AddText(path) => {
+                if let Some(form) = &mut self.form {
+                    form.add_text(&path);
+                }
+            }
             C::FetchText => self.work.fetch_text(shared),
             C::Start => {
                 if let Some(form) = &mut self.form
@@ -376,10 +395,18 @@ impl Training {
                     self.work.export(&found, shared);
                 }
             }
-            C::SaveCsv => self.work.save_csv(&self.runs, shared),
+            C::SaveCsv => {
+                let then = |path| Command::Training(C::SaveCsvTo(path));
+                shared.send(Command::Ask(Question::save("Save the curves", "curves.csv", &CSV, then)));
+            }
+            C::SaveCsvTo(path) => self.work.save_csv(path, &self.runs, shared),
             C::SaveCharts => {
+                let then = |path| Command::Training(C::SaveChartsTo(path));
+                shared.send(Command::Ask(Question::save("Save the charts", "charts.png", &CHARTS, then)));
+            }
+            C::SaveChartsTo(path) => {
                 let sheet = self.sheet(shared);
-                self.work.save_charts(sheet, shared);
+                self.work.save_charts(path, sheet, shared);
             }
             C::Reveal(run) => {
                 if let Some(run) = self.run_named(&run) {

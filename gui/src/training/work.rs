@@ -2,14 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use super::TrainingCommand;
 use super::export;
 use super::form::Form;
 use super::found::Found;
 use super::run::RunView;
 use super::sheet::Sheet;
 use crate::command::Command;
-use crate::env::TEXT;
 use crate::jobs::{self, Job, JobContext};
 use crate::page::Page;
 use crate::shared::Shared;
@@ -26,31 +24,15 @@ type Outcome<T> = Option<Job<Result<T, String>>>;
 /// See the top of this file.
 #[derive(Debug, Default)]
 pub struct Work {
-    folder: Option<Job<Option<PathBuf>>>,
-    text: Option<Job<Option<PathBuf>>>,
     fetching: Outcome<PathBuf>,
     deleting: Outcome<Deleted>,
     undeleting: Outcome<()>,
     deleted: Vec<Deleted>,
-    exporting: Outcome<(PathBuf, String)>,
-    saving: Outcome<Option<String>>,
+    exporting: Vec<Job<Result<(PathBuf, String), String>>>,
+    saving: Vec<Job<Result<String, String>>>,
 }
 
 impl Work {
-    /// Asks for a folder of runs.
-    pub fn ask_folder(&mut self, shared: &mut Shared) {
-        let dialogs = shared.env.dialogs.clone();
-        let ask = move |_: &JobContext| dialogs.open_folder("Folder of training runs");
-        self.folder = shared.jobs.start("Waiting for the folder dialog", ask).or(self.folder.take());
-    }
-
-    /// Asks for a text to learn from.
-    pub fn ask_text(&mut self, shared: &mut Shared) {
-        let dialogs = shared.env.dialogs.clone();
-        let ask = move |_: &JobContext| dialogs.open_file("Text to learn from", &TEXT);
-        self.text = shared.jobs.start("Waiting for the file dialog", ask).or(self.text.take());
-    }
-
     /// Fetches the text that the flagship learned from, unless it is there already.
     pub fn fetch_text(&mut self, shared: &mut Shared) {
         let (program, to) = (shared.env.program.clone(), shared.env.texts_dir().join("tinyshakespeare.txt"));
@@ -108,53 +90,36 @@ impl Work {
         if job.is_none() {
             shared.notices.info("An export of this run is under way.");
         }
-        self.exporting = job.or(self.exporting.take());
+        self.exporting.extend(job);
     }
 
-    /// Asks where, and writes every value of the drawn runs.
-    pub fn save_csv(&mut self, runs: &[RunView], shared: &mut Shared) {
+    /// Writes every value of the drawn runs to a file.
+    pub fn save_csv(&mut self, to: PathBuf, runs: &[RunView], shared: &mut Shared) {
         let drawn = runs.iter().filter(|r| r.drawn);
         let runs: Vec<(String, PathBuf)> =
             drawn.map(|r| (r.shown_name(shared), r.found.path.clone())).collect();
-        self.save("Saving curves", "Save the curves", "curves.csv", shared, move |path, job| {
-            export::csv(&runs, path, job)
-        });
+        self.save("Saving curves", to, shared, move |path, job| export::csv(&runs, path, job));
     }
 
-    /// Asks where, and writes the charts as a picture.
-    pub fn save_charts(&mut self, sheet: Sheet, shared: &mut Shared) {
-        self.save("Saving charts", "Save the charts (.png or .svg)", "charts.png", shared, |path, _| {
-            sheet.save(path)
-        });
+    /// Writes the charts to a file as a picture.
+    pub fn save_charts(&mut self, to: PathBuf, sheet: Sheet, shared: &mut Shared) {
+        self.save("Saving charts", to, shared, |path, _| sheet.save(path));
     }
 
     fn save(
         &mut self,
         job: &str,
-        title: &'static str,
-        name: &'static str,
+        path: PathBuf,
         shared: &mut Shared,
         write: impl FnOnce(&Path, &JobContext) -> Result<(), String> + Send + 'static,
     ) {
-        let dialogs = shared.env.dialogs.clone();
-        let work = move |job: &JobContext| {
-            let Some(path) = dialogs.save_file(title, name, None) else { return Ok(None) };
-            write(&path, job).map(|()| Some(format!("Wrote {}.", path.display())))
-        };
-        self.saving = shared.jobs.start(job, work).or(self.saving.take());
+        let work = move |job: &JobContext| write(&path, job).map(|()| format!("Wrote {}.", path.display()));
+        self.saving.extend(shared.jobs.start(job, work));
     }
 
     /// Takes in what became of it all; says whether the folder of runs is another one now.
     pub fn logic(&mut self, form: &mut Option<Form>, shared: &mut Shared) -> bool {
         let mut changed = false;
-        if let Some(Ok(Some(folder))) = jobs::take(&mut self.folder) {
-            shared.send(Command::Training(TrainingCommand::Folder(folder)));
-        }
-        if let Some(Ok(Some(path))) = jobs::take(&mut self.text)
-            && let Some(form) = form
-        {
-            form.add_text(&path);
-        }
         match (flat(jobs::take(&mut self.fetching)), &mut *form) {
             (Some(Ok(path)), Some(form)) => {
                 form.add_text(&path);
@@ -181,25 +146,38 @@ impl Work {
             Some(Err(why)) => shared.notices.bad(why),
             None => {}
         }
-        match flat(jobs::take(&mut self.exporting)) {
-            Some(Ok((path, said))) => {
-                shared.notices.good(said);
-                shared.send(Command::Open(path));
-                shared.send(Command::Show(Page::Generate));
+        for result in finished(&mut self.exporting) {
+            match result {
+                Ok((path, said)) => {
+                    shared.notices.good(said);
+                    shared.send(Command::Open(path));
+                    shared.send(Command::Show(Page::Generate));
+                }
+                Err(why) => shared.notices.bad(why),
             }
-            Some(Err(why)) => shared.notices.bad(why),
-            None => {}
         }
-        match flat(jobs::take(&mut self.saving)) {
-            Some(Ok(Some(said))) => shared.notices.good(said),
-            Some(Err(why)) => shared.notices.bad(why),
-            Some(Ok(None)) | None => {}
+        for result in finished(&mut self.saving) {
+            match result {
+                Ok(said) => shared.notices.good(said),
+                Err(why) => shared.notices.bad(why),
+            }
         }
         if let Some(form) = form {
             form.logic(shared);
         }
         changed
     }
+}
+
+/// The results of the jobs that are done; the others stay.
+fn finished<T>(jobs: &mut Vec<Job<Result<T, String>>>) -> Vec<Result<T, String>> {
+    let mut results = Vec::new();
+    for job in std::mem::take(jobs) {
+        let mut slot = Some(job);
+        results.extend(flat(jobs::take(&mut slot)));
+        jobs.extend(slot);
+    }
+    results
 }
 
 fn flat<T>(result: Option<Result<Result<T, String>, String>>) -> Option<Result<T, String>> {
