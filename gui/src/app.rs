@@ -1,7 +1,7 @@
 //! The app: all state in one place, what happens between frames, and where commands are carried out. Drawing is `shell`'s and the
 //! pages' business.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use eframe::egui::{self, Key, Modifiers, ThemePreference};
@@ -15,7 +15,7 @@ use crate::generate::Generate;
 use crate::inspect::Inspect;
 use crate::jobs::{self, Job, Jobs};
 use crate::notices::Notices;
-use crate::open::{Backend, Happened, OpenModel, Refused, Request};
+use crate::open::{Backend, Happened, OpenModel, Refused};
 use crate::page::Page;
 use crate::server::Server;
 use crate::settings::{Settings, ThemeChoice};
@@ -27,6 +27,8 @@ use crate::training::Training;
 
 /// How long settings may be newer than the file that keeps them.
 const KEEP_AFTER: Duration = Duration::from_secs(2);
+/// After a write that failed.
+const AGAIN_AFTER: Duration = Duration::from_secs(20);
 
 /// What to begin with.
 #[derive(Clone, Debug, Default)]
@@ -61,18 +63,19 @@ pub struct App {
     /// The model of last time, as long as nothing else was opened.
     from_last_time: Option<PathBuf>,
     stopwatch: Option<Stopwatch>,
-    /// The settings as they are on disk, or on their way there.
+    /// The settings as they are on disk.
     kept: Settings,
-    keeping: Option<Job<Result<(), String>>>,
+    keeping: Option<Job<Result<Settings, String>>>,
+    keeping_failed: Option<Instant>,
     changed: Option<Instant>,
-    /// Where settings are kept, until that fails.
-    keep_in: Option<PathBuf>,
 }
 
 impl App {
     /// Dresses the context and begins.
     pub fn new(ctx: &egui::Context, env: Env, start: Start) -> App {
         theme::install(ctx);
+        // It is the settings' business, so that it is kept.
+        ctx.options_mut(|o| o.zoom_with_keyboard = false);
         let mut notices = Notices::default();
         let (mut settings, problem) = start.kept.unwrap_or_else(|| Settings::of(&env));
         if let Some(problem) = problem {
@@ -109,8 +112,8 @@ impl App {
             asker: Asker::default(),
             from_last_time: last,
             stopwatch: start.timed_from.map(Stopwatch::new),
-            keep_in: shared.env.config_dir.clone(),
             keeping: None,
+            keeping_failed: None,
             changed: None,
             kept,
             shared,
@@ -224,19 +227,12 @@ impl App {
             Command::Ask(question) => self.asker.ask(question, shared),
             Command::Open(path) => {
                 self.shell.path_window.close();
-                let settings = &shared.settings;
-                let request = Request {
-                    path,
-                    backend: settings.backend.clone(),
-                    threads: settings.threads,
-                    context: settings.context,
-                    cache: shared.env.cache_dir.clone(),
-                    shipped: shared.env.shipped_model.clone(),
-                };
-                shared.model.open(request, &mut shared.jobs);
+                shared.open(path, None);
             }
             Command::Reload => {
-                if let Some(path) = shared.model.get().map(|m| m.opened.path.clone()) {
+                let opening = shared.model.opening().map(Path::to_owned);
+                let open = shared.model.get().map(|m| m.opened.path.clone());
+                if let Some(path) = opening.or(open) {
                     shared.send(Command::Open(path));
                 }
             }
@@ -244,11 +240,11 @@ impl App {
             Command::Reveal => self.reveal(ctx),
             Command::RunOn(backend) => {
                 shared.settings.backend = backend;
-                shared.send(Command::Reload);
+                shared.restart();
             }
             Command::Engine { threads, context } => {
                 (shared.settings.threads, shared.settings.context) = (threads, context);
-                shared.send(Command::Reload);
+                shared.restart();
             }
             Command::Theme(theme) => {
                 shared.settings.theme = theme;
@@ -302,11 +298,11 @@ impl App {
         }
         match shared.model.poll(&mut shared.jobs, ctx) {
             Some(Happened::Opened) => self.opened(),
-            Some(Happened::Refused) => {
-                // What did not work is not tried again at the next start.
+            // What did not work is not tried again at the next start.
+            Some(Happened::Refused { moved: true }) => {
                 shared.settings.backend = shared.model.get().map_or(Backend::Cpu, |m| m.backend.clone());
-                self.fall_back();
             }
+            Some(Happened::Refused { moved: false }) => self.fall_back(),
             None => {}
         }
         let shared = &mut self.shared;
@@ -359,13 +355,17 @@ impl App {
         self.generate.model_opened(&loaded, shared);
     }
 
-    /// Has the settings written down once they have been different for a while.
+    /// Has the settings written down once they have been different for a while. What fails is said once and tried again later.
     fn keep(&mut self, ctx: &egui::Context) {
-        if let Some(Ok(Err(why)) | Err(why)) = jobs::take(&mut self.keeping) {
-            self.shared.notices.warn(why);
-            self.keep_in = None;
+        match jobs::take(&mut self.keeping) {
+            Some(Ok(Ok(kept))) => self.kept = kept,
+            Some(Ok(Err(why)) | Err(why)) => {
+                let told = self.keeping_failed.replace(Instant::now()).is_some();
+                (!told).then(|| self.shared.notices.warn(why));
+            }
+            None => {}
         }
-        let Some(folder) = self.keep_in.clone() else { return };
+        let Some(folder) = self.shared.env.config_dir.clone() else { return };
         if self.shared.settings == self.kept {
             self.changed = None;
             return;
@@ -375,17 +375,25 @@ impl App {
             ctx.request_repaint_after(KEEP_AFTER);
             return;
         }
+        if self.keeping_failed.is_some_and(|at| at.elapsed() < AGAIN_AFTER) {
+            return;
+        }
+        self.changed = None;
         let settings = self.shared.settings.clone();
-        (self.kept, self.changed) = (settings.clone(), None);
-        self.keeping = self.shared.jobs.start_quietly("keeping settings", move |_| settings.save(&folder));
+        self.keeping = self
+            .shared
+            .jobs
+            .start_quietly("keeping settings", move |_| settings.save(&folder).map(|()| settings));
     }
 
     /// Writes the settings down now: nothing follows.
     fn keep_now(&mut self) {
+        // One that is on its way would write what was, over what is.
         jobs::wait(&mut self.keeping);
-        if let Some(folder) = self.keep_in.take().filter(|_| self.shared.settings != self.kept) {
+        let folder = self.shared.env.config_dir.as_deref();
+        if let Some(folder) = folder.filter(|_| self.shared.settings != self.kept) {
             // There is nobody left to tell.
-            let _ = self.shared.settings.save(&folder);
+            let _ = self.shared.settings.save(folder);
         }
     }
 }

@@ -217,7 +217,8 @@ impl Jobs {
         &self.running
     }
 
-    fn prune(&mut self) {
+    /// Forgets those that are over.
+    pub fn prune(&mut self) {
         self.running.retain(|j| !j.done.load(Ordering::Acquire) && !j.is_left());
     }
 }

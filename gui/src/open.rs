@@ -121,23 +121,70 @@ pub struct Request {
     pub cache: Option<PathBuf>,
     /// The model that ships with the program, to be known again whatever its path is.
     pub shipped: Option<PathBuf>,
+    /// The open model, if it only moves to another backend or gets another engine: what was read of it is read no more, even where its file is
+    /// gone, unless its weights have to be laid out anew.
+    pub moves: Option<Arc<Loaded>>,
+}
+
+/// What is read of a file: all of a model but its engine.
+struct Read {
+    opened: Opened,
+    header: Arc<Header>,
+    facts: Facts,
+    stamp: Stamp,
+    vocabulary: u64,
+    shipped: bool,
+}
+
+impl Read {
+    fn file(path: &Path, kernels: &'static Kernels, shipped: Option<&Path>) -> Result<Read, String> {
+        let stamp = Stamp::of(path);
+        let gguf = Gguf::open(path).map_err(|e| sentence(&e))?;
+        let opened = Opened::from_gguf(&gguf, path, kernels).map_err(|e| sentence(&e))?;
+        let header = Arc::new(gguf.into_header());
+        let one_file = |a: &Path, b: &Path| Some(a.canonicalize().ok()? == b.canonicalize().ok()?);
+        Ok(Read {
+            facts: Facts::new(path, &header, stamp.len),
+            vocabulary: opened.tokenizer.fingerprint(),
+            shipped: shipped.and_then(|s| one_file(s, path)).unwrap_or(false),
+            opened,
+            header,
+            stamp,
+        })
+    }
+
+    fn again(model: &Loaded) -> Read {
+        Read {
+            opened: model.opened.clone(),
+            header: Arc::clone(&model.header),
+            facts: model.facts.clone(),
+            stamp: model.stamp,
+            vocabulary: model.vocabulary,
+            shipped: model.shipped,
+        }
+    }
 }
 
 impl Loaded {
     fn open(request: &Request, job: &JobContext) -> Result<Loaded, String> {
         let start = Instant::now();
-        let Request { path, backend, threads, context, cache, shipped } = request;
-        let stamp = Stamp::of(path);
-        job.progress(None, "reading and laying out weights");
+        let Request { path, backend, threads, context, cache, shipped, moves } = request;
         let kernels = match backend {
             Backend::Kernels(name) => Kernels::named(name).ok_or_else(|| {
                 format!("This processor does not run the kernels \"{name}\". Choose others.")
             })?,
             _ => Kernels::chosen()?,
         };
-        let gguf = Gguf::open(path).map_err(|e| sentence(&e))?;
-        let opened = Opened::from_gguf(&gguf, path, kernels).map_err(|e| sentence(&e))?;
-        let header = gguf.into_header();
+        let read = match moves.as_deref().filter(|m| m.opened.model.kernels().name == kernels.name) {
+            Some(model) => Read::again(model),
+            None => {
+                job.progress(None, "reading and laying out weights");
+                Read::file(path, kernels, shipped.as_deref())?
+            }
+        };
+        let wanted = || if job.is_cancelled() { Err(jobs::CANCELLED.to_owned()) } else { Ok(()) };
+        wanted()?;
+        let Read { opened, header, facts, stamp, vocabulary, shipped } = read;
         let mut fault = None;
         let gpu = match backend {
             Backend::Gpu(name) => {
@@ -149,20 +196,15 @@ impl Loaded {
             }
             _ => None,
         };
+        wanted()?;
         let context = context.map(|n| n.min(opened.model.config().context));
         let options = EngineOptions { context, threads: *threads };
         let engine = Engine::start_on(Arc::clone(&opened.model), gpu, options).map_err(|e| sentence(&e))?;
-        let facts = Facts::new(path, &header, stamp.len);
-        let fault = fault.or_else(|| engine.fault());
-        let header = Arc::new(header);
-        let vocabulary = opened.tokenizer.fingerprint();
-        let one_file = |a: &Path, b: &Path| Some(a.canonicalize().ok()? == b.canonicalize().ok()?);
-        let shipped = shipped.as_deref().and_then(|s| one_file(s, path)).unwrap_or(false);
         Ok(Loaded {
+            fault: fault.or_else(|| engine.fault()),
             opened,
             engine,
             backend: backend.clone(),
-            fault,
             facts,
             header,
             open_time: start.elapsed(),
@@ -198,8 +240,8 @@ pub struct Refused {
 pub struct OpenModel {
     loaded: Option<Arc<Loaded>>,
     opening: Option<(PathBuf, Job<Result<Loaded, String>>)>,
-    /// What was asked for while another was being opened.
-    next: Option<Request>,
+    /// Whether that only moves the open model.
+    moving: bool,
     /// The last file that could not be opened, until it is read.
     pub refused: Option<Refused>,
     /// Whether the file on disk is another one now.
@@ -207,6 +249,7 @@ pub struct OpenModel {
     watch: Option<FileWatch>,
     adapters: Vec<AdapterInfo>,
     looking: Option<Job<Vec<AdapterInfo>>>,
+    looked: bool,
 }
 
 /// What became of an opening.
@@ -214,8 +257,11 @@ pub struct OpenModel {
 pub enum Happened {
     /// It is open.
     Opened,
-    /// It is not; `refused` says why.
-    Refused,
+    /// It is not; `refused` says why, unless it was cancelled. Whether it was the open model that was to move.
+    Refused {
+        /// See above.
+        moved: bool,
+    },
 }
 
 impl OpenModel {
@@ -234,6 +280,11 @@ impl OpenModel {
         &self.adapters
     }
 
+    /// Whether they all are.
+    pub fn knows_adapters(&self) -> bool {
+        self.looked
+    }
+
     /// Whether the file of the open model changed on disk since this was last asked; not while one is being opened.
     pub fn take_changed(&mut self) -> bool {
         self.opening.is_none() && std::mem::take(&mut self.changed)
@@ -249,14 +300,17 @@ impl OpenModel {
     /// Opens a file; one that is being opened is given up.
     pub fn open(&mut self, request: Request, jobs: &mut Jobs) {
         self.refused = None;
+        if let Some((_, job)) = self.opening.take() {
+            job.info.cancel();
+        }
         let path = request.path.clone();
         let name = format!("Opening {}", path.file_name().unwrap_or_default().to_string_lossy());
-        if self.opening.is_some() {
-            self.next = Some(request);
-            return;
-        }
+        self.moving = request.moves.is_some();
         match jobs.start(&name, move |job| Loaded::open(&request, job)) {
-            Some(job) => self.opening = Some((path, job)),
+            Some(job) => {
+                job.info.may_be_left();
+                self.opening = Some((path, job));
+            }
             None => {
                 self.refused =
                     Some(Refused { path, why: "The system gives no thread to open it with.".into() })
@@ -267,8 +321,9 @@ impl OpenModel {
     /// Takes in what happened in the background.
     pub fn poll(&mut self, jobs: &mut Jobs, ctx: &egui::Context) -> Option<Happened> {
         if let Some(Ok(found)) = jobs::take(&mut self.looking) {
-            self.adapters = found;
+            (self.adapters, self.looked) = (found, true);
         }
+        jobs.prune();
         self.changed |= self.watch.as_ref().is_some_and(FileWatch::changed);
         let (path, job) = self.opening.take()?;
         let mut slot = Some(job);
@@ -276,20 +331,19 @@ impl OpenModel {
             self.opening = slot.map(|job| (path, job));
             return None;
         };
-        if let Some(next) = self.next.take() {
-            self.open(next, jobs);
-            return None;
-        }
         match result.and_then(|r| r) {
             Ok(loaded) => {
-                self.watch = FileWatch::start(path, loaded.stamp, ctx);
-                self.changed = false;
-                dispose(self.loaded.replace(Arc::new(loaded)));
+                if !self.moving {
+                    self.watch = FileWatch::start(path, loaded.stamp, ctx);
+                    self.changed = false;
+                }
+                let_go(self.loaded.replace(Arc::new(loaded)));
                 Some(Happened::Opened)
             }
+            Err(why) if why == jobs::CANCELLED => Some(Happened::Refused { moved: self.moving }),
             Err(why) => {
                 self.refused = Some(Refused { path, why });
-                Some(Happened::Refused)
+                Some(Happened::Refused { moved: self.moving })
             }
         }
     }
@@ -297,15 +351,16 @@ impl OpenModel {
 
 impl Drop for OpenModel {
     fn drop(&mut self) {
-        dispose(self.loaded.take());
+        let_go(self.loaded.take());
     }
 }
 
-/// Lets go of a model on a thread of its own: its engine may be in the middle of a token.
-fn dispose(loaded: Option<Arc<Loaded>>) {
-    if let Some(loaded) = loaded {
+/// Lets go, on a thread of its own, of what may hold the last handle of a model: its engine may be in the middle of a token, and its memory takes
+/// time to give back.
+pub fn let_go<T: Send + 'static>(held: Option<T>) {
+    if let Some(held) = held {
         // Without a thread it is let go of here.
-        let _ = std::thread::Builder::new().name("letting go of a model".into()).spawn(move || drop(loaded));
+        let _ = std::thread::Builder::new().name("letting go of a model".into()).spawn(move || drop(held));
     }
 }
 

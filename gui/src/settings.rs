@@ -119,8 +119,10 @@ pub struct Settings {
     pub zoom: f32,
     /// The page that was open.
     pub page: Page,
-    /// Size of the window, in points.
+    /// Size of the window, in points as they are without zoom.
     pub window: Option<[f32; 2]>,
+    /// Whether it filled the screen.
+    pub maximized: bool,
     /// Models that were open, the last first.
     pub recents: Vec<PathBuf>,
     /// Where models run.
@@ -144,6 +146,7 @@ impl Default for Settings {
             zoom: 1.0,
             page: Page::default(),
             window: None,
+            maximized: false,
             recents: Vec::new(),
             backend: Backend::default(),
             threads: None,
@@ -168,16 +171,16 @@ impl Settings {
             Ok(text) => text,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return (Settings::default(), None),
             Err(e) => {
-                return (
-                    Settings::default(),
-                    Some(format!("Settings cannot be read: {e} ({})", path.display())),
-                );
+                let aside = put_aside(&path);
+                let problem = format!("Settings cannot be read: {e} ({}){aside}", path.display());
+                return (Settings::default(), Some(problem));
             }
         };
         match toml::from_str::<Settings>(&text) {
             Ok(settings) => (settings.within_bounds(), None),
             Err(e) => {
-                let problem = format!("Settings start anew: {} ({})", e.message(), path.display());
+                let aside = put_aside(&path);
+                let problem = format!("Settings start anew: {} ({}){aside}", e.message(), path.display());
                 (Settings::default(), Some(problem))
             }
         }
@@ -226,6 +229,16 @@ impl Settings {
     }
 }
 
+/// Gives a file that cannot be read another name, so that nothing is written over it; answers with the end of a sentence about that.
+pub fn put_aside(path: &Path) -> String {
+    let mut to = path.as_os_str().to_owned();
+    to.push(".bad");
+    match std::fs::rename(path, &to) {
+        Ok(()) => format!(". It is kept as {}", PathBuf::from(to).display()),
+        Err(_) => String::new(),
+    }
+}
+
 fn file(folder: &Path) -> PathBuf {
     folder.join("settings.toml")
 }
@@ -256,7 +269,10 @@ mod tests {
         std::fs::write(file(folder.path()), "zoom = \"wide\"").unwrap();
         let (settings, problem) = Settings::load(folder.path());
         assert_eq!(settings, Settings::default());
-        assert!(problem.unwrap().contains("settings.toml"));
+        assert!(problem.unwrap().contains("settings.toml.bad"));
+        // Names and notes of runs may be in it: it is put aside, not written over.
+        let aside = folder.path().join("settings.toml.bad");
+        assert_eq!(std::fs::read_to_string(aside).unwrap(), "zoom = \"wide\"");
         std::fs::write(
             file(folder.path()),
             "zoom = nan\nbackend = { kernels = \"avx9\" }\n[writing]\ntemperature = 1e9\nunknown = 1\n",

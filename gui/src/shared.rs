@@ -1,12 +1,15 @@
 //! What every page may use: the surroundings, the settings, the open model, jobs, notices, and a way to send commands.
 
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
 use eframe::egui;
 
 use crate::command::{Command, Commands};
 use crate::env::Env;
 use crate::jobs::Jobs;
 use crate::notices::Notices;
-use crate::open::OpenModel;
+use crate::open::{Loaded, OpenModel, Request};
 use crate::settings::Settings;
 use crate::tokens::Tokens;
 
@@ -37,6 +40,31 @@ impl Shared {
     /// Sends a command.
     pub fn send(&self, command: Command) {
         self.commands.send(command);
+    }
+
+    /// Opens a model with the settings there are; or gives the open one another engine.
+    pub fn open(&mut self, path: PathBuf, moves: Option<Arc<Loaded>>) {
+        let request = Request {
+            path,
+            backend: self.settings.backend.clone(),
+            threads: self.settings.threads,
+            context: self.settings.context,
+            cache: self.env.cache_dir.clone(),
+            shipped: self.env.shipped_model.clone(),
+            moves,
+        };
+        self.model.open(request, &mut self.jobs);
+    }
+
+    /// Has the engine's settings take effect: for the model that is being opened, else for the open one.
+    pub fn restart(&mut self) {
+        let opening = self.model.opening().map(Path::to_owned);
+        let open = self.model.get().cloned();
+        match (opening, open) {
+            (Some(path), _) => self.open(path, None),
+            (None, Some(model)) => self.open(model.opened.path.clone(), Some(model)),
+            (None, None) => {}
+        }
     }
 
     /// The colours that are on.

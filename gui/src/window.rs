@@ -33,6 +33,7 @@ pub fn run(env: Env, mut start: Start) -> Result<(), Error> {
         .with_title("Tercet")
         .with_icon(icon())
         .with_inner_size(vec2(width, height))
+        .with_maximized(settings.maximized)
         .with_min_inner_size(vec2(720.0, 480.0))
         .with_drag_and_drop(true);
     let options = eframe::NativeOptions { viewport, ..Default::default() };

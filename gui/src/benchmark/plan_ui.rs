@@ -154,7 +154,11 @@ impl Benchmark {
             }
         }
         if adapters.is_empty() {
-            ui.label(small("no graphics adapter was found"));
+            ui.label(small(if shared.model.knows_adapters() {
+                "no graphics adapter was found"
+            } else {
+                "looking for graphics adapters"
+            }));
         }
         if let Some((Field::All, why)) = &wrong {
             refusal(ui, why);

@@ -15,6 +15,7 @@ use super::chat::{Chat, Said};
 use super::made::Made;
 use super::manuscript::Manuscript;
 use crate::jobs::{self, Job};
+use crate::settings::put_aside;
 use crate::shared::Shared;
 
 /// How long the page may be newer than the file.
@@ -164,16 +165,6 @@ impl Draft {
             // There is nobody left to tell.
             let _ = save(&place.path, &Kept::of(text, chat, made));
         }
-    }
-}
-
-/// Gives a file that cannot be read another name, so that nothing is written over it; answers with the end of a sentence about that.
-pub fn put_aside(path: &Path) -> String {
-    let mut to = path.as_os_str().to_owned();
-    to.push(".bad");
-    match std::fs::rename(path, &to) {
-        Ok(()) => format!(". It is kept as {}", to.display()),
-        Err(_) => String::new(),
     }
 }
 

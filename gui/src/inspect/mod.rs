@@ -42,6 +42,7 @@ use crate::ask::Question;
 use crate::command::Command;
 use crate::env::GGUF;
 use crate::jobs::{self, Job};
+use crate::open::let_go;
 use crate::page::Page;
 use crate::shared::Shared;
 use canvas::Canvas;
@@ -186,7 +187,7 @@ impl Inspect {
         {
             self.tab = Tab::Tensor;
         }
-        self.subject = Some(Arc::new(subject));
+        let_go(self.subject.replace(Arc::new(subject)));
         self.stale = true;
     }
 

@@ -33,17 +33,23 @@ impl Strip {
         let key = StripKey { top, bottom, lines, dark: ui.visuals().dark_mode };
         if self.0.as_ref().is_none_or(|(k, _)| *k != key) {
             let range = [portrait.histogram.low, portrait.histogram.high];
-            let mut colors = Vec::with_capacity(lines * groups);
+            // No more columns than there are pixels: a row may have any number of scales, and a texture has not.
+            let columns =
+                groups.min((size_of(rect).x * ui.ctx().pixels_per_point()).ceil().max(1.0) as usize);
+            let mut colors = Vec::with_capacity(lines * columns);
             for line in 0..lines {
                 let from = first + (end - first) * line / lines;
                 let to = (first + (end - first) * (line + 1) / lines).max(from + 1);
-                for group in 0..groups {
-                    let scales = (from..to).filter_map(|row| ternary.scales.get(row * groups + group));
-                    let mean = scales.map(|s| s.to_f32()).sum::<f32>() / (to - from) as f32;
+                for column in 0..columns {
+                    let these = groups * column / columns..groups * (column + 1) / columns;
+                    let count = ((to - from) * these.len()) as f32;
+                    let of_row =
+                        |row: usize| these.clone().filter_map(move |g| ternary.scales.get(row * groups + g));
+                    let mean = (from..to).flat_map(of_row).map(|s| s.to_f32()).sum::<f32>() / count;
                     colors.push(blend(t.raised, t.text, (mean - range[0]) / (range[1] - range[0])));
                 }
             }
-            let image = ColorImage::new([groups, lines], colors);
+            let image = ColorImage::new([columns, lines], colors);
             match &mut self.0 {
                 Some((k, texture)) => {
                     texture.set(image, TEXTURE);

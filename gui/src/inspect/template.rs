@@ -2,14 +2,23 @@
 //! say, and the template itself below.
 
 use eframe::egui::text::{LayoutJob, TextFormat};
-use eframe::egui::{FontId, ScrollArea, Ui};
+use eframe::egui::{FontId, Label, RichText, ScrollArea, Ui};
 use text::chat::{Role, Turn, preview};
 
 use super::subject::Subject;
 use crate::jobs::{self, Job};
 use crate::shared::Shared;
 use crate::tokens::{Tokens, size, space};
-use crate::widgets::{error_card, section, small};
+use crate::widgets::{section, small};
+
+/// Bytes of a text that are shown, and pieces of a conversation: a file may hold anything.
+const SHOWN: usize = 16 << 10;
+const PIECES: usize = 200;
+
+/// As much of a text as is shown.
+fn beginning(text: &str) -> &str {
+    &text[..text.floor_char_boundary(SHOWN)]
+}
 
 /// A conversation, rendered: pieces, and whether somebody said them.
 type Rendered = Result<Vec<(String, bool)>, String>;
@@ -59,7 +68,7 @@ impl Template {
     /// Draws it.
     pub fn ui(&mut self, ui: &mut Ui, subject: &Subject) {
         let t = Tokens::of(ui.ctx());
-        let source = subject.loaded().and_then(|m| m.opened.chat_template.clone()).unwrap_or_default();
+        let source = subject.loaded().and_then(|m| m.opened.chat_template.as_deref()).map_or("", beginning);
         ScrollArea::vertical().id_salt("template").auto_shrink(false).show(ui, |ui| {
             ui.label(small(
                 "A conversation as the model sees it: bright what people say, dim what the template adds",
@@ -68,14 +77,18 @@ impl Template {
             match &self.made {
                 None => {}
                 Some(Err(why)) => {
-                    error_card(ui, "The template does not render", why);
+                    ui.label(RichText::new(format!("The template does not render: {why}")).color(t.bad));
                 }
                 Some(Ok(pieces)) => {
                     let mut job = LayoutJob::default();
                     job.wrap.max_width = ui.available_width();
-                    for (text, said) in pieces {
+                    for (text, said) in pieces.iter().take(PIECES) {
                         let color = if *said { t.plus } else { t.text_dim };
-                        job.append(text, 0.0, TextFormat::simple(FontId::monospace(size::SMALL), color));
+                        job.append(
+                            beginning(text),
+                            0.0,
+                            TextFormat::simple(FontId::monospace(size::SMALL), color),
+                        );
                     }
                     ui.label(job);
                 }
@@ -84,12 +97,8 @@ impl Template {
             section(ui, "The template");
             ui.add_space(space::XS);
             ui.add(
-                eframe::egui::Label::new(
-                    eframe::egui::RichText::new(source)
-                        .font(FontId::monospace(size::SMALL))
-                        .color(t.text_dim),
-                )
-                .wrap(),
+                Label::new(RichText::new(source).font(FontId::monospace(size::SMALL)).color(t.text_dim))
+                    .wrap(),
             );
         });
     }

@@ -2,7 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use eframe::egui::{Align, Button, Layout, RichText, TextEdit, Ui, vec2};
+use eframe::egui::containers::menu::{MenuButton, MenuConfig};
+use eframe::egui::{
+    Align, Button, Layout, PopupCloseBehavior, RichText, Role, TextEdit, Ui, WidgetInfo, vec2,
+};
 use runtime::cpu::Kernels;
 
 use super::Shell;
@@ -11,6 +14,7 @@ use crate::command::Command;
 use crate::icons::{Icon, icon_button};
 use crate::jobs::{self, Job};
 use crate::open::Backend;
+use crate::settings::ThemeChoice;
 use crate::shared::Shared;
 use crate::theme::strong_font;
 use crate::tokens::{Tokens, size, space};
@@ -24,12 +28,50 @@ pub fn ui(app: &mut App, ui: &mut Ui) {
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             let t = Tokens::of(ui.ctx());
             let keys = RichText::new("Ctrl+K").size(size::SMALL).color(t.text_dim);
+            more(app, ui);
             if ui.add(Button::new(keys)).on_hover_text("Commands").clicked() {
                 app.send(Command::Palette);
             }
             backend_chip(&app.shared, ui);
         });
     });
+}
+
+/// The menu of what concerns the whole app.
+fn more(app: &App, ui: &mut Ui) {
+    let menu = MenuButton::from_button(Button::new(RichText::new("⋯")).min_size(vec2(28.0, 0.0)));
+    let (response, _) = menu.ui(ui, |ui| {
+        ui.set_min_width(220.0);
+        let settings = &app.shared.settings;
+        for (name, theme) in [
+            ("Dark theme", ThemeChoice::Dark),
+            ("Light theme", ThemeChoice::Light),
+            ("Theme of the system", ThemeChoice::System),
+        ] {
+            if ui.selectable_label(settings.theme == theme, name).clicked() {
+                app.send(Command::Theme(theme));
+            }
+        }
+        ui.separator();
+        let percent = format!("Usual size (now {:.0} %)", 100.0 * settings.zoom);
+        for (name, steps) in [("Larger", 1), ("Smaller", -1), (&*percent, 0)] {
+            if ui.button(name).clicked() {
+                app.send(Command::Zoom(steps));
+            }
+        }
+        ui.separator();
+        for (name, command) in [
+            ("Keyboard shortcuts", Command::Shortcuts),
+            ("Messages", Command::Notices),
+            ("Quit", Command::Quit),
+        ] {
+            if ui.button(name).clicked() {
+                app.send(command);
+            }
+        }
+    });
+    response.widget_info(|| WidgetInfo::labeled(Role::Button, true, "More"));
+    response.on_hover_text("Theme, size, shortcuts, messages");
 }
 
 /// What a model can run on: a name, and the setting behind it.
@@ -57,7 +99,9 @@ fn model_chip(shell: &mut Shell, shared: &mut Shared, ui: &mut Ui) {
     };
     let text = RichText::new(format!("{} ▾", shorten(&name, 40))).font(strong_font(size::BODY)).color(t.text);
     let button = Button::new(text).min_size(vec2(0.0, 28.0));
-    let menu = eframe::egui::containers::menu::MenuButton::from_button(button);
+    // There is a field in it, which wants to be clicked.
+    let stays = MenuConfig::new().close_behavior(PopupCloseBehavior::CloseOnClickOutside);
+    let menu = MenuButton::from_button(button).config(stays);
     shell.recents.poll();
     let (response, shown) = menu.ui(ui, |ui| {
         ui.set_min_width(300.0);
@@ -69,9 +113,7 @@ fn model_chip(shell: &mut Shell, shared: &mut Shared, ui: &mut Ui) {
             let field =
                 TextEdit::singleline(&mut shell.path).hint_text("or type a path").desired_width(230.0);
             let field = ui.add(field);
-            field.widget_info(|| {
-                eframe::egui::WidgetInfo::labeled(eframe::egui::Role::TextInput, true, "Path of a model")
-            });
+            field.widget_info(|| WidgetInfo::labeled(Role::TextInput, true, "Path of a model"));
             let entered = field.lost_focus() && ui.input(|i| i.key_pressed(eframe::egui::Key::Enter));
             if (ui.button("Open").clicked() || entered) && !shell.path.trim().is_empty() {
                 shared.send(Command::Open(shell.path.trim().trim_matches('"').into()));
@@ -188,7 +230,7 @@ fn backend_chip(shared: &Shared, ui: &mut Ui) {
     let fault = shared.model.get().and_then(|m| m.engine.fault().or_else(|| m.fault.clone()));
     let color = if fault.is_some() { t.warn } else { t.text };
     let text = RichText::new(format!("{} ▾", shorten(&name, 34))).size(size::SMALL).color(color);
-    let menu = eframe::egui::containers::menu::MenuButton::from_button(Button::new(text));
+    let menu = MenuButton::from_button(Button::new(text));
     let (response, _) = menu.ui(ui, |ui| {
         ui.set_min_width(280.0);
         for (name, backend) in backends(shared) {
@@ -198,7 +240,11 @@ fn backend_chip(shared: &Shared, ui: &mut Ui) {
             }
         }
         if shared.model.adapters().is_empty() {
-            ui.label(small("No graphics adapter was found (Vulkan, Metal, Direct3D 12)"));
+            ui.label(small(if shared.model.knows_adapters() {
+                "No graphics adapter was found (Vulkan, Metal, Direct3D 12)"
+            } else {
+                "Looking for graphics adapters"
+            }));
         }
     });
     response.on_hover_text(fault.unwrap_or_else(|| "Where the model runs".to_owned()));

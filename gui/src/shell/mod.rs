@@ -12,9 +12,10 @@ pub use bar::backends;
 pub use palette::Palette;
 use path_window::PathWindow;
 
-use eframe::egui::{CentralPanel, Event, Frame, Margin, Panel, Ui};
+use eframe::egui::{CentralPanel, Event, Frame, Key, Margin, Modifiers, Panel, TextEdit, Ui};
 
 use crate::app::App;
+use crate::command::Command;
 use crate::page::Page;
 use crate::tokens::{Tokens, space};
 use crate::widgets::error_card;
@@ -92,6 +93,20 @@ fn keys(app: &mut App, ctx: &eframe::egui::Context) {
     if app.palette.is_open() || !pressed {
         return;
     }
+    // On many keyboards Ctrl and the key with the plus on it.
+    if ctx.input_mut(|i| i.consume_key(Modifiers::COMMAND, Key::Equals)) {
+        app.send(Command::Zoom(1));
+    }
+    // A question mark means nothing but itself while somebody types.
+    let typing = ctx.memory(|m| m.focused()).is_some_and(|id| TextEdit::load_state(ctx, id).is_some());
+    if !typing
+        && ctx.input_mut(|i| {
+            i.consume_key(Modifiers::NONE, Key::Questionmark)
+                || i.consume_key(Modifiers::SHIFT, Key::Questionmark)
+        })
+    {
+        app.send(Command::Shortcuts);
+    }
     // Ctrl+Shift+Z would also do as Ctrl+Z: what needs more keys comes first.
     let mut entries = app.entries();
     entries.sort_by_key(|e| e.keys.is_none_or(|k| !k.modifiers.shift));
@@ -109,10 +124,13 @@ fn keys(app: &mut App, ctx: &eframe::egui::Context) {
     }
 }
 
-/// The window's size, to begin with next time.
+/// The window's size, to begin with next time. A window is made before anything is zoomed.
 fn note_size(app: &mut App, ctx: &eframe::egui::Context) {
-    let size = ctx.input(|i| i.viewport().inner_rect.map(|r| r.size()));
-    if let Some(size) = size.filter(|s| s.x >= 200.0 && s.y >= 200.0) {
-        app.shared.settings.window = Some([size.x.round(), size.y.round()]);
+    let settings = &mut app.shared.settings;
+    let maximized = ctx.input(|i| i.viewport().maximized).unwrap_or(false);
+    settings.maximized = maximized;
+    let size = ctx.content_rect().size() * ctx.zoom_factor();
+    if !maximized && ctx.input(|i| i.viewport().inner_rect.is_some()) && size.x >= 200.0 && size.y >= 200.0 {
+        settings.window = Some([size.x.round(), size.y.round()]);
     }
 }

@@ -41,6 +41,7 @@ pub fn ui(app: &mut App, ctx: &Context) {
     let found: Vec<Entry> =
         app.entries().into_iter().filter(|e| e.enabled && matches(&e.text, &app.palette.query)).collect();
     let palette = &mut app.palette;
+    let before = palette.chosen;
     palette.chosen = palette.chosen.min(found.len().saturating_sub(1));
     ctx.input_mut(|i| {
         if i.consume_key(Modifiers::NONE, Key::ArrowDown) {
@@ -53,6 +54,8 @@ pub fn ui(app: &mut App, ctx: &Context) {
             palette.open = false;
         }
     });
+    // The wheel may have gone elsewhere since.
+    let follow = palette.chosen != before;
     let enter = ctx.input_mut(|i| i.consume_key(Modifiers::NONE, Key::Enter));
     let mut done = enter.then_some(palette.chosen);
     let area =
@@ -80,7 +83,7 @@ pub fn ui(app: &mut App, ctx: &Context) {
                     ui.label(small("No command has these letters in its name"));
                 }
                 for (i, entry) in found.iter().enumerate() {
-                    if row(ui, entry, i == palette.chosen) {
+                    if row(ui, entry, i == palette.chosen, follow) {
                         done = Some(i);
                     }
                 }
@@ -97,7 +100,7 @@ pub fn ui(app: &mut App, ctx: &Context) {
     }
 }
 
-fn row(ui: &mut Ui, entry: &Entry, chosen: bool) -> bool {
+fn row(ui: &mut Ui, entry: &Entry, chosen: bool, follow: bool) -> bool {
     let t = Tokens::of(ui.ctx());
     let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), 30.0), Sense::click());
     response.widget_info(|| WidgetInfo::selected(Role::Button, true, chosen, &entry.text));
@@ -115,7 +118,7 @@ fn row(ui: &mut Ui, entry: &Entry, chosen: bool) -> bool {
     let name = WidgetText::from(RichText::new(&entry.text).color(t.text));
     let name = name.into_galley(ui, Some(TextWrapMode::Truncate), room.width(), TextStyle::Body);
     ui.painter().galley(pos2(room.left(), rect.center().y - name.size().y / 2.0), name, t.text);
-    if chosen {
+    if chosen && follow {
         response.scroll_to_me(None);
     }
     response.clicked()

@@ -98,6 +98,15 @@ fn a_model_that_changes_on_disk_is_read_again_and_one_that_vanishes_stays_usable
     f.click("Write");
     f.until("the text is written", |app| !app.is_busy());
     assert_eq!(f.harness.state().written_tokens(), 400);
+    // It is moved to another engine from memory; what needs the file is refused, and leaves the model where it is.
+    f.harness.state_mut().send(Command::Engine { threads: Some(1), context: None });
+    f.harness.run_steps(2);
+    f.until("it is moved", |app| !app.is_busy());
+    assert!(f.harness.query_by_label_contains(" x1 ▾").is_some());
+    f.harness.state_mut().send(Command::RunOn(Backend::Kernels("scalar".into())));
+    f.harness.run_steps(2);
+    f.until_label("moving.gguf cannot be opened");
+    assert_eq!(f.harness.state().settings().backend, Backend::Cpu);
     f.harness.state_mut().send(Command::Reload);
     f.harness.run_steps(2);
     f.until_label("moving.gguf cannot be opened");
