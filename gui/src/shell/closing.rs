@@ -6,7 +6,7 @@ use crate::app::App;
 use crate::command::Command;
 use crate::theme::strong_font;
 use crate::tokens::{Tokens, size, space};
-use crate::training::{Order, TrainingCommand};
+use crate::training::TrainingCommand;
 use crate::widgets::{dim, primary_button};
 
 /// How far it is.
@@ -67,9 +67,7 @@ fn ask(app: &mut App, ctx: &Context, at_work: &[String]) {
         ui.horizontal(|ui| {
             let stay = |ui: &mut eframe::egui::Ui, text: &str| ui.add(Button::new(text).min_size(vec2(0.0, 30.0))).clicked();
             if primary_button(ui, "Stop and save", "").clicked() {
-                for run in at_work {
-                    app.send(Command::Training(TrainingCommand::Tell(run.clone(), Order::Stop)));
-                }
+                app.send(Command::Training(TrainingCommand::StopAll));
                 app.shell.closing = Closing::Saving;
             }
             if stay(ui, "Let it train on") {

@@ -90,9 +90,9 @@ pub struct Start {
 #[derive(Debug, Default)]
 pub struct Trainers {
     running: Vec<Trainer>,
-    starting: Vec<(String, Job<Result<Trainer, String>>)>,
-    stopping: Option<Job<Result<(), String>>>,
-    words: BTreeMap<String, String>,
+    starting: Vec<(PathBuf, Job<Result<Trainer, String>>)>,
+    stopping: Vec<Job<Result<(), String>>>,
+    words: BTreeMap<PathBuf, String>,
 }
 
 #[derive(Debug)]
@@ -103,10 +103,18 @@ struct Trainer {
     end: Receiver<(std::io::Result<ExitStatus>, String)>,
 }
 
+impl Trainer {
+    fn tell(&mut self, order: Order) -> std::io::Result<()> {
+        // A few bytes into an empty pipe: this does not wait.
+        writeln!(self.orders, "{}", order.word())?;
+        self.orders.flush()
+    }
+}
+
 impl Trainers {
-    /// Whether a run's trainer was started here and goes, or is about to.
-    pub fn has(&self, run: &str) -> bool {
-        self.running.iter().any(|t| t.run == run) || self.starting.iter().any(|(name, _)| name == run)
+    /// Whether the trainer of the run in a folder was started here and goes, or is about to.
+    pub fn has(&self, path: &Path) -> bool {
+        self.is_at(path) || self.starting.iter().any(|(p, _)| p == path)
     }
 
     /// The runs whose trainers go.
@@ -115,8 +123,8 @@ impl Trainers {
     }
 
     /// What the trainer of a run said at last, where it did not end well.
-    pub fn last_words(&self, run: &str) -> Option<&str> {
-        self.words.get(run).map(String::as_str)
+    pub fn last_words(&self, path: &Path) -> Option<&str> {
+        self.words.get(path).map(String::as_str)
     }
 
     /// Whether this run's trainer goes on from a window that was closed, and can be told to stop.
@@ -126,12 +134,13 @@ impl Trainers {
 
     /// Begins a run.
     pub fn start(&mut self, start: Start, shared: &mut Shared) {
-        self.words.remove(&start.name);
+        let path = start.folder.join(&start.name);
+        self.words.remove(&path);
         let (program, ctx) = (shared.env.program.clone(), shared.ctx.clone());
         let name = start.name.clone();
         let work = move |_: &jobs::JobContext| launch(&program, &start, &ctx);
         match shared.jobs.start(&format!("Starting {name}"), work) {
-            Some(job) => self.starting.push((name, job)),
+            Some(job) => self.starting.push((path, job)),
             None => shared.notices.warn(format!("{name} is being started already.")),
         }
     }
@@ -142,12 +151,11 @@ impl Trainers {
         self.start(Start { name: found.name.clone(), folder, config: None }, shared);
     }
 
-    /// Tells a trainer something.
-    pub fn tell(&mut self, run: &str, order: Order, shared: &mut Shared) {
-        if let Some(trainer) = self.running.iter_mut().find(|t| t.run == run) {
-            // A few bytes into an empty pipe: this does not wait.
-            let told = writeln!(trainer.orders, "{}", order.word()).and_then(|()| trainer.orders.flush());
-            match told {
+    /// Tells the trainer of a run something.
+    pub fn tell(&mut self, found: &Found, order: Order, shared: &mut Shared) {
+        let run = &found.name;
+        if let Some(trainer) = self.running.iter_mut().find(|t| t.path == found.path) {
+            match trainer.tell(order) {
                 Err(e) => shared.notices.warn(format!("The trainer of {run} does not listen: {e}.")),
                 // What the others do is seen at once.
                 Ok(()) if order == Order::Save => {
@@ -155,20 +163,27 @@ impl Trainers {
                 }
                 Ok(()) => {}
             }
-            return;
+        } else if order == Order::Stop && shared.settings.following.left.contains(&found.path) {
+            let path = found.path.clone();
+            self.stopping.extend(shared.jobs.start(&format!("Stopping {run}"), move |_| stop_left(&path)));
         }
-        let left = shared.settings.following.left.iter().find(|p| p.file_name().is_some_and(|n| n == run));
-        if let (Some(path), Order::Stop) = (left.cloned(), order) {
-            self.stopping = shared.jobs.start(&format!("Stopping {run}"), move |_| stop_left(&path));
+    }
+
+    /// Tells every trainer that was started here to save and stop.
+    pub fn stop_all(&mut self, shared: &mut Shared) {
+        for trainer in &mut self.running {
+            if let Err(e) = trainer.tell(Order::Stop) {
+                shared.notices.warn(format!("The trainer of {} does not listen: {e}.", trainer.run));
+            }
         }
     }
 
     /// Takes in what became of trainers.
     pub fn logic(&mut self, shared: &mut Shared) {
-        for (name, job) in std::mem::take(&mut self.starting) {
+        for (path, job) in std::mem::take(&mut self.starting) {
             let mut slot = Some(job);
             match jobs::take(&mut slot) {
-                None => self.starting.extend(slot.map(|job| (name, job))),
+                None => self.starting.extend(slot.map(|job| (path, job))),
                 Some(Ok(Ok(trainer))) => {
                     let left = &mut shared.settings.following.left;
                     left.retain(|path| *path != trainer.path);
@@ -177,12 +192,16 @@ impl Trainers {
                 }
                 Some(Ok(Err(why)) | Err(why)) => {
                     shared.notices.bad(why.clone());
-                    self.words.insert(name, why);
+                    self.words.insert(path, why);
                 }
             }
         }
-        if let Some(Ok(Err(why)) | Err(why)) = jobs::take(&mut self.stopping) {
-            shared.notices.bad(why);
+        for job in std::mem::take(&mut self.stopping) {
+            let mut slot = Some(job);
+            if let Some(Ok(Err(why)) | Err(why)) = jobs::take(&mut slot) {
+                shared.notices.bad(why);
+            }
+            self.stopping.extend(slot);
         }
         let mut i = 0;
         while let Some(trainer) = self.running.get(i) {
@@ -190,7 +209,7 @@ impl Trainers {
                 Ok((status, words)) => {
                     let Trainer { run, path, .. } = self.running.remove(i);
                     shared.settings.following.left.retain(|left| *left != path);
-                    self.ended(run, status, words, shared);
+                    self.ended(run, path, status, words, shared);
                 }
                 Err(_) => i += 1,
             }
@@ -200,6 +219,7 @@ impl Trainers {
     fn ended(
         &mut self,
         run: String,
+        path: PathBuf,
         status: std::io::Result<ExitStatus>,
         words: String,
         shared: &mut Shared,
@@ -218,8 +238,10 @@ impl Trainers {
         };
         let words = words.trim().to_owned();
         shared.notices.bad(format!("The trainer of {run} stopped ({why})."));
-        self.words
-            .insert(run, if words.is_empty() { format!("none ({why})") } else { format!("{words} ({why})") });
+        self.words.insert(
+            path,
+            if words.is_empty() { format!("none ({why})") } else { format!("{words} ({why})") },
+        );
     }
 
     /// Whether the trainer of the run in this folder was started here.
@@ -280,7 +302,7 @@ fn watch(
     Ok(end)
 }
 
-/// The end of a trainer's remarks, without the lines that only tell how far it is.
+/// The last lines of a trainer's remarks.
 fn last_words(log: &Path) -> std::io::Result<String> {
     let mut file = File::open(log)?;
     let len = file.metadata()?.len();
@@ -314,9 +336,10 @@ fn stop_left(path: &Path) -> Result<(), String> {
     }
 }
 
-/// At the start: says which trainers were left running. What became of them the list of runs tells.
+/// At the start: says which trainers were left running. Those that have ended since are forgotten, wherever their runs are.
 pub fn greet(shared: &mut Shared) {
-    let left = &shared.settings.following.left;
+    let left = &mut shared.settings.following.left;
+    left.retain(|path| formats::run_log::RunDir::open(path).is_ok_and(|run| run.is_locked()));
     let names: Vec<_> =
         left.iter().filter_map(|p| p.file_name()).map(|n| n.to_string_lossy().into_owned()).collect();
     match &names[..] {
@@ -336,10 +359,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn orders_are_the_words_trainers_know() {
-        for (ours, theirs) in Order::ALL.into_iter().zip(train::run::Order::ALL) {
-            assert_eq!(ours.word(), theirs.word());
-        }
+    fn orders_fit_the_states_they_make_sense_in() {
         assert!(
             Order::Pause.fits(&State::Live)
                 && !Order::Pause.fits(&State::Held)

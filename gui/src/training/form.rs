@@ -54,7 +54,8 @@ pub struct Form {
     pub failed: Option<String>,
     /// Why a text could not be had.
     pub text_wrong: Option<String>,
-    folder: PathBuf,
+    /// Where the run will be.
+    pub folder: PathBuf,
     taken: Vec<String>,
     earlier: Vec<Earlier>,
     texts: Vec<(String, Size)>,
@@ -100,6 +101,16 @@ impl Form {
         }
     }
 
+    /// The run will be in another folder.
+    pub fn move_to(&mut self, folder: PathBuf) {
+        (self.folder, self.taken) = (folder, Vec::new());
+        self.suggest();
+    }
+
+    fn wrong_toml(&self) -> bool {
+        self.toml_wrong.is_some()
+    }
+
     /// Begins again with a preset; the texts stay.
     pub fn take_preset(&mut self, name: &'static str) {
         let Ok(mut config) = preset::named(name) else { return };
@@ -115,6 +126,10 @@ impl Form {
     pub fn add_text(&mut self, path: &Path) {
         let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         let text = path.to_string_lossy().into_owned();
+        if self.toml.is_some() && self.wrong_toml() {
+            self.text_wrong = Some(format!("All keys have to be right before {text} can be added to them."));
+            return;
+        }
         if !self.config.data.text.contains(&text) {
             self.config.data.text.push(text);
         }

@@ -80,7 +80,9 @@ fn begin(ui: &mut Ui, form: &Form, wrong: Option<&Wrong>, shared: &Shared) {
                 send(TrainingCommand::Start);
             }
         });
-        if ui.add(eframe::egui::Button::new("Cancel").min_size(eframe::egui::vec2(0.0, 30.0))).clicked() {
+        // A trainer that is starting is not stopped by it.
+        let away = if form.starting.is_some() { "Hide" } else { "Cancel" };
+        if ui.add(eframe::egui::Button::new(away).min_size(eframe::egui::vec2(0.0, 30.0))).clicked() {
             send(TrainingCommand::Cancel);
         }
         match (&form.starting, wrong) {

@@ -21,8 +21,10 @@ const PIECES: u64 = 48;
 const PIECE: u64 = 3 << 10;
 /// Largest `run.toml` that is read.
 const CONFIG_MAX: u64 = 1 << 20;
-/// A log that nobody on this machine holds and that has not grown for so long is not live.
+/// A log that nobody on this machine holds and that has not grown for so long is quiet: it may come from another machine, now and then.
 const QUIET: Duration = Duration::from_secs(20);
+/// And after so long its trainer is gone.
+const GONE: Duration = Duration::from_secs(900);
 
 /// What a run is doing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +39,8 @@ pub enum State {
     Stopped,
     /// It stopped with an error.
     Failed(String),
+    /// It is trained elsewhere, and nothing was heard of it for a while.
+    Quiet,
     /// Its trainer is gone without a word.
     Lost,
     /// Its folder is.
@@ -84,6 +88,8 @@ struct Seen {
     metrics: Stamp,
     events: Stamp,
     grown: Option<Instant>,
+    /// A trainer on this machine was at it.
+    was_locked: bool,
     last_event: Option<EventLine>,
     found: Found,
 }
@@ -143,6 +149,7 @@ impl Finder {
             metrics: Stamp::default(),
             events: Stamp::default(),
             grown: None,
+            was_locked: false,
             last_event: None,
             found: Found {
                 name: name.to_owned(),
@@ -180,7 +187,9 @@ impl Finder {
             let since = |t: SystemTime| t.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
             seen.found.started = config.1.map_or(0, since);
         }
-        seen.found.state = seen.state(&dir);
+        let locked = dir.is_locked();
+        seen.was_locked |= locked;
+        seen.found.state = seen.state(locked);
     }
 }
 
@@ -227,7 +236,7 @@ impl Seen {
         }
     }
 
-    fn state(&self, dir: &RunDir) -> State {
+    fn state(&self, locked: bool) -> State {
         let event = self.last_event.as_ref().map(|e| (&*e.event, &*e.message));
         match event {
             Some(("finished", _)) => return State::Finished,
@@ -235,12 +244,14 @@ impl Seen {
             Some(("failed", why)) => return State::Failed(why.to_owned()),
             _ => {}
         }
-        let grows = self.grown.is_some_and(|at| at.elapsed() < QUIET);
+        let since = |most: Duration| self.grown.is_some_and(|at| at.elapsed() < most);
         // A log may come without the events beside it, as from another machine.
         let complete = self.found.steps > 0 && self.found.step >= self.found.steps;
         match event {
-            None if complete && !dir.is_locked() => State::Finished,
-            _ if !grows && !dir.is_locked() => State::Lost,
+            None if complete && !locked => State::Finished,
+            // A lock that was let go of without a word is a trainer that died.
+            _ if !locked && (self.was_locked || !since(GONE)) => State::Lost,
+            _ if !locked && !since(QUIET) => State::Quiet,
             Some(("held", _)) => State::Held,
             _ => State::Live,
         }

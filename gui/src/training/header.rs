@@ -54,7 +54,7 @@ impl Training {
         let send = |c| shared.send(Command::Training(c));
         let name = || run.found.name.clone();
         let state = &run.found.state;
-        if self.trainers.has(&run.found.name) {
+        if self.trainers.has(&run.found.path) {
             // From the right.
             for order in [Order::Stop, Order::Sample, Order::Save, Order::Resume, Order::Pause] {
                 if order.fits(state)
@@ -111,7 +111,7 @@ impl Training {
             };
             lines.push((Level::Bad, format!("The trainer stopped unexpectedly after step {step}{then}")));
         }
-        if let Some(end) = self.trainers.last_words(&run.found.name) {
+        if let Some(end) = self.trainers.last_words(&run.found.path) {
             lines.push((Level::Bad, format!("The trainer's last words: {end}")));
         }
         for run in self.runs.iter().filter(|r| r.drawn) {

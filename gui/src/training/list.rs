@@ -46,7 +46,7 @@ impl Training {
             section(ui, "Runs");
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                 // An empty page and the form have a primary button of their own.
-                let only = !self.runs.is_empty() && self.form.is_none();
+                let only = !self.runs.is_empty() && (self.form.is_none() || self.form_hidden);
                 let new = if only { primary_button(ui, "New run", "") } else { ui.button("New run") };
                 if new.clicked() {
                     send(shared, TrainingCommand::New);
@@ -288,6 +288,7 @@ pub fn state_text(run: &RunView, t: &Tokens, short: bool) -> (String, Color32) {
         State::Live => (t.good, "training"),
         State::Held => (t.warn, "paused"),
         State::Failed(_) => (t.bad, "failed"),
+        State::Quiet => (t.warn, "no news"),
         State::Lost if short => (t.bad, "lost"),
         State::Lost => (t.bad, "stopped unexpectedly"),
         State::Gone => (t.bad, "folder gone"),

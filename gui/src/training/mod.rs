@@ -110,6 +110,8 @@ pub enum TrainingCommand {
     Resume(String),
     /// Tells the trainer of a run something.
     Tell(String, Order),
+    /// Tells every trainer that was started here to save and stop.
+    StopAll,
     /// Writes a run's model to a GGUF file and opens it.
     Export(String),
     /// Writes the values of the drawn runs to a CSV file.
@@ -140,6 +142,7 @@ pub struct Training {
     samples: samples::Samples,
     comparing: bool,
     form: Option<Form>,
+    form_hidden: bool,
     trainers: Trainers,
     work: Work,
     greeted: bool,
@@ -192,8 +195,9 @@ impl Training {
         }
         self.trainers.logic(shared);
         if let Some(form) = &mut self.form
-            && let Some(name) = form.starting.clone().filter(|name| !self.trainers.has(name))
-            && let Some(words) = self.trainers.last_words(&name)
+            && let Some(path) = form.starting.as_ref().map(|name| form.folder.join(name))
+            && !self.trainers.has(&path)
+            && let Some(words) = self.trainers.last_words(&path)
         {
             (form.starting, form.failed) = (None, Some(words.to_owned()));
         }
@@ -317,10 +321,15 @@ impl Training {
                 shared.settings.following.runs_dir = (folder != shared.env.runs_dir).then_some(folder);
                 self.folder = None;
                 self.list.path_field = None;
+                let folder = Self::runs_dir(shared);
+                if let Some(form) = self.form.as_mut().filter(|f| f.starting.is_none()) {
+                    form.move_to(folder);
+                }
             }
             C::Focus(run) => {
                 self.focused = Some(run);
-                self.form = None;
+                // What was filled in is there again with the next new run.
+                self.form_hidden = true;
             }
             C::Toggle(run) => self.toggle(&run, shared),
             C::Only(run) => {
@@ -347,7 +356,8 @@ impl Training {
                 self.list.noting = None;
             }
             C::Delete(run) => {
-                let run = self.run_named(&run).filter(|r| !r.found.state.is_live());
+                let run = self.run_named(&run);
+                let run = run.filter(|r| !r.found.state.is_live() && !self.trainers.has(&r.found.path));
                 if let Some(found) = run.map(|r| r.found.clone()) {
                     self.work.delete(&found, shared);
                 }
@@ -365,7 +375,12 @@ impl Training {
             C::Clip => self.charts.clip ^= true,
             C::Pin(at) => self.charts.pinned = at,
             C::Sample(by) => self.go_to_sample(by),
-            C::New => self.form = Some(Form::new(&self.runs, Self::runs_dir(shared))),
+            C::New => {
+                self.form_hidden = false;
+                if self.form.as_ref().is_none_or(|f| f.starting.is_some()) {
+                    self.form = Some(Form::new(&self.runs, Self::runs_dir(shared)));
+                }
+            }
             C::Cancel => self.form = None,
             C::AskText => {
                 let then = |path| Command::Training(C::AddText(path));
@@ -389,7 +404,12 @@ impl Training {
                     self.trainers.resume(&found, shared);
                 }
             }
-            C::Tell(run, order) => self.trainers.tell(&run, order, shared),
+            C::Tell(run, order) => {
+                if let Some(found) = self.run_named(&run).map(|r| r.found.clone()) {
+                    self.trainers.tell(&found, order, shared);
+                }
+            }
+            C::StopAll => self.trainers.stop_all(shared),
             C::Export(run) => {
                 if let Some(found) = self.run_named(&run).map(|r| r.found.clone()) {
                     self.work.export(&found, shared);
@@ -464,7 +484,7 @@ impl Training {
             let name = || run.found.name.clone();
             let shown = run.shown_name(shared);
             let about = |verb: &str, command: C| entry(&format!("{verb} {shown}"), command);
-            let mine = self.trainers.has(&run.found.name);
+            let mine = self.trainers.has(&run.found.path);
             for order in Order::ALL {
                 list.push(
                     about(order.verb(), C::Tell(name(), order)).when(mine && order.fits(&run.found.state)),

@@ -149,7 +149,7 @@ impl RunView {
     pub fn can_resume(&self, trainers: &Trainers) -> bool {
         let stopped = matches!(self.found.state, State::Stopped | State::Failed(_) | State::Lost);
         stopped
-            && !trainers.has(&self.found.name)
+            && !trainers.has(&self.found.path)
             && (self.found.steps == 0 || self.step() < self.found.steps)
     }
 }

@@ -66,6 +66,8 @@ struct Lane {
     smooth: Vec<f32>,
     smooth_blocks: Vec<Extremes>,
     ema: Ema,
+    /// As it was before each block.
+    emas: Vec<Ema>,
     /// What `smooth` was made with.
     smoothing: f32,
 }
@@ -227,13 +229,8 @@ impl Track {
         let keep = self.x[0].partition_point(|&x| x < step);
         self.points = self.points.saturating_sub((self.rows() - keep) as u64 * u64::from(self.bucket));
         self.x.iter_mut().for_each(|x| x.truncate(keep));
-        for lane in &mut self.lanes {
-            for v in [&mut lane.mean, &mut lane.low, &mut lane.high] {
-                v.truncate(keep);
-            }
-        }
+        self.lanes.iter_mut().for_each(|lane| lane.cut(keep, self.bucket as i32));
         self.filled = if keep == 0 { 0 } else { self.bucket };
-        self.index();
     }
 
     /// Two rows become one.
@@ -327,8 +324,10 @@ impl Lane {
             self.low.push(low);
             self.high.push(high);
         }
+        let before = self.ema;
         self.smooth.push(self.ema.add(mean, self.smoothing.into()));
         if self.mean.len() % BLOCK == 1 {
+            self.emas.push(before);
             self.blocks.push(Extremes::NONE);
             self.smooth_blocks.push(Extremes::NONE);
         }
@@ -371,9 +370,15 @@ impl Lane {
     }
 
     fn index(&mut self, points: i32) {
-        let narrow = self.low.is_empty();
         self.blocks.clear();
-        for first in (0..self.mean.len()).step_by(BLOCK) {
+        self.index_from(0);
+        self.smoothen(points);
+    }
+
+    /// The blocks from one on.
+    fn index_from(&mut self, block: usize) {
+        let narrow = self.low.is_empty();
+        for first in (block * BLOCK..self.mean.len()).step_by(BLOCK) {
             let rows = first..(first + BLOCK).min(self.mean.len());
             let mut e = Extremes::NONE;
             if narrow {
@@ -383,16 +388,38 @@ impl Lane {
             }
             self.blocks.push(e);
         }
-        self.smoothen(points);
+    }
+
+    /// Drops all but so many rows. Costs no more than a block, however many there are: a log may go back with every line.
+    fn cut(&mut self, rows: usize, points: i32) {
+        let block = rows / BLOCK;
+        for v in [&mut self.mean, &mut self.low, &mut self.high] {
+            v.truncate(rows);
+        }
+        self.ema = self.emas.get(block).copied().unwrap_or(self.ema);
+        self.emas.truncate(block);
+        self.blocks.truncate(block);
+        self.smooth_blocks.truncate(block);
+        self.index_from(block);
+        self.smoothen_from(block, points);
     }
 
     /// Over all rows; one that stands for several points counts as that many of its mean.
     fn smoothen(&mut self, points: i32) {
-        let mut ema = Ema::default();
+        self.ema = Ema::default();
+        self.emas.clear();
+        self.smooth_blocks.clear();
+        self.smoothen_from(0, points);
+    }
+
+    /// The blocks from one on; what was before them is in `ema`.
+    fn smoothen_from(&mut self, block: usize, points: i32) {
+        let mut ema = self.ema;
         let keep = f64::from(self.smoothing).powi(points);
         self.smooth.resize(self.mean.len(), 0.0);
-        self.smooth_blocks.clear();
-        for (rows, smooth) in self.mean.chunks(BLOCK).zip(self.smooth.chunks_mut(BLOCK)) {
+        let first = block * BLOCK;
+        for (rows, smooth) in self.mean[first..].chunks(BLOCK).zip(self.smooth[first..].chunks_mut(BLOCK)) {
+            self.emas.push(ema);
             rows.iter().zip(&mut *smooth).for_each(|(&v, out)| *out = ema.add(v, keep));
             let mut e = Extremes::NONE;
             smooth.iter().for_each(|&v| e.add(v));
@@ -459,6 +486,35 @@ mod tests {
                 e
             });
             assert_eq!(e, expected, "{a}..{b}");
+        }
+    }
+
+    #[test]
+    fn track_that_goes_back_is_as_if_it_never_went_there() {
+        let mut back = Track::new(1, false);
+        let mut plain = Track::new(1, false);
+        for track in [&mut back, &mut plain] {
+            track.set_smoothing(0, 0.97);
+        }
+        for s in 1..=400u64 {
+            // Each step again and again, with other values first, and now and then far back.
+            for wrong in 0..(s % 3) {
+                push(&mut back, s, noise(s * 7 + wrong));
+            }
+            if s % 97 == 0 {
+                (s - 70..s).for_each(|past| push(&mut back, past, noise(past)));
+            }
+            push(&mut back, s, noise(s));
+            push(&mut plain, s, noise(s));
+        }
+        assert_eq!((back.rows(), back.points()), (400, 400));
+        let all =
+            |t: &Track| -> Vec<(f32, f32)> { (0..400).map(|r| (t.mean(0, r), t.smooth(0, r))).collect() };
+        assert_eq!(all(&back), all(&plain));
+        for (a, b) in [(0, 400), (63, 65), (128, 400), (130, 399)] {
+            for smooth in [false, true] {
+                assert_eq!(back.range(0, smooth, a, b), plain.range(0, smooth, a, b), "{a}..{b}");
+            }
         }
     }
 

@@ -23,7 +23,7 @@ impl Training {
             .resizable(false)
             .frame(plain(t.panel, space::S, 0.0))
             .show(ui, |ui| self.list_ui(ui, shared));
-        if self.form.is_some() {
+        if self.form.is_some() && !self.form_hidden {
             CentralPanel::default().frame(Frame::new()).show(ui, |ui| self.form_ui(ui, shared));
             return;
         }
