@@ -2,7 +2,7 @@
 //! a test wants to replace.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The surroundings.
@@ -22,6 +22,8 @@ pub struct Env {
     pub commit: String,
     /// Asks for files.
     pub dialogs: Arc<dyn Dialogs>,
+    /// Puts a folder where a person would look for what they threw away.
+    pub discard: fn(&Path) -> Result<(), String>,
 }
 
 impl Env {
@@ -37,6 +39,7 @@ impl Env {
             shipped_model,
             commit: commit.to_owned(),
             dialogs: Arc::new(SystemDialogs),
+            discard: |path| trash::delete(path).map_err(|e| e.to_string()),
         }
     }
 

@@ -29,6 +29,7 @@ fn app(folder: &Path) -> Harness<'static, App> {
         shipped_model: None,
         commit: "test".into(),
         dialogs: Arc::new(Answers::default()),
+        discard: |path| std::fs::remove_dir_all(path).map_err(|e| e.to_string()),
     };
     let start = Start { page: Some(Page::Training), ..Start::default() };
     Harness::builder()

@@ -345,6 +345,7 @@ mod tests {
             shipped_model: Some(Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/shakespeare.gguf")),
             commit: String::new(),
             dialogs: Arc::new(Answers::default()),
+            discard: |path| std::fs::remove_dir_all(path).map_err(|e| e.to_string()),
         };
         let mut harness = Harness::builder()
             .allow_missing_glyphs()

@@ -92,6 +92,7 @@ impl Bench {
             shipped_model: None,
             commit: String::new(),
             dialogs: Arc::new(Answers::default()),
+            discard: |path| std::fs::remove_dir_all(path).map_err(|e| e.to_string()),
         };
         let shared = Shared {
             env,

@@ -247,6 +247,7 @@ impl Training {
         if self.folder.as_ref() != Some(&folder) {
             self.runs.clear();
             self.charts.show_all();
+            self.work.sweep(&folder, shared);
             self.folder = Some(folder);
         }
         self.problem = None;

@@ -12,6 +12,9 @@ use crate::jobs::{self, Job, JobContext};
 use crate::page::Page;
 use crate::shared::Shared;
 
+/// How the names of deleted runs' folders begin.
+const HIDDEN: &str = ".deleted-";
+
 /// A run that was moved out of sight: where it was, and where it is.
 #[derive(Clone, Debug)]
 struct Deleted {
@@ -50,6 +53,24 @@ impl Work {
         let from = found.path.clone();
         let job = shared.jobs.start(&format!("Deleting {}", found.name), move |_| hide(&from));
         self.deleting = job.or(self.deleting.take());
+    }
+
+    /// Puts what was deleted in an earlier session, and can be brought back here no more, into the system's trash.
+    pub fn sweep(&self, folder: &Path, shared: &Shared) {
+        let (folder, discard) = (folder.to_owned(), shared.env.discard);
+        let kept: Vec<PathBuf> = self.deleted.iter().map(|d| d.to.clone()).collect();
+        let sweep = move |_: &JobContext| {
+            for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+                let hidden = entry.file_name().to_string_lossy().starts_with(HIDDEN);
+                let is_run = || entry.path().join("run.toml").is_file();
+                if hidden && !kept.contains(&entry.path()) && is_run() {
+                    // What cannot be moved there stays where it is.
+                    let _ = discard(&entry.path());
+                }
+            }
+        };
+        // Nobody waits for it.
+        drop(shared.jobs.start_quietly("moving deleted runs to the trash", sweep));
     }
 
     /// Brings the last one back.
@@ -206,7 +227,7 @@ fn fetch(program: &Path, to: PathBuf) -> Result<PathBuf, String> {
 fn hide(from: &Path) -> Result<Deleted, String> {
     let name = from.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let folder = from.parent().unwrap_or(Path::new("."));
-    let free = (0..10_000).map(|i| folder.join(format!(".deleted-{name}-{i}"))).find(|p| !p.exists());
+    let free = (0..10_000).map(|i| folder.join(format!("{HIDDEN}{name}-{i}"))).find(|p| !p.exists());
     let to = free.ok_or_else(|| format!("{name} cannot be deleted: too many of that name were"))?;
     std::fs::rename(from, &to).map_err(|e| format!("{name} cannot be deleted: {e} ({})", from.display()))?;
     Ok(Deleted { from: from.to_owned(), to })

@@ -48,6 +48,7 @@ pub fn env(folder: &Path, dialogs: Answers) -> Env {
         shipped_model: Some(shipped_model()),
         commit: "test".into(),
         dialogs: Arc::new(dialogs),
+        discard: |path| std::fs::remove_dir_all(path).map_err(|e| e.to_string()),
     }
 }
 

@@ -186,6 +186,16 @@ fn runs_are_hidden_renamed_deleted_and_brought_back() {
     until_read(&mut f, "one", 20);
     f.until_label("Run My first");
     assert_eq!(f.harness.state().settings().following.colours["one"], colour);
+    // What is deleted and not brought back goes to the trash with the next start.
+    f.click("More about My first");
+    f.click("Delete");
+    f.until_label("Deleted one");
+    f.until("the folder is out of sight", |_| !path.exists());
+    let hidden = path.with_file_name(".deleted-one-0");
+    assert!(hidden.join("run.toml").exists());
+    let mut f = f.restarted();
+    f.until("it is in the trash", |_| !hidden.exists());
+    assert!(f.folder.path().join("runs/two/run.toml").exists());
 }
 
 #[test]
