@@ -174,6 +174,11 @@ impl App {
             || !self.shared.commands.is_empty()
     }
 
+    /// Whether a benchmark is running.
+    pub(crate) fn is_measuring(&self) -> bool {
+        self.shared.measuring
+    }
+
     /// Every command that can be listed: the shell's, and those of all pages.
     pub(crate) fn entries(&self) -> Vec<Entry> {
         let command = Modifiers::COMMAND;

@@ -54,7 +54,8 @@ impl Generate {
             }
             self.buttons(ui, shared);
         });
-        column(ui, self.is_writing(), |ui| {
+        // Once more when the last words have come.
+        column(ui, self.is_writing() || self.rebased, |ui| {
             if let Some(Ended::Failed(why)) = &self.ended {
                 let title = "Writing stopped; nothing of the text is lost";
                 if error_card(ui, title, &why.clone()) {
