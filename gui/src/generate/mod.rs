@@ -64,8 +64,9 @@ pub struct Generate {
     answering: bool,
     history: History,
     writer: Option<Writer>,
-    /// How the last part is made, or was.
+    /// How the text's last part is made, or was; and the conversation's last answer.
     made: Option<Made>,
+    answered: Option<Made>,
     /// How it ended.
     ended: Option<Ended>,
     card: Option<Card>,
@@ -145,6 +146,7 @@ impl Generate {
     pub fn model_opened(&mut self, model: &Loaded, shared: &mut Shared) {
         self.writer = None;
         (self.answering, self.beside, self.to_try) = (false, false, 0);
+        self.chat.drop_empty_answer();
         if !shared.settings.writing.own {
             set(&mut shared.settings.writing, &model.opened.sampling);
         }
@@ -161,15 +163,13 @@ impl Generate {
     /// Takes in what the engine wrote.
     pub fn logic(&mut self, shared: &mut Shared) {
         if let Some(writer) = &mut self.writer {
-            let ended = if self.answering {
-                let said = self.chat.answer();
-                let ended = writer.take(&mut said.text);
-                said.made = self.made.as_ref().map(|m| Made { figures: writer.figures.clone(), ..m.clone() });
-                ended
+            let (text, made) = if self.answering {
+                (&mut self.chat.answer().text, &mut self.answered)
             } else {
-                writer.take(&mut self.text)
+                (&mut self.text, &mut self.made)
             };
-            if let Some(made) = &mut self.made {
+            let ended = writer.take(text);
+            if let Some(made) = made {
                 made.figures = writer.figures.clone();
             }
             if let Some(ended) = ended {
@@ -200,6 +200,7 @@ impl Generate {
         let made = self.made.clone();
         if std::mem::take(&mut self.answering) {
             // The conversation is its own history. Nothing was answered: the words are in the field again.
+            self.chat.answer().made = self.answered.clone();
             self.chat.drop_empty_answer();
             if failed && !self.chat.can_go_on() {
                 self.chat.undo();
@@ -251,7 +252,7 @@ impl Generate {
             GenerateCommand::Redo if idle && chat => self.chat.redo(),
             GenerateCommand::Clear if idle && chat => {
                 self.chat.clear();
-                (self.ended, self.made) = (None, None);
+                (self.ended, self.answered) = (None, None);
             }
             GenerateCommand::Notebook if idle => {
                 self.notebook ^= true;
@@ -388,9 +389,10 @@ impl Generate {
     fn write(&mut self, shared: &mut Shared) {
         self.text.begin_part(None);
         let (text, from) = (self.text.clone(), self.text.buffer.len());
-        self.begin(from, shared, move |model| {
+        let made = self.begin(from, shared, move |model| {
             Ok(prompt::of_text(&text, &model.opened, model.engine.context()))
         });
+        self.made = made.or(self.made.take());
     }
 
     /// Hands the conversation to the engine.
@@ -399,19 +401,21 @@ impl Generate {
         let (turns, system) = (self.chat.turns.clone(), shared.settings.writing.system.clone());
         // An answer that is gone on with has its stop strings looked for in what is new.
         let from = turns.last().filter(|t| t.by_model).map_or(0, |t| t.text.buffer.len());
-        self.begin(from, shared, move |model| {
+        let made = self.begin(from, shared, move |model| {
             prompt::of_turns(&turns, &system, &model.opened, model.engine.context())
         });
-        self.answering = self.writer.is_some();
+        self.answering = made.is_some();
+        self.answered = made.or(self.answered.take());
     }
 
+    /// Hands a prompt to the engine; answers how what follows is made.
     fn begin(
         &mut self,
         from: usize,
         shared: &Shared,
         prompt: impl FnOnce(&Loaded) -> Result<Prompt, String> + Send + 'static,
-    ) {
-        let Some(model) = shared.model.get().map(Arc::clone) else { return };
+    ) -> Option<Made> {
+        let model = shared.model.get().map(Arc::clone)?;
         let w = &shared.settings.writing;
         let seed = w.seed.map_or_else(new_seed, |seed| seed.wrapping_add(self.tried));
         let cheap = model.engine.gpu().is_none() && model.opened.model.config().vocab <= VOCAB_CHEAP;
@@ -423,13 +427,19 @@ impl Generate {
             when_full: WhenFull::Slide,
             log_probs: (cheap || w.probabilities).then_some(ALTERNATIVES),
         };
-        self.made = Some(Made::new(&model, w, seed));
+        let made = Made::new(&model, w, seed);
         (self.ended, self.card) = (None, None);
         let stop = w.stop.iter().filter(|s| !s.is_empty()).cloned().collect();
         let order = Order { model, prompt: Box::new(prompt), request, stop, from };
         match Writer::start(order, &shared.ctx) {
-            Ok(writer) => self.writer = Some(writer),
-            Err(why) => self.ended = Some(Ended::Failed(why)),
+            Ok(writer) => {
+                self.writer = Some(writer);
+                Some(made)
+            }
+            Err(why) => {
+                self.ended = Some(Ended::Failed(why));
+                None
+            }
         }
     }
 }

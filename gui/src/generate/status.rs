@@ -17,7 +17,8 @@ impl Generate {
             ui.label(text)
                 .on_hover_text("Both take the same processor: writing is slower, and its figures too low");
         }
-        let Some(made) = &self.made else {
+        let made = if self.is_chat(shared) { &self.answered } else { &self.made };
+        let Some(made) = made else {
             if let Some(m) = shared.model.get() {
                 ui.label(small(format!("Opened in {}", duration(m.open_time))));
             }

@@ -368,6 +368,14 @@ mod tests {
         std::fs::write(&log, "{\"step\":1,\"loss\":2.0}\n{\"step\":2,\"loss\":1.5}\n").unwrap();
         let found = finder.look(folder.path()).unwrap().remove(0);
         assert_eq!((found.state, found.step, found.loss), (State::Live, 2, Some(1.5)));
+        // Nothing is heard of it for a minute, then for an hour. A machine that has just started has no such past.
+        for (seconds, state) in [(60, State::Quiet), (3600, State::Lost)] {
+            if let Some(past) = Instant::now().checked_sub(Duration::from_secs(seconds)) {
+                finder.seen.get_mut("a").unwrap().grown = Some(past);
+                assert_eq!(finder.look(folder.path()).unwrap()[0].state, state);
+            }
+        }
+        std::fs::write(&log, "{\"step\":1,\"loss\":2.0}\n{\"step\":2,\"loss\":1.5}\n\n").unwrap();
         // All of its steps are there, and no word on how it ended.
         std::fs::write(dir.config_path(), "[config.train]\nsteps = 3\n").unwrap();
         assert_eq!(finder.look(folder.path()).unwrap()[0].state, State::Live);

@@ -130,6 +130,33 @@ fn the_palette_runs_what_is_typed_into_it() {
 }
 
 #[test]
+fn keys_zoom_and_show_the_shortcuts_but_not_while_somebody_types() {
+    let mut f = Fixture::open(Page::Training);
+    f.harness.key_press_modifiers(Modifiers::COMMAND, Key::Equals);
+    f.harness.run_steps(3);
+    assert!((f.harness.state().settings().zoom - 1.1).abs() < 1e-6);
+    f.harness.key_press_modifiers(Modifiers::COMMAND, Key::Num0);
+    f.harness.run_steps(3);
+    assert_eq!(f.harness.state().settings().zoom, 1.0);
+    f.harness.key_press_modifiers(Modifiers::SHIFT, Key::Questionmark);
+    f.harness.run_steps(3);
+    assert!(f.harness.query_all_by_label("Keyboard shortcuts").next().is_some());
+    f.harness.key_press(Key::Escape);
+    f.harness.run_steps(3);
+    f.harness.state_mut().send(Command::Show(Page::Generate));
+    f.harness.run_steps(3);
+    f.harness.get_by_label("Text").focus();
+    f.harness.run_steps(2);
+    f.harness.key_press_modifiers(Modifiers::SHIFT, Key::Questionmark);
+    f.harness.run_steps(3);
+    assert!(f.harness.query_all_by_label("Keyboard shortcuts").next().is_none());
+    // The menu has the same.
+    f.click("More");
+    f.click("Light theme");
+    assert_eq!(f.harness.state().settings().theme, ThemeChoice::Light);
+}
+
+#[test]
 fn a_model_moves_to_other_kernels_without_being_opened_again_by_hand() {
     let mut f = Fixture::open(Page::Generate);
     f.harness.state_mut().send(Command::RunOn(Backend::Kernels("scalar".into())));

@@ -92,6 +92,14 @@ fn a_conversation_is_gone_on_with_cleared_brought_back_and_saved() {
         (&saved["messages"][1]["content"], &saved["messages"][1]["max_tokens"]),
         (&long.into(), &400.into())
     );
+    // The notebook beside it was made by nobody.
+    f.click("Notebook");
+    let text = f.folder.path().join("text.json");
+    f.harness.state_mut().send(Command::Generate(GenerateCommand::SaveTo(text.clone())));
+    f.until("it is saved", |_| text.exists());
+    let saved: serde_json::Value = serde_json::from_slice(&std::fs::read(&text).unwrap()).unwrap();
+    assert_eq!((saved["text"].as_str(), saved.get("sampling")), (Some("ROMEO:\n"), None));
+    f.click("Conversation");
     // Undo once more, and the words are in the field to be said otherwise.
     f.click("Undo");
     assert!(f.harness.state().conversation().is_empty());
