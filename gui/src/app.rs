@@ -242,7 +242,11 @@ impl App {
                 }
             }
             Command::Forget(path) => shared.settings.recents.retain(|p| *p != path),
-            Command::Reveal => self.reveal(ctx),
+            Command::Reveal => {
+                if let Some(folder) = shared.model.get().and_then(|m| m.opened.path.parent()) {
+                    shared.reveal(folder);
+                }
+            }
             Command::RunOn(backend) => {
                 shared.settings.backend = backend;
                 shared.restart();
@@ -268,14 +272,6 @@ impl App {
             Command::Model(command) => self.inspect.run(command, shared),
             Command::Benchmark(command) => self.benchmark.run(command, shared),
             Command::Training(command) => self.training.run(command, shared),
-        }
-    }
-
-    fn reveal(&mut self, ctx: &egui::Context) {
-        let path = self.shared.model.get().map(|m| m.opened.path.clone());
-        if let Some(folder) = path.as_deref().and_then(|p| p.parent()) {
-            let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
-            ctx.open_url(egui::OpenUrl::new_tab(format!("file://{}", folder.display())));
         }
     }
 

@@ -67,10 +67,11 @@ pub const GGUF: [Filter; 1] = [filter("Model (GGUF)", &["gguf"])];
 /// Texts to learn from.
 pub const TEXT: [Filter; 1] = [filter("Text", &["txt", "md"])];
 /// What a written text is saved as.
-pub const WRITTEN: [Filter; 3] = [
+pub const WRITTEN: [Filter; 4] = [
     filter("Text", &["txt"]),
     filter("Markdown", &["md"]),
     filter("JSON with all that it takes to write it again", &["json"]),
+    filter("Tokens and their probabilities (TSV)", &["tsv"]),
 ];
 /// A picture.
 pub const PNG: [Filter; 1] = [filter("Picture (PNG)", &["png"])];

@@ -67,8 +67,39 @@ impl Shared {
         }
     }
 
+    /// Shows a folder in the system's file manager.
+    pub fn reveal(&self, folder: &Path) {
+        let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+        self.ctx.open_url(egui::OpenUrl::new_tab(file_url(&folder.to_string_lossy())));
+    }
+
     /// The colours that are on.
     pub fn tokens(&self) -> &'static Tokens {
         Tokens::of(&self.ctx)
+    }
+}
+
+/// An absolute path as an address: what is neither a letter, a digit nor plain punctuation is spelled in hexadecimal (RFC 3986, 2.1).
+fn file_url(path: &str) -> String {
+    let path = path.replace('\\', "/");
+    let slash = if path.starts_with('/') { "" } else { "/" };
+    let spelled = path.bytes().map(|b| match b {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'.' | b'_' | b'~' | b':' => {
+            (b as char).to_string()
+        }
+        b => format!("%{b:02X}"),
+    });
+    format!("file://{slash}{}", spelled.collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::file_url;
+
+    #[test]
+    fn paths_are_spelled_as_addresses() {
+        assert_eq!(file_url("/home/a/my runs/50 %#1"), "file:///home/a/my%20runs/50%20%25%231");
+        assert_eq!(file_url("/é"), "file:///%C3%A9");
+        assert_eq!(file_url(r"C:\runs"), "file:///C:/runs");
     }
 }

@@ -120,7 +120,9 @@ fn seed(ui: &mut Ui, w: &mut Writing) {
         let mut locked = w.seed.is_some();
         if ui
             .checkbox(&mut locked, "Fixed")
-            .on_hover_text("The same seed, prompt and settings give the same text")
+            .on_hover_text(
+                "The same seed, prompt, settings and backend give the same text, on any number of threads",
+            )
             .changed()
         {
             w.seed = locked.then(super::new_seed);

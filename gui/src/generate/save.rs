@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::chat::{Said, transcript};
 use super::made::Made;
 use super::manuscript::{Manuscript, Token};
+use super::surprise::bits;
 use crate::open::Stamp;
 
 /// What is saved.
@@ -48,6 +49,7 @@ impl Record {
         match path.extension().and_then(|e| e.to_str()) {
             Some("json") => format!("{:#}\n", self.json()),
             Some("md") => self.markdown(),
+            Some("tsv") => self.table(),
             _ => match &self.body {
                 Body::Text(text) => text.buffer.clone(),
                 Body::Talk(turns, _) => transcript(turns),
@@ -110,6 +112,34 @@ impl Record {
                 s.min_p,
                 s.repetition_penalty
             ));
+        }
+        out
+    }
+
+    /// Each token that the model wrote, a line each, with the likeliest in its place: what is known of them.
+    fn table(&self) -> String {
+        let mut out = String::from("start\tid\ttoken\tlog_prob\tbits\tlikeliest ids and their log_probs\n");
+        let texts: Vec<&Manuscript> = match &self.body {
+            Body::Text(text) => vec![text],
+            Body::Talk(turns, _) => turns.iter().filter(|t| t.by_model).map(|t| &t.text).collect(),
+        };
+        for text in texts {
+            for t in text.tokens() {
+                let known = |v: Option<f64>| v.map_or_else(String::new, |v| v.to_string());
+                let piece = text.buffer[t.range.clone()].escape_debug();
+                let line = [
+                    t.range.start.to_string(),
+                    t.id.to_string(),
+                    piece.to_string(),
+                    known(t.log_prob),
+                    known(t.log_prob.map(bits)),
+                ];
+                out.push_str(&line.join("\t"));
+                for (id, p) in t.likeliest.iter() {
+                    out.push_str(&format!("\t{id}\t{p}"));
+                }
+                out.push('\n');
+            }
         }
         out
     }
@@ -255,6 +285,10 @@ mod tests {
         let told = json(&record);
         assert_eq!((&told["sampling"]["seed"], &told["written"][1]["start"]), (&42.into(), &12.into()));
         assert_eq!((&told["stop"][0], &told["last_part_begins"]), (&"END".into(), &7.into()));
+        let table = record.contents(Path::new("a.tsv"));
+        let lines: Vec<Vec<&str>> = table.lines().map(|l| l.split('\t').collect()).collect();
+        assert_eq!(lines[1], ["7", "7", "O, my", "-0.5", "0.7213475204444817", "7", "-0.5"]);
+        assert_eq!((lines.len(), lines[2][2]), (3, " love.\\nAy"));
         // What nobody knows is not told.
         assert_eq!(json(&Record::text(&text, None)).get("sampling"), None);
         let folder = tempfile::tempdir().unwrap();

@@ -102,6 +102,15 @@ impl List {
     }
 }
 
+/// Elements of the arrays that are unfolded.
+pub fn elements(header: &Header, unfolded: &BTreeSet<String>) -> usize {
+    let array = |key: &String| match header.metadata().get(key) {
+        Some(Value::Array(array)) => array.len(),
+        _ => 0,
+    };
+    unfolded.iter().map(array).sum()
+}
+
 /// What keys are grouped by: everything before the first point.
 pub fn group_of(key: &str) -> &str {
     key.split_once('.').map_or("", |(group, _)| group)

@@ -56,7 +56,7 @@ use tiles::Tiles;
 
 /// Portraits that are kept, to come back to.
 const PORTRAITS: usize = 12;
-/// Tensors that are put in order at once; more are a job.
+/// Tensors that are put in order, and elements that are searched, at once; more are a job.
 const AT_ONCE: usize = 20_000;
 
 /// The page's state.
@@ -70,6 +70,7 @@ pub struct Inspect {
     unfolded: BTreeSet<String>,
     key: Option<String>,
     keys: metadata::List,
+    listing: Option<Job<metadata::List>>,
     tensor_filter: String,
     sort: Sort,
     order: Vec<u32>,
@@ -181,6 +182,7 @@ impl Inspect {
         self.playground.turn();
         self.template.turn();
         self.comparison.turn();
+        (self.listing, self.ordering) = (None, None);
         if self.tab == Tab::Streams && subject.connections.is_empty()
             || self.tab == Tab::Tokens && subject.loaded().is_none()
             || self.tab == Tab::Template && !subject.converses()
@@ -195,16 +197,28 @@ impl Inspect {
         if let Some(Ok(order)) = jobs::take(&mut self.ordering) {
             self.order = order;
         }
+        if let Some(Ok(keys)) = jobs::take(&mut self.listing) {
+            self.keys = keys;
+        }
         let Some(subject) = self.subject.as_ref().filter(|_| self.stale) else { return };
         self.stale = false;
-        self.keys = metadata::List::new(&subject.header, &self.key_filter, &self.unfolded);
+        let (header, filter, unfolded) =
+            (Arc::clone(&subject.header), self.key_filter.clone(), self.unfolded.clone());
+        if filter.trim().is_empty() || metadata::elements(&header, &unfolded) <= AT_ONCE {
+            self.keys = metadata::List::new(&header, &filter, &unfolded);
+        } else {
+            let list = move |_: &jobs::JobContext| metadata::List::new(&header, &filter, &unfolded);
+            let job = shared.jobs.start("Searching the metadata", list);
+            self.stale |= job.is_none();
+            self.listing = job.or(self.listing.take());
+        }
         let (header, filter, sort) = (Arc::clone(&subject.header), self.tensor_filter.clone(), self.sort);
         if header.tensors().len() <= AT_ONCE {
             self.order = tensors::list(&header, &filter, sort);
         } else {
             let job = shared.jobs.start("Ordering tensors", move |_| tensors::list(&header, &filter, sort));
             // One that is running orders by what was asked for before.
-            self.stale = job.is_none();
+            self.stale |= job.is_none();
             self.ordering = job.or(self.ordering.take());
         }
     }

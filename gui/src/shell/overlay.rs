@@ -61,7 +61,7 @@ fn edge(app: &mut App, ctx: &Context) {
         return;
     }
     Area::new(Id::unique("edge"))
-        .anchor(Align2::RIGHT_BOTTOM, vec2(-space::L, -42.0))
+        .anchor(Align2::RIGHT_BOTTOM, vec2(-space::L, -92.0))
         .order(Order::Foreground)
         .show(ctx, |ui| {
             ui.set_width(360.0);

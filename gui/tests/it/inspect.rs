@@ -181,6 +181,10 @@ fn a_file_that_does_not_run_is_listed_with_the_reason() {
     assert!(sees(&f, "Weights of blk.0.ffn_up.weight"), "what is of a known type is drawn");
     f.click("tokenizer.ggml.tokens");
     assert!(sees(&f, "tokenizer.ggml.tokens 3 t3"), "the vocabulary is unfolded");
+    // All 50,257 elements are searched, off the frame.
+    run(&mut f, ModelCommand::FindKeys("t4999".into()));
+    f.until_label("tokenizer.ggml.tokens 49999 t49999");
+    run(&mut f, ModelCommand::FindKeys(String::new()));
     f.click("blk.0.odd.weight");
     assert!(sees(&f, "Q4_0 tensors are listed"));
     // Read, the message goes, and the page is about the open model again.
