@@ -1,6 +1,6 @@
 //! Closing the window while a training goes on that was started here: what is to become of it is a person's choice.
 
-use eframe::egui::{Button, Context, Id, Key, Modal, RichText, ViewportCommand, vec2};
+use eframe::egui::{Button, Context, Frame, Id, Key, Modal, RichText, Ui, ViewportCommand, vec2};
 
 use crate::app::App;
 use crate::command::Command;
@@ -44,6 +44,12 @@ pub fn ui(app: &mut App, ctx: &Context) {
     }
 }
 
+/// A question over everything.
+fn modal(ctx: &Context, add: impl FnOnce(&mut Ui)) {
+    let frame = Frame::popup(&ctx.global_style()).inner_margin(space::L);
+    Modal::new(Id::unique("closing")).frame(frame).show(ctx, add);
+}
+
 fn close(app: &mut App, ctx: &Context) {
     app.shell.closing = Closing::Sure;
     ctx.send_viewport_cmd(ViewportCommand::Close);
@@ -55,7 +61,7 @@ fn ask(app: &mut App, ctx: &Context, at_work: &[String]) {
         [one] => (format!("{one} is being trained"), "it"),
         many => (format!("{} runs are being trained", many.len()), "them"),
     };
-    Modal::new(Id::unique("closing")).show(ctx, |ui| {
+    modal(ctx, |ui| {
         ui.set_width(420.0);
         ui.label(RichText::new(head).font(strong_font(size::SECTION)).color(t.text));
         ui.add_space(space::XS);
@@ -65,7 +71,8 @@ fn ask(app: &mut App, ctx: &Context, at_work: &[String]) {
         )));
         ui.add_space(space::M);
         ui.horizontal(|ui| {
-            let stay = |ui: &mut eframe::egui::Ui, text: &str| ui.add(Button::new(text).min_size(vec2(0.0, 30.0))).clicked();
+            let stay =
+                |ui: &mut Ui, text: &str| ui.add(Button::new(text).min_size(vec2(0.0, 30.0))).clicked();
             if primary_button(ui, "Stop and save", "").clicked() {
                 app.send(Command::Training(TrainingCommand::StopAll));
                 app.shell.closing = Closing::Saving;
@@ -82,7 +89,7 @@ fn ask(app: &mut App, ctx: &Context, at_work: &[String]) {
 
 fn wait(app: &mut App, ctx: &Context, at_work: &[String]) {
     let t = Tokens::of(ctx);
-    Modal::new(Id::unique("closing")).show(ctx, |ui| {
+    modal(ctx, |ui| {
         ui.set_width(420.0);
         let head = format!("Waiting for {} to save", at_work.join(", "));
         ui.label(RichText::new(head).font(strong_font(size::SECTION)).color(t.text));
