@@ -2,7 +2,7 @@
 //! pages' business.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use eframe::egui::{self, Key, Modifiers, ThemePreference};
 use runtime::gpu::AdapterInfo;
@@ -13,7 +13,8 @@ use crate::command::{Command, Commands, Entry};
 use crate::env::{Env, GGUF};
 use crate::generate::Generate;
 use crate::inspect::Inspect;
-use crate::jobs::{self, Job, Jobs};
+use crate::jobs::Jobs;
+use crate::keep::Keeper;
 use crate::notices::Notices;
 use crate::open::{Backend, Happened, OpenModel, Refused};
 use crate::page::Page;
@@ -24,11 +25,6 @@ use crate::shell::{Palette, Shell};
 use crate::stopwatch::Stopwatch;
 use crate::theme;
 use crate::training::Training;
-
-/// How long settings may be newer than the file that keeps them.
-const KEEP_AFTER: Duration = Duration::from_secs(2);
-/// After a write that failed.
-const AGAIN_AFTER: Duration = Duration::from_secs(20);
 
 /// What to begin with.
 #[derive(Clone, Debug, Default)]
@@ -65,9 +61,7 @@ pub struct App {
     stopwatch: Option<Stopwatch>,
     /// The settings as they are on disk.
     kept: Settings,
-    keeping: Option<Job<Result<Settings, String>>>,
-    keeping_failed: Option<Instant>,
-    changed: Option<Instant>,
+    keeper: Keeper<Settings>,
 }
 
 impl App {
@@ -112,9 +106,7 @@ impl App {
             asker: Asker::default(),
             from_last_time: last,
             stopwatch: start.timed_from.map(Stopwatch::new),
-            keeping: None,
-            keeping_failed: None,
-            changed: None,
+            keeper: Keeper::default(),
             kept,
             shared,
         };
@@ -297,7 +289,7 @@ impl App {
             Some(Answer::Nothing) => self.shell.path_window.close(),
             None => {}
         }
-        match shared.model.poll(&mut shared.jobs, ctx) {
+        match shared.model.poll(ctx) {
             Some(Happened::Opened) => self.opened(),
             // What did not work is not tried again at the next start.
             Some(Happened::Refused { moved: true }) => {
@@ -327,7 +319,7 @@ impl App {
         if let Some(soon) = self.shared.notices.expire() {
             ctx.request_repaint_after(soon);
         }
-        self.keep(ctx);
+        self.keep();
     }
 
     /// The model of last time is gone or broken: the shipped one is opened instead, so that there is something to write with.
@@ -356,41 +348,22 @@ impl App {
         self.generate.model_opened(&loaded, shared);
     }
 
-    /// Has the settings written down once they have been different for a while. What fails is said once and tried again later.
-    fn keep(&mut self, ctx: &egui::Context) {
-        match jobs::take(&mut self.keeping) {
-            Some(Ok(Ok(kept))) => self.kept = kept,
-            Some(Ok(Err(why)) | Err(why)) => {
-                let told = self.keeping_failed.replace(Instant::now()).is_some();
-                (!told).then(|| self.shared.notices.warn(why));
-            }
-            None => {}
+    /// Has the settings written down once they have been different for a while.
+    fn keep(&mut self) {
+        let shared = &mut self.shared;
+        if let Some(kept) = self.keeper.written(shared, |why| why) {
+            self.kept = kept;
         }
-        let Some(folder) = self.shared.env.config_dir.clone() else { return };
-        if self.shared.settings == self.kept {
-            self.changed = None;
-            return;
+        let Some(folder) = shared.env.config_dir.clone() else { return };
+        if self.keeper.is_due(shared.settings != self.kept, shared) {
+            let settings = shared.settings.clone();
+            self.keeper.write(shared, "keeping settings", move || settings.save(&folder).map(|()| settings));
         }
-        let since = *self.changed.get_or_insert_with(Instant::now);
-        if since.elapsed() < KEEP_AFTER || self.keeping.is_some() {
-            ctx.request_repaint_after(KEEP_AFTER);
-            return;
-        }
-        if self.keeping_failed.is_some_and(|at| at.elapsed() < AGAIN_AFTER) {
-            return;
-        }
-        self.changed = None;
-        let settings = self.shared.settings.clone();
-        self.keeping = self
-            .shared
-            .jobs
-            .start_quietly("keeping settings", move |_| settings.save(&folder).map(|()| settings));
     }
 
     /// Writes the settings down now: nothing follows.
     fn keep_now(&mut self) {
-        // One that is on its way would write what was, over what is.
-        jobs::wait(&mut self.keeping);
+        self.keeper.wait();
         let folder = self.shared.env.config_dir.as_deref();
         if let Some(folder) = folder.filter(|_| self.shared.settings != self.kept) {
             // There is nobody left to tell.

@@ -149,6 +149,17 @@ pub fn take<T>(slot: &mut Option<Job<T>>) -> Option<Result<T, String>> {
     Some(result)
 }
 
+/// The results of those jobs that are done; the others stay.
+pub fn take_done<T>(jobs: &mut Vec<Job<T>>) -> Vec<Result<T, String>> {
+    let mut results = Vec::new();
+    for job in std::mem::take(jobs) {
+        let mut slot = Some(job);
+        results.extend(take(&mut slot));
+        jobs.extend(slot);
+    }
+    results
+}
+
 /// Waits for a job whose result nobody needs any more. Only for the end of the app: one that is writing a file must not write it after the
 /// last word.
 pub fn wait<T>(slot: &mut Option<Job<T>>) {
@@ -217,8 +228,7 @@ impl Jobs {
         &self.running
     }
 
-    /// Forgets those that are over.
-    pub fn prune(&mut self) {
+    fn prune(&mut self) {
         self.running.retain(|j| !j.done.load(Ordering::Acquire) && !j.is_left());
     }
 }

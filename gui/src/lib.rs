@@ -12,6 +12,7 @@ mod hash;
 mod icons;
 mod inspect;
 mod jobs;
+mod keep;
 mod notices;
 mod open;
 mod page;

@@ -319,11 +319,10 @@ impl OpenModel {
     }
 
     /// Takes in what happened in the background.
-    pub fn poll(&mut self, jobs: &mut Jobs, ctx: &egui::Context) -> Option<Happened> {
+    pub fn poll(&mut self, ctx: &egui::Context) -> Option<Happened> {
         if let Some(Ok(found)) = jobs::take(&mut self.looking) {
             (self.adapters, self.looked) = (found, true);
         }
-        jobs.prune();
         self.changed |= self.watch.as_ref().is_some_and(FileWatch::changed);
         let (path, job) = self.opening.take()?;
         let mut slot = Some(job);

@@ -45,7 +45,7 @@ pub struct Chat {
 
 impl Chat {
     /// Keeps the turns as they are, to come back to.
-    fn remember(&mut self) {
+    pub fn remember(&mut self) {
         self.past.push(self.turns.clone());
         self.future.clear();
         if self.past.len() > KEPT {
@@ -97,22 +97,12 @@ impl Chat {
         }
     }
 
-    /// Keeps the turns to come back to: the last answer is about to grow.
-    pub fn go_on(&mut self) {
-        self.remember();
-    }
-
     /// The turn that the model is at.
     pub fn answer(&mut self) -> &mut Said {
         if self.turns.last().is_none_or(|t| !t.by_model) {
             self.turns.push(Said { by_model: true, ..Said::default() });
         }
         self.turns.last_mut().expect("one was just pushed")
-    }
-
-    /// The conversation as plain text.
-    pub fn transcript(&self) -> String {
-        transcript(&self.turns)
     }
 
     /// Says something, and makes room for the answer.
@@ -248,7 +238,7 @@ mod tests {
         assert!(chat.take_back() && chat.turns.len() == 3 && !chat.can_go_on());
         chat.answer().text.push(3, "well", None, Arc::default());
         assert!(chat.can_go_on());
-        assert_eq!(chat.transcript(), "You\nhello\n\nModel\ngood day\n\nYou\nand you\n\nModel\nwell\n");
+        assert_eq!(transcript(&chat.turns), "You\nhello\n\nModel\ngood day\n\nYou\nand you\n\nModel\nwell\n");
         assert!(chat.take_back() && chat.turns.len() == 3);
         chat.undo();
         assert_eq!(chat.turns.len(), 4, "the answer that was taken back is there again");

@@ -2,13 +2,14 @@
 
 use std::path::PathBuf;
 
-use eframe::egui::{Id, Key, Modifiers, TextEdit};
+use eframe::egui::{Id, Key, Modifiers};
 
 use super::Generate;
 use super::preset::Preset;
 use crate::command::{Command, Entry};
 use crate::page::Page;
 use crate::shared::Shared;
+use crate::shell::typing_in;
 
 /// What can be asked of this page.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,9 +72,7 @@ impl Generate {
         let chat = self.is_chat(shared);
         let [undo, redo] = self.can_undo(chat);
         // A field that is being typed in takes its own words back first.
-        let typing =
-            shared.ctx.memory(|m| m.focused()).filter(|id| TextEdit::load_state(&shared.ctx, *id).is_some());
-        let own = match typing {
+        let own = match typing_in(&shared.ctx) {
             Some(id) if id == Id::unique(super::MANUSCRIPT) => !chat && self.is_edited(),
             other => other.is_some(),
         };

@@ -5,7 +5,6 @@ use std::fs::{File, TryLockError};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use formats::atomic::write_atomic;
 
@@ -14,14 +13,10 @@ use serde::{Deserialize, Serialize};
 use super::chat::{Chat, Said};
 use super::made::Made;
 use super::manuscript::Manuscript;
-use crate::jobs::{self, Job};
+use crate::keep::Keeper;
 use crate::settings::put_aside;
 use crate::shared::Shared;
 
-/// How long the page may be newer than the file.
-const KEEP_AFTER: Duration = Duration::from_secs(2);
-/// After a write that failed.
-const AGAIN_AFTER: Duration = Duration::from_secs(20);
 /// Windows that each have a text of their own.
 const WINDOWS: usize = 16;
 /// A longer text is not a draft.
@@ -94,10 +89,7 @@ impl Place {
 pub struct Draft {
     place: Option<Place>,
     kept: Option<u64>,
-    since: Option<Instant>,
-    keeping: Option<Job<Result<u64, String>>>,
-    /// When it could not be kept; said once.
-    failed: Option<Instant>,
+    keeper: Keeper<u64>,
 }
 
 impl Draft {
@@ -127,40 +119,21 @@ impl Draft {
         self.kept = Some(fingerprint(text, chat));
     }
 
-    /// Writes the text down once it has been different for a while, in the background. What fails is said once and tried again later.
+    /// Writes the text down once it has been different for a while.
     pub fn keep(&mut self, text: &Manuscript, chat: &Chat, made: Option<&Made>, shared: &mut Shared) {
-        match jobs::take(&mut self.keeping) {
-            Some(Ok(Ok(kept))) => self.kept = Some(kept),
-            Some(Ok(Err(why)) | Err(why)) => {
-                let told = self.failed.replace(Instant::now()).is_some();
-                let text = format!("The text is not kept for the next start: {why}");
-                (!told).then(|| shared.notices.warn(text));
-            }
-            None => {}
-        }
-        let Some(place) = self.place.as_ref().filter(|_| self.keeping.is_none()) else { return };
+        let say = |why| format!("The text is not kept for the next start: {why}");
+        self.kept = self.keeper.written(shared, say).or(self.kept);
+        let Some(place) = &self.place else { return };
         let now = fingerprint(text, chat);
-        if self.kept == Some(now) {
-            self.since = None;
-            return;
+        if self.keeper.is_due(self.kept != Some(now), shared) {
+            let (kept, path) = (Kept::of(text, chat, made), place.path.clone());
+            self.keeper.write(shared, "keeping the text", move || save(&path, &kept).map(|()| now));
         }
-        let since = *self.since.get_or_insert_with(Instant::now);
-        if since.elapsed() < KEEP_AFTER {
-            shared.ctx.request_repaint_after(KEEP_AFTER);
-            return;
-        }
-        if self.failed.is_some_and(|at| at.elapsed() < AGAIN_AFTER) {
-            return;
-        }
-        self.since = None;
-        let (kept, path) = (Kept::of(text, chat, made), place.path.clone());
-        self.keeping =
-            shared.jobs.start_quietly("keeping the text", move |_| save(&path, &kept).map(|()| now));
     }
 
     /// Writes the text down at once, at the end.
     pub fn keep_now(&mut self, text: &Manuscript, chat: &Chat, made: Option<&Made>) {
-        jobs::wait(&mut self.keeping);
+        self.keeper.wait();
         if let Some(place) = self.place.as_ref().filter(|_| self.kept != Some(fingerprint(text, chat))) {
             // There is nobody left to tell.
             let _ = save(&place.path, &Kept::of(text, chat, made));

@@ -34,7 +34,7 @@ use crate::env::WRITTEN;
 use crate::jobs::{self, Job};
 use crate::open::Loaded;
 use crate::shared::Shared;
-use chat::Chat;
+use chat::{Chat, transcript};
 use draft::Draft;
 use history::History;
 use made::Made;
@@ -245,7 +245,7 @@ impl Generate {
             }
             GenerateCommand::Again if idle && chat && self.chat.take_back() => self.answer(shared),
             GenerateCommand::Write if idle && chat && self.chat.can_go_on() => {
-                self.chat.go_on();
+                self.chat.remember();
                 self.answer(shared);
             }
             GenerateCommand::Undo if idle && chat => self.chat.undo(),
@@ -319,7 +319,7 @@ impl Generate {
             GenerateCommand::Panel => shared.settings.writing.panel ^= true,
             GenerateCommand::Strip => self.strip ^= true,
             GenerateCommand::Copy => {
-                let text = if chat { self.chat.transcript() } else { self.text.buffer.clone() };
+                let text = if chat { transcript(&self.chat.turns) } else { self.text.buffer.clone() };
                 shared.ctx.copy_text(text);
                 shared.notices.good("The text is on the clipboard");
             }

@@ -137,35 +137,8 @@ impl Writer {
         let ctx = ctx.clone();
         let work = move || {
             let tell = |news| sender.send((Instant::now(), news)).is_ok();
-            match prompt(&model) {
-                Err(why) => {
-                    tell(News::Refused(why));
-                }
-                Ok(_) if flag.load(Ordering::SeqCst) => {
-                    let finish = Finish::Cancelled;
-                    tell(News::Event(Event::Done { finish, stats: Stats::default() }));
-                }
-                Ok(prompt) => {
-                    tell(News::Prompt(prompt.ids.len(), prompt.dropped));
-                    match model.engine.generate(GenerateRequest { prompt: prompt.ids, ..request }) {
-                        Err(e) => {
-                            tell(News::Refused(e.to_string()));
-                        }
-                        Ok(generation) => {
-                            let canceller = slot.get_or_init(|| generation.canceller());
-                            // Between the question above and here somebody may have changed their mind.
-                            if flag.load(Ordering::SeqCst) {
-                                canceller.cancel();
-                            }
-                            while let Some(event) = generation.next_event() {
-                                if !tell(News::Event(event)) {
-                                    return;
-                                }
-                                ctx.request_repaint_after(FRAME);
-                            }
-                        }
-                    }
-                }
+            if let Err(last) = serve(&model, prompt, request, &flag, &slot, &ctx, tell) {
+                tell(last);
             }
             ctx.request_repaint();
         };
@@ -316,6 +289,37 @@ impl Writer {
             _ => f.rate,
         };
     }
+}
+
+/// The writer's thread: makes the prompt, hands it in and passes on what comes. An error is the last word where the engine has none.
+fn serve(
+    model: &Loaded,
+    prompt: MakePrompt,
+    request: GenerateRequest,
+    cancelled: &AtomicBool,
+    canceller: &OnceLock<Canceller>,
+    ctx: &egui::Context,
+    tell: impl Fn(News) -> bool,
+) -> Result<(), News> {
+    let prompt = prompt(model).map_err(News::Refused)?;
+    if cancelled.load(Ordering::SeqCst) {
+        return Err(News::Event(Event::Done { finish: Finish::Cancelled, stats: Stats::default() }));
+    }
+    tell(News::Prompt(prompt.ids.len(), prompt.dropped));
+    let request = GenerateRequest { prompt: prompt.ids, ..request };
+    let generation = model.engine.generate(request).map_err(|e| News::Refused(e.to_string()))?;
+    let canceller = canceller.get_or_init(|| generation.canceller());
+    // Between the question above and here somebody may have changed their mind.
+    if cancelled.load(Ordering::SeqCst) {
+        canceller.cancel();
+    }
+    while let Some(event) = generation.next_event() {
+        if !tell(News::Event(event)) {
+            break;
+        }
+        ctx.request_repaint_after(FRAME);
+    }
+    Ok(())
 }
 
 impl Drop for Writer {

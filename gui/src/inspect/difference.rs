@@ -5,18 +5,15 @@ use std::path::{Path, PathBuf};
 
 use formats::blocks::{self, TensorType};
 use formats::gguf::{Header, TensorFile, TensorInfo};
-use formats::measure::PIECE;
 use formats::sentence;
 use formats::ternary::GROUP;
 use half::f16;
 
 use super::metadata::brief;
+use super::portrait::READ;
 use super::tensors::shape;
 use crate::jobs::JobContext;
 use crate::open::Stamp;
-
-/// Weights read at a time, of each file.
-const READ: u64 = (PIECE as u64) << 6;
 
 /// A key whose value is not the same; `None` where it is not set.
 #[derive(Clone, Debug, PartialEq)]
@@ -116,9 +113,6 @@ impl Difference {
         let mut done = 0u64;
         for info in here.header.tensors() {
             job.progress(Some(done as f32 / all.max(1) as f32), &info.name);
-            if job.is_cancelled() {
-                return Err("The comparison was cancelled.".into());
-            }
             let change = match there.header.find(&info.name) {
                 None => Some(Change::OnlyHere),
                 Some(twin) => tensor(here, there, info, twin, &mut difference.flips, job)?,

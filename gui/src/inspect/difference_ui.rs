@@ -16,7 +16,7 @@ use crate::jobs::{self, Job, JobContext};
 use crate::shared::Shared;
 use crate::theme::strong_font;
 use crate::tokens::{Tokens, size, space};
-use crate::widgets::{count, error_card, share, small};
+use crate::widgets::{count, error_card, share, small, typed_path};
 
 /// The comparison, and what it takes to make one.
 #[derive(Debug, Default)]
@@ -71,7 +71,7 @@ impl Inspect {
     pub(super) fn comparison_ui(&mut self, ui: &mut Ui, subject: &Subject, shared: &Shared) {
         let t = Tokens::of(ui.ctx());
         let send = |command| shared.send(Command::Model(command));
-        let Comparison { path, making, made, failed, .. } = &mut self.comparison;
+        let Comparison { path, making, made, failed } = &mut self.comparison;
         ui.add_space(space::XS);
         ui.horizontal(|ui| {
             let room = ui.available_width() - 180.0;
@@ -79,8 +79,10 @@ impl Inspect {
             let field = ui.add(field);
             field.widget_info(|| WidgetInfo::labeled(Role::TextInput, true, "Path of the other file"));
             let entered = field.lost_focus() && ui.input(|i| i.key_pressed(eframe::egui::Key::Enter));
-            if (ui.button("Compare").clicked() || entered) && !path.trim().is_empty() {
-                send(ModelCommand::CompareWith(path.trim().trim_matches('"').into()));
+            if (ui.button("Compare").clicked() || entered)
+                && let Some(path) = typed_path(path)
+            {
+                send(ModelCommand::CompareWith(path));
             }
             if ui.add(Button::new("Choose…")).clicked() {
                 send(ModelCommand::AskCompare);

@@ -16,7 +16,7 @@ use crate::open::Stamp;
 use formats::sentence;
 
 /// Weights read at a time.
-const READ: u64 = (PIECE as u64) << 6;
+pub const READ: u64 = (PIECE as u64) << 6;
 /// Bins of every histogram.
 pub const BINS: usize = 96;
 /// Tensors of at most so many rows are drawn as curves,

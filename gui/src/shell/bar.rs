@@ -18,7 +18,7 @@ use crate::settings::ThemeChoice;
 use crate::shared::Shared;
 use crate::theme::strong_font;
 use crate::tokens::{Tokens, size, space};
-use crate::widgets::{bytes, count, shorten, small};
+use crate::widgets::{bytes, count, shorten, small, typed_path};
 
 /// Draws the bar.
 pub fn ui(app: &mut App, ui: &mut Ui) {
@@ -115,8 +115,10 @@ fn model_chip(shell: &mut Shell, shared: &mut Shared, ui: &mut Ui) {
             let field = ui.add(field);
             field.widget_info(|| WidgetInfo::labeled(Role::TextInput, true, "Path of a model"));
             let entered = field.lost_focus() && ui.input(|i| i.key_pressed(eframe::egui::Key::Enter));
-            if (ui.button("Open").clicked() || entered) && !shell.path.trim().is_empty() {
-                shared.send(Command::Open(shell.path.trim().trim_matches('"').into()));
+            if (ui.button("Open").clicked() || entered)
+                && let Some(path) = typed_path(&shell.path)
+            {
+                shared.send(Command::Open(path));
                 ui.close();
             }
         });

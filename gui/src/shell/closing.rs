@@ -44,10 +44,22 @@ pub fn ui(app: &mut App, ctx: &Context) {
     }
 }
 
-/// A question over everything.
-fn modal(ctx: &Context, add: impl FnOnce(&mut Ui)) {
+/// A question over everything, and what can be done.
+fn modal(ctx: &Context, head: &str, words: &str, buttons: impl FnOnce(&mut Ui)) {
+    let t = Tokens::of(ctx);
     let frame = Frame::popup(&ctx.global_style()).inner_margin(space::L);
-    Modal::new(Id::unique("closing")).frame(frame).show(ctx, add);
+    Modal::new(Id::unique("closing")).frame(frame).show(ctx, |ui| {
+        ui.set_width(420.0);
+        ui.label(RichText::new(head).font(strong_font(size::SECTION)).color(t.text));
+        ui.add_space(space::XS);
+        ui.label(dim(words));
+        ui.add_space(space::M);
+        ui.horizontal(buttons);
+    });
+}
+
+fn button(ui: &mut Ui, text: &str) -> bool {
+    ui.add(Button::new(text).min_size(vec2(0.0, 30.0))).clicked()
 }
 
 fn close(app: &mut App, ctx: &Context) {
@@ -56,53 +68,37 @@ fn close(app: &mut App, ctx: &Context) {
 }
 
 fn ask(app: &mut App, ctx: &Context, at_work: &[String]) {
-    let t = Tokens::of(ctx);
     let (head, it) = match at_work {
         [one] => (format!("{one} is being trained"), "it"),
         many => (format!("{} runs are being trained", many.len()), "them"),
     };
-    modal(ctx, |ui| {
-        ui.set_width(420.0);
-        ui.label(RichText::new(head).font(strong_font(size::SECTION)).color(t.text));
-        ui.add_space(space::XS);
-        ui.label(dim(format!(
-            "A training is a program of its own. Stop {it} after this step with everything saved, to go on later to the same bits, or \
-             let {it} train on without the window; the Training page finds {it} again at the next start."
-        )));
-        ui.add_space(space::M);
-        ui.horizontal(|ui| {
-            let stay =
-                |ui: &mut Ui, text: &str| ui.add(Button::new(text).min_size(vec2(0.0, 30.0))).clicked();
-            if primary_button(ui, "Stop and save", "").clicked() {
-                app.send(Command::Training(TrainingCommand::StopAll));
-                app.shell.closing = Closing::Saving;
-            }
-            if stay(ui, "Let it train on") {
-                close(app, ctx);
-            }
-            if stay(ui, "Keep the window") || ctx.input(|i| i.key_pressed(Key::Escape)) {
-                app.shell.closing = Closing::No;
-            }
-        });
+    let words = format!(
+        "A training is a program of its own. Stop {it} after this step with everything saved, to go on later to the same bits, or \
+         let {it} train on without the window; the Training page finds {it} again at the next start."
+    );
+    modal(ctx, &head, &words, |ui| {
+        if primary_button(ui, "Stop and save", "").clicked() {
+            app.send(Command::Training(TrainingCommand::StopAll));
+            app.shell.closing = Closing::Saving;
+        }
+        if button(ui, "Let it train on") {
+            close(app, ctx);
+        }
+        if button(ui, "Keep the window") || ctx.input(|i| i.key_pressed(Key::Escape)) {
+            app.shell.closing = Closing::No;
+        }
     });
 }
 
 fn wait(app: &mut App, ctx: &Context, at_work: &[String]) {
-    let t = Tokens::of(ctx);
-    modal(ctx, |ui| {
-        ui.set_width(420.0);
-        let head = format!("Waiting for {} to save", at_work.join(", "));
-        ui.label(RichText::new(head).font(strong_font(size::SECTION)).color(t.text));
-        ui.add_space(space::XS);
-        ui.label(dim("The step that is under way is finished first; then the window closes"));
-        ui.add_space(space::M);
-        ui.horizontal(|ui| {
-            if ui.add(Button::new("Close now").min_size(vec2(0.0, 30.0))).clicked() {
-                close(app, ctx);
-            }
-            if ui.add(Button::new("Keep the window").min_size(vec2(0.0, 30.0))).clicked() {
-                app.shell.closing = Closing::No;
-            }
-        });
+    let head = format!("Waiting for {} to save", at_work.join(", "));
+    let words = "The step that is under way is finished first; then the window closes";
+    modal(ctx, &head, words, |ui| {
+        if button(ui, "Close now") {
+            close(app, ctx);
+        }
+        if button(ui, "Keep the window") {
+            app.shell.closing = Closing::No;
+        }
     });
 }

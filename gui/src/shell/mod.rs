@@ -12,7 +12,7 @@ pub use bar::backends;
 pub use palette::Palette;
 use path_window::PathWindow;
 
-use eframe::egui::{CentralPanel, Event, Frame, Key, Margin, Modifiers, Panel, TextEdit, Ui};
+use eframe::egui::{CentralPanel, Context, Event, Frame, Id, Key, Margin, Modifiers, Panel, TextEdit, Ui};
 
 use crate::app::App;
 use crate::command::Command;
@@ -87,8 +87,13 @@ pub fn ui(app: &mut App, ui: &mut Ui) {
     closing::ui(app, &ctx);
 }
 
+/// The field that somebody types in.
+pub fn typing_in(ctx: &Context) -> Option<Id> {
+    ctx.memory(|m| m.focused()).filter(|id| TextEdit::load_state(ctx, *id).is_some())
+}
+
 /// Shortcuts, before any widget sees the keys.
-fn keys(app: &mut App, ctx: &eframe::egui::Context) {
+fn keys(app: &mut App, ctx: &Context) {
     let pressed = ctx.input(|i| i.events.iter().any(|e| matches!(e, Event::Key { pressed: true, .. })));
     if app.palette.is_open() || !pressed {
         return;
@@ -98,8 +103,7 @@ fn keys(app: &mut App, ctx: &eframe::egui::Context) {
         app.send(Command::Zoom(1));
     }
     // A question mark means nothing but itself while somebody types.
-    let typing = ctx.memory(|m| m.focused()).is_some_and(|id| TextEdit::load_state(ctx, id).is_some());
-    if !typing
+    if typing_in(ctx).is_none()
         && ctx.input_mut(|i| {
             i.consume_key(Modifiers::NONE, Key::Questionmark)
                 || i.consume_key(Modifiers::SHIFT, Key::Questionmark)
@@ -125,7 +129,7 @@ fn keys(app: &mut App, ctx: &eframe::egui::Context) {
 }
 
 /// The window's size, to begin with next time. A window is made before anything is zoomed.
-fn note_size(app: &mut App, ctx: &eframe::egui::Context) {
+fn note_size(app: &mut App, ctx: &Context) {
     let settings = &mut app.shared.settings;
     let maximized = ctx.input(|i| i.viewport().maximized).unwrap_or(false);
     settings.maximized = maximized;

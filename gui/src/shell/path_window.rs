@@ -7,7 +7,7 @@ use eframe::egui::{Align2, Context, Key, Role, TextEdit, WidgetInfo, Window, vec
 use crate::app::App;
 use crate::ask::{Kind, Question};
 use crate::tokens::Tokens;
-use crate::widgets::dim;
+use crate::widgets::{dim, typed_path};
 
 /// See the top of this file.
 #[derive(Debug, Default)]
@@ -49,11 +49,7 @@ impl PathWindow {
 
     /// What a typed path leads to; a file is written over when that was asked for twice.
     fn entered(&mut self, ctx: &Context) -> Option<PathBuf> {
-        let typed = self.path.trim().trim_matches('"');
-        if typed.is_empty() {
-            return None;
-        }
-        let path = PathBuf::from(typed);
+        let path = typed_path(&self.path)?;
         let saves = self.question.as_ref().is_some_and(|q| matches!(q.kind, Kind::Save(..)));
         if saves && self.replaces.as_deref() != Some(&*path) && path.exists() {
             self.replaces = Some(path);

@@ -72,6 +72,18 @@ impl Charts {
         self.hovered.or(self.pinned)
     }
 
+    /// How they are drawn.
+    pub fn options(&self, shared: &Shared) -> Options {
+        let following = &shared.settings.following;
+        Options {
+            axis: self.axis,
+            log_y: following.log_y,
+            clip: self.clip,
+            smoothed: following.smoothing > 0.0,
+            tokens: shared.tokens(),
+        }
+    }
+
     /// The stretch in view, over the part of the screen where curves are.
     pub fn scale(&self, runs: &[RunView], log: bool, from: f32, to: f32) -> Scale {
         let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
@@ -110,6 +122,17 @@ fn smoothen(charts: &Charts, runs: &mut [RunView], smoothing: f32, ui: &Ui) {
     }
 }
 
+/// The numbers of the x axis: where each stands, and how it reads.
+pub fn ticks(axis: Axis, x: &Scale, most: usize) -> Vec<(f32, String)> {
+    let ticks = if axis == Axis::Time { time_ticks(x, most) } else { x.ticks(most) };
+    let step = if ticks.len() > 1 { ticks[1] - ticks[0] } else { 1.0 };
+    let text = |tick| match axis {
+        Axis::Time => time_text(tick),
+        _ => tick_text(tick, if x.log { tick } else { step }),
+    };
+    ticks.into_iter().map(|tick| (x.place(tick), text(tick))).collect()
+}
+
 /// A value of an axis in words.
 pub fn place_text(axis: Axis, v: f64) -> String {
     match axis {
@@ -129,13 +152,7 @@ impl Training {
         let body = Rect::from_min_max(all.min, all.max - vec2(0.0, STRIP));
         let (from, to) = (all.left() + GUTTER, all.right() - space::L);
         let following = &shared.settings.following;
-        let o = Options {
-            axis: charts.axis,
-            log_y: following.log_y,
-            clip: charts.clip,
-            smoothed: smoothing > 0.0,
-            tokens: shared.tokens(),
-        };
+        let o = charts.options(shared);
         let x = charts.scale(runs, following.log_x, from, to);
         let drawn = drawn(runs, charts.axis, &x, shared);
         charts.hovered = None;
@@ -273,8 +290,6 @@ impl Charts {
         let font = FontId::proportional(size::SMALL - 1.0);
         painter.hline(rect.left()..=rect.right(), rect.top(), Stroke::new(1.0, t.line));
         let most = ((rect.width() - GUTTER) / 90.0) as usize;
-        let ticks = if self.axis == Axis::Time { time_ticks(x, most) } else { x.ticks(most) };
-        let step = if ticks.len() > 1 { ticks[1] - ticks[0] } else { 1.0 };
         let middle = rect.top() + STRIP / 2.0 + 1.0;
         let cursor = self
             .cursor()
@@ -286,12 +301,7 @@ impl Charts {
             let at = at.clamp(rect.left() + GUTTER + half - 6.0, rect.right() - half);
             (Rect::from_center_size(pos2(at, middle), vec2(2.0 * half, STRIP - 6.0)), galley)
         });
-        for &tick in &ticks {
-            let place = x.place(tick);
-            let text = match self.axis {
-                Axis::Time => time_text(tick),
-                _ => tick_text(tick, if x.log { tick } else { step }),
-            };
+        for (place, text) in ticks(self.axis, x, most) {
             let at = pos2(place, middle);
             let galley = painter.layout_no_wrap(text, font.clone(), t.text_dim);
             let room = Rect::from_center_size(at, galley.size());

@@ -196,12 +196,10 @@ impl Trainers {
                 }
             }
         }
-        for job in std::mem::take(&mut self.stopping) {
-            let mut slot = Some(job);
-            if let Some(Ok(Err(why)) | Err(why)) = jobs::take(&mut slot) {
+        for result in jobs::take_done(&mut self.stopping) {
+            if let Err(why) = result.and_then(|r| r) {
                 shared.notices.bad(why);
             }
-            self.stopping.extend(slot);
         }
         let mut i = 0;
         while let Some(trainer) = self.running.get(i) {
@@ -250,6 +248,14 @@ impl Trainers {
     }
 }
 
+/// On Windows a program of the terminal would open one.
+pub fn without_console(process: &mut Process) {
+    #[cfg(windows)]
+    std::os::windows::process::CommandExt::creation_flags(process, 0x0800_0000);
+    #[cfg(not(windows))]
+    let _ = process;
+}
+
 /// Starts a trainer.
 fn launch(program: &Path, start: &Start, ctx: &eframe::egui::Context) -> Result<Trainer, String> {
     let starts = start.folder.join(STARTS);
@@ -274,8 +280,7 @@ fn launch(program: &Path, start: &Start, ctx: &eframe::egui::Context) -> Result<
     // What is pressed in the terminal of this window is not meant for the trainer.
     #[cfg(unix)]
     std::os::unix::process::CommandExt::process_group(&mut process, 0);
-    #[cfg(windows)]
-    std::os::windows::process::CommandExt::creation_flags(&mut process, 0x0800_0000);
+    without_console(&mut process);
     let mut child = process.spawn().map_err(wrong(program))?;
     let no_pipe = || format!("{} cannot be steered: it has no input.", start.name);
     let orders = child.stdin.take().ok_or_else(no_pipe)?;

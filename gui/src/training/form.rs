@@ -107,10 +107,6 @@ impl Form {
         self.suggest();
     }
 
-    fn wrong_toml(&self) -> bool {
-        self.toml_wrong.is_some()
-    }
-
     /// Begins again with a preset; the texts stay.
     pub fn take_preset(&mut self, name: &'static str) {
         let Ok(mut config) = preset::named(name) else { return };
@@ -126,7 +122,7 @@ impl Form {
     pub fn add_text(&mut self, path: &Path) {
         let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         let text = path.to_string_lossy().into_owned();
-        if self.toml.is_some() && self.wrong_toml() {
+        if self.toml.is_some() && self.toml_wrong.is_some() {
             self.text_wrong = Some(format!("All keys have to be right before {text} can be added to them."));
             return;
         }

@@ -15,7 +15,9 @@ use crate::command::Command;
 use crate::icons::{Icon, icon_button};
 use crate::shared::Shared;
 use crate::tokens::{Tokens, size, space};
-use crate::widgets::{bytes, card, chip, count, duration, error_card, primary_button, section, small, title};
+use crate::widgets::{
+    bytes, card, chip, count, duration, error_card, primary_button, section, small, title, typed_path,
+};
 
 /// Width that the needs want beside the fields.
 const BESIDE: f32 = 250.0;
@@ -273,11 +275,11 @@ fn texts(ui: &mut Ui, form: &mut Form, fetching: bool, shared: &Shared) {
         let field = ui.add(field);
         field.widget_info(|| WidgetInfo::labeled(Role::TextInput, true, "Path of a text"));
         let entered = field.lost_focus() && ui.input(|i| i.key_pressed(Key::Enter));
-        let path = form.path.trim().trim_matches('"').to_owned();
-        if (ui.add_enabled(!path.is_empty(), eframe::egui::Button::new("Add")).clicked() || entered)
-            && !path.is_empty()
+        let path = typed_path(&form.path);
+        if (ui.add_enabled(path.is_some(), eframe::egui::Button::new("Add")).clicked() || entered)
+            && let Some(path) = path
         {
-            form.add_text(path.as_ref());
+            form.add_text(&path);
             form.path.clear();
         }
         if fetching {

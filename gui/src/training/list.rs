@@ -18,8 +18,7 @@ use crate::icons::{Icon, icon_button};
 use crate::shared::Shared;
 use crate::theme::strong_font;
 use crate::tokens::{Tokens, size, space};
-use crate::widgets::shorten;
-use crate::widgets::{count, primary_button, section, small};
+use crate::widgets::{count, primary_button, section, shorten, small, typed_path};
 
 /// Height of a run.
 const ROW: f32 = 50.0;
@@ -88,11 +87,13 @@ impl Training {
         let field = ui.add(TextEdit::singleline(path).desired_width(f32::INFINITY));
         field.widget_info(|| WidgetInfo::labeled(Role::TextInput, true, "Path of the folder of runs"));
         let entered = field.lost_focus() && ui.input(|i| i.key_pressed(Key::Enter));
-        let path = path.trim().trim_matches('"').to_owned();
+        let path = typed_path(path);
         ui.horizontal(|ui| {
             let send = |c| shared.send(Command::Training(c));
-            if (ui.button("Open folder").clicked() || entered) && !path.is_empty() {
-                send(TrainingCommand::Folder(path.into()));
+            if (ui.button("Open folder").clicked() || entered)
+                && let Some(path) = path
+            {
+                send(TrainingCommand::Folder(path));
             }
             if ui.button("Choose…").clicked() {
                 send(TrainingCommand::AskFolder);

@@ -8,12 +8,10 @@ use formats::atomic::write_atomic;
 use formats::sentence;
 
 use super::Training;
-use super::axis::{tick_text, time_text, time_ticks};
-use super::chart::{self, Chart, GUTTER, Options};
-use super::charts::drawn;
+use super::chart::{self, Chart, GUTTER};
+use super::charts::{drawn, ticks};
 use super::pen::{Memory, Pen, ScreenPen};
 use super::svg::SvgPen;
-use super::track::Axis;
 use crate::print;
 use crate::shared::Shared;
 use crate::tokens::{DARK, Tokens, space};
@@ -67,17 +65,9 @@ impl Sheet {
 impl Training {
     /// What the charts show now.
     pub(super) fn sheet(&self, shared: &Shared) -> Sheet {
-        let following = &shared.settings.following;
-        let t = shared.tokens();
-        let axis = self.charts.axis;
-        let o = Options {
-            axis,
-            log_y: following.log_y,
-            clip: self.charts.clip,
-            smoothed: following.smoothing > 0.0,
-            tokens: t,
-        };
-        let x = self.charts.scale(&self.runs, following.log_x, space::L + GUTTER, WIDTH - space::L);
+        let (t, axis, o) = (shared.tokens(), self.charts.axis, self.charts.options(shared));
+        let log_x = shared.settings.following.log_x;
+        let x = self.charts.scale(&self.runs, log_x, space::L + GUTTER, WIDTH - space::L);
         let runs = drawn(&self.runs, axis, &x, shared);
         let mut pen = Memory::default();
         let mut top = space::XL;
@@ -101,15 +91,8 @@ impl Training {
             );
             top += height + space::S;
         }
-        let ticks = if axis == Axis::Time { time_ticks(&x, 9) } else { x.ticks(9) };
-        let step = if ticks.len() > 1 { ticks[1] - ticks[0] } else { 1.0 };
-        for &tick in &ticks {
-            let text = if axis == Axis::Time {
-                time_text(tick)
-            } else {
-                tick_text(tick, if x.log { tick } else { step })
-            };
-            pen.text(pos2(x.place(tick), top + 8.0), Align2::CENTER_CENTER, &text, false, t.text_dim);
+        for (place, text) in ticks(axis, &x, 9) {
+            pen.text(pos2(place, top + 8.0), Align2::CENTER_CENTER, &text, false, t.text_dim);
         }
         Sheet { size: vec2(WIDTH, top + space::XL), tokens: t, drawing: pen }
     }

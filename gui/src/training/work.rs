@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::child::without_console;
 use super::export;
 use super::form::Form;
 use super::found::Found;
@@ -167,8 +168,8 @@ impl Work {
             Some(Err(why)) => shared.notices.bad(why),
             None => {}
         }
-        for result in finished(&mut self.exporting) {
-            match result {
+        for result in jobs::take_done(&mut self.exporting) {
+            match result.and_then(|r| r) {
                 Ok((path, said)) => {
                     shared.notices.good(said);
                     shared.send(Command::Open(path));
@@ -177,8 +178,8 @@ impl Work {
                 Err(why) => shared.notices.bad(why),
             }
         }
-        for result in finished(&mut self.saving) {
-            match result {
+        for result in jobs::take_done(&mut self.saving) {
+            match result.and_then(|r| r) {
                 Ok(said) => shared.notices.good(said),
                 Err(why) => shared.notices.bad(why),
             }
@@ -188,17 +189,6 @@ impl Work {
         }
         changed
     }
-}
-
-/// The results of the jobs that are done; the others stay.
-fn finished<T>(jobs: &mut Vec<Job<Result<T, String>>>) -> Vec<Result<T, String>> {
-    let mut results = Vec::new();
-    for job in std::mem::take(jobs) {
-        let mut slot = Some(job);
-        results.extend(flat(jobs::take(&mut slot)));
-        jobs.extend(slot);
-    }
-    results
 }
 
 fn flat<T>(result: Option<Result<Result<T, String>, String>>) -> Option<Result<T, String>> {
@@ -213,8 +203,7 @@ fn fetch(program: &Path, to: PathBuf) -> Result<PathBuf, String> {
     }
     let mut process = std::process::Command::new(program);
     process.args(["data", "shakespeare", "--out"]).arg(&to);
-    #[cfg(windows)]
-    std::os::windows::process::CommandExt::creation_flags(&mut process, 0x0800_0000);
+    without_console(&mut process);
     let done = process.output().map_err(|e| cannot(format!("{e} ({})", program.display())))?;
     if done.status.success() {
         return Ok(to);

@@ -13,10 +13,18 @@ pub use figure::{bytes, count, duration, per_second, share};
 pub use notice::{empty_state, error_card, message};
 pub use slider::{Range, slider_row};
 
+use std::path::PathBuf;
+
 use eframe::egui::{CornerRadius, Frame, Margin, RichText, Stroke, Ui};
 
 use crate::theme::strong_font;
 use crate::tokens::{Tokens, size, space};
+
+/// A path as a person types or pastes it, in quotes perhaps; `None` for nothing.
+pub fn typed_path(text: &str) -> Option<PathBuf> {
+    let path = text.trim().trim_matches('"');
+    (!path.is_empty()).then(|| path.into())
+}
 
 /// The title of a part of a page.
 pub fn section(ui: &mut Ui, title: &str) {
