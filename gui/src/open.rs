@@ -275,6 +275,11 @@ impl OpenModel {
         self.opening.as_ref().map(|(path, _)| path.as_path())
     }
 
+    /// The file being opened anew, rather than moved to another engine.
+    pub fn reading(&self) -> Option<&Path> {
+        self.opening().filter(|_| !self.moving)
+    }
+
     /// The graphics adapters of this machine, as far as they are known yet.
     pub fn adapters(&self) -> &[AdapterInfo] {
         &self.adapters

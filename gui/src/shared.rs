@@ -58,9 +58,10 @@ impl Shared {
 
     /// Has the engine's settings take effect: for the model that is being opened, else for the open one.
     pub fn restart(&mut self) {
-        let opening = self.model.opening().map(Path::to_owned);
+        // One that is on the move already moves on from where it is.
+        let reading = self.model.reading().map(Path::to_owned);
         let open = self.model.get().cloned();
-        match (opening, open) {
+        match (reading, open) {
             (Some(path), _) => self.open(path, None),
             (None, Some(model)) => self.open(model.opened.path.clone(), Some(model)),
             (None, None) => {}

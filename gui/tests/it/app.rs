@@ -99,6 +99,8 @@ fn a_model_that_changes_on_disk_is_read_again_and_one_that_vanishes_stays_usable
     f.until("the text is written", |app| !app.is_busy());
     assert_eq!(f.harness.state().written_tokens(), 400);
     // It is moved to another engine from memory; what needs the file is refused, and leaves the model where it is.
+    // Changed one's mind on the way, it is moved on from there.
+    f.harness.state_mut().send(Command::Engine { threads: Some(2), context: None });
     f.harness.state_mut().send(Command::Engine { threads: Some(1), context: None });
     f.harness.run_steps(2);
     f.until("it is moved", |app| !app.is_busy());
