@@ -39,6 +39,14 @@ pub enum Error {
         /// What we were asked to open.
         path: PathBuf,
     },
+    /// What should be a text is none that we read.
+    #[error("cannot use {} as text: {problem}; save it as UTF-8", place.escape_debug())]
+    NotText {
+        /// The file, or whatever else it comes from.
+        place: String,
+        /// What it is instead, or the place where it stops being UTF-8.
+        problem: String,
+    },
     /// A GGUF file, its metadata or one of its tensors is not as it must be.
     #[error("{problem} (in {})", file.escape_debug())]
     Gguf {

@@ -13,5 +13,6 @@ pub mod ordinary;
 pub mod run_log;
 pub mod ternary;
 pub mod tokenizer;
+pub mod utf8;
 
 pub use error::{Error, Result, sentence};
