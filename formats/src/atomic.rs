@@ -14,12 +14,16 @@ pub const TEMP_SUFFIX: &str = ".tmp";
 
 /// Writes `path` through `write`: afterwards it holds all of it, or on an error what it held before.
 ///
-/// The writer given to `write` is buffered. On an error the temporary file is removed.
+/// The writer given to `write` is buffered. On an error the temporary file is removed. A symbolic link stays one: the file
+/// it leads to is written. A file that is written again keeps its permissions.
 pub fn write_atomic(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
+    let path = &behind_links(path)?;
     refuse_special(path)?;
     let temp = temp_beside(path)?;
     let result = write_temp(&temp, write).and_then(|()| {
-        fs::rename(&temp, path).map_err(|source| Error::Io { what: "write", path: path.to_owned(), source })
+        let keep = fs::metadata(path).map_or(Ok(()), |old| fs::set_permissions(&temp, old.permissions()));
+        let replace = keep.and_then(|()| fs::rename(&temp, path));
+        replace.map_err(|source| Error::Io { what: "write", path: path.to_owned(), source })
     });
     if result.is_err() {
         // The first error is the one to report; a leftover is recognised by its suffix.
@@ -27,6 +31,22 @@ pub fn write_atomic(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Resul
         return result;
     }
     sync_dir(parent(path))
+}
+
+/// Where symbolic links lead, whether there is something yet or not.
+fn behind_links(path: &Path) -> Result<PathBuf> {
+    // As many as Linux follows.
+    const LINKS_MAX: usize = 40;
+    let mut at = path.to_owned();
+    for _ in 0..LINKS_MAX {
+        match fs::read_link(&at) {
+            Ok(target) => at = parent(&at).join(target),
+            // Not a link, or nothing.
+            Err(_) => return Ok(at),
+        }
+    }
+    let source = io::Error::new(io::ErrorKind::InvalidInput, "its symbolic links lead nowhere");
+    Err(Error::Io { what: "write", path: path.to_owned(), source })
 }
 
 /// Renaming over a device or a pipe would replace it, not write to it.
@@ -149,6 +169,35 @@ mod tests {
         assert!(matches!(write_atomic(&dir.join("no/a"), |_| Ok(())), Err(Error::Io { .. })));
         assert!(write_atomic(Path::new(".."), |_| Ok(())).is_err());
         assert!(names(&dir).is_empty());
+        fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn write_atomic_writes_through_links_and_keeps_permissions() {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+        let dir = dir("links");
+        fs::create_dir(dir.join("big")).unwrap();
+        let real = dir.join("big/m");
+        fs::write(&real, "old").unwrap();
+        fs::set_permissions(&real, fs::Permissions::from_mode(0o640)).unwrap();
+        symlink("big/m", dir.join("near")).unwrap();
+        symlink(dir.join("near"), dir.join("far")).unwrap();
+        write_atomic(&dir.join("far"), |out| out.write_all(b"new")).unwrap();
+        assert_eq!(fs::read(&real).unwrap(), b"new");
+        assert_eq!(fs::metadata(&real).unwrap().permissions().mode() & 0o777, 0o640);
+        assert_eq!(fs::read_link(dir.join("far")).unwrap(), dir.join("near"));
+        assert_eq!(fs::read_link(dir.join("near")).unwrap(), Path::new("big/m"));
+        assert_eq!(names(&dir.join("big")), ["m"]);
+
+        // Where nothing is yet, in a folder that is not there, and round in a circle.
+        symlink("big/new", dir.join("ahead")).unwrap();
+        write_atomic(&dir.join("ahead"), |out| out.write_all(b"first")).unwrap();
+        assert_eq!(fs::read(dir.join("big/new")).unwrap(), b"first");
+        symlink("gone/m", dir.join("lost")).unwrap();
+        assert!(write_atomic(&dir.join("lost"), |_| Ok(())).is_err());
+        symlink("round", dir.join("round")).unwrap();
+        assert!(write_atomic(&dir.join("round"), |_| Ok(())).is_err());
         fs::remove_dir_all(dir).unwrap();
     }
 
