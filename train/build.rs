@@ -54,7 +54,7 @@ fn choose_kernels() {
     println!("cargo::rustc-check-cfg=cfg(x86_kernels)");
     println!("cargo::rerun-if-env-changed=TERCET_PORTABLE");
     let x86 = std::env::var("CARGO_CFG_TARGET_ARCH").is_ok_and(|arch| arch == "x86_64");
-    if x86 && std::env::var_os("TERCET_PORTABLE").is_none() {
+    if x86 && std::env::var_os("TERCET_PORTABLE").is_none_or(|set| set.is_empty()) {
         println!("cargo::rustc-cfg=x86_kernels");
     }
 }

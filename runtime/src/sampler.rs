@@ -2,8 +2,9 @@
 //! numbers only; what the ids spell is the caller's business.
 //!
 //! The order is fixed and part of the promise that one seed gives one text:
-//! 1. repetition penalty over the last `repetition_window` tokens (prompt included), each distinct id once: a positive
-//!    logit is divided by it, a negative one multiplied (CTRL, arXiv 1909.05858);
+//! 1. penalties over the last `repetition_window` tokens (prompt included). The repetition penalty, each distinct id once: a
+//!    positive logit is divided by it, a negative one multiplied (CTRL, arXiv 1909.05858). Then the presence penalty is taken
+//!    off once, and the frequency penalty as often as the id is there (as OpenAI's interface defines them);
 //! 2. `temperature` 0: the largest logit, the lowest id among equals. Otherwise:
 //! 3. top-k keeps the `k` largest (the lowest ids among equals);
 //! 4. softmax of `logit / temperature` over what is left;
@@ -35,6 +36,10 @@ pub struct Sampling {
     pub min_p: f32,
     /// Makes recent tokens less likely; 1 does nothing.
     pub repetition_penalty: f32,
+    /// Taken off the logits of recent tokens; 0 does nothing. -2 to 2.
+    pub presence_penalty: f32,
+    /// Taken off the logits of recent tokens for each time they are there; 0 does nothing. -2 to 2.
+    pub frequency_penalty: f32,
     /// How many tokens are recent.
     pub repetition_window: usize,
     /// Seed of the random generator.
@@ -49,6 +54,8 @@ impl Default for Sampling {
             top_p: 0.95,
             min_p: 0.0,
             repetition_penalty: 1.0,
+            presence_penalty: 0.0,
+            frequency_penalty: 0.0,
             repetition_window: 64,
             seed: 0,
         }
@@ -103,7 +110,20 @@ impl Sampling {
         check("top-p", p, p > 0.0 && p <= 1.0, "above 0, at most 1")?;
         check("min-p", self.min_p, (0.0..=1.0).contains(&self.min_p), "0 to 1")?;
         let r = self.repetition_penalty;
-        check("repetition penalty", r, (0.1..=10.0).contains(&r), "0.1 to 10 (1 does nothing)")
+        check("repetition penalty", r, (0.1..=10.0).contains(&r), "0.1 to 10 (1 does nothing)")?;
+        for (name, v) in
+            [("presence penalty", self.presence_penalty), ("frequency penalty", self.frequency_penalty)]
+        {
+            check(name, v, (-2.0..=2.0).contains(&v), "-2 to 2 (0 does nothing)")?;
+        }
+        Ok(())
+    }
+
+    /// Whether recent tokens count.
+    fn penalises(&self) -> bool {
+        let neutral =
+            self.repetition_penalty == 1.0 && self.presence_penalty == 0.0 && self.frequency_penalty == 0.0;
+        !neutral && self.repetition_window > 0
     }
 }
 
@@ -126,8 +146,8 @@ pub struct Sampler {
     settings: Sampling,
     rng: Xoshiro256,
     recent: VecDeque<u32>,
-    /// `recent`, each id once.
-    distinct: Vec<u32>,
+    /// `recent`, in the order of ids.
+    sorted: Vec<u32>,
     /// Logits after the penalty.
     penalised: Vec<f32>,
     /// `exp((logit - max) / temperature)` of every id.
@@ -146,16 +166,16 @@ impl Sampler {
             settings,
             rng: Xoshiro256::from_seed(settings.seed),
             recent: VecDeque::new(),
-            distinct: Vec::new(),
+            sorted: Vec::new(),
             penalised: Vec::new(),
             weights: Vec::new(),
             candidates: Vec::new(),
         })
     }
 
-    /// Remembers a token of the text so far, for the repetition penalty.
+    /// Remembers a token of the text so far, for the penalties.
     pub fn accept(&mut self, id: u32) {
-        if self.settings.repetition_penalty == 1.0 || self.settings.repetition_window == 0 {
+        if !self.settings.penalises() {
             return;
         }
         if self.recent.len() >= self.settings.repetition_window {
@@ -167,7 +187,7 @@ impl Sampler {
     /// How the next token may be chosen without showing the logits here. If it is, [`chosen`](Self::chosen) wants to know.
     pub fn choose(&self) -> Choose {
         let s = &self.settings;
-        if s.repetition_penalty != 1.0 && s.repetition_window > 0 {
+        if s.penalises() {
             return Choose::No;
         }
         if s.temperature == 0.0 { Choose::Likeliest } else { Choose::Draw(*s, self.rng.clone().next_f64()) }
@@ -192,14 +212,14 @@ impl Sampler {
         }
         self.penalised.clear();
         self.penalised.extend_from_slice(logits);
-        self.distinct.clear();
-        self.distinct.extend(&self.recent);
-        self.distinct.sort_unstable();
-        self.distinct.dedup();
-        for &id in &self.distinct {
-            if let Some(l) = self.penalised.get_mut(id as usize) {
-                let r = self.settings.repetition_penalty;
-                *l = if *l > 0.0 { *l / r } else { *l * r };
+        self.sorted.clear();
+        self.sorted.extend(&self.recent);
+        self.sorted.sort_unstable();
+        for times in self.sorted.chunk_by(|a, b| a == b) {
+            if let Some(l) = self.penalised.get_mut(times[0] as usize) {
+                let s = &self.settings;
+                *l = if *l > 0.0 { *l / s.repetition_penalty } else { *l * s.repetition_penalty };
+                *l -= s.presence_penalty + s.frequency_penalty * times.len() as f32;
             }
         }
         if self.settings.temperature == 0.0 {
@@ -494,6 +514,33 @@ mod tests {
     }
 
     #[test]
+    fn presence_is_taken_off_once_and_frequency_each_time() {
+        let settings = Sampling {
+            repetition_penalty: 2.0,
+            presence_penalty: 0.5,
+            frequency_penalty: 0.25,
+            repetition_window: 3,
+            ..Sampling::greedy()
+        };
+        let mut s = Sampler::new(settings).unwrap();
+        assert_eq!(s.choose(), Choose::No);
+        [1, 0, 0, 2].into_iter().for_each(|id| s.accept(id));
+        assert_eq!(s.sample(&[4.0, 3.0, -1.0, 0.0]).unwrap(), 1);
+        assert_eq!(s.penalised, [2.0 - 0.5 - 0.5, 3.0, -2.0 - 0.5 - 0.25, 0.0]);
+        for alone in [
+            Sampling { repetition_penalty: 1.0, ..settings },
+            Sampling { frequency_penalty: 0.0, ..settings },
+        ] {
+            let mut s = Sampler::new(alone).unwrap();
+            s.accept(0);
+            s.sample(&[4.0, 3.0]).unwrap();
+            assert!(s.penalised[0] < 4.0 && s.penalised[1] == 3.0);
+        }
+        let off = Sampler::new(Sampling { repetition_penalty: 1.0, ..Sampling::default() }).unwrap();
+        assert_ne!(off.choose(), Choose::No);
+    }
+
+    #[test]
     fn one_seed_one_sequence() {
         let l = logits(4, 300, 3.0);
         let settings = Sampling { top_k: 40, top_p: 0.9, min_p: 0.01, ..neutral() };
@@ -514,6 +561,8 @@ mod tests {
             (Sampling { min_p: -0.1, ..d }, "min-p"),
             (Sampling { repetition_penalty: 0.0, ..d }, "repetition penalty"),
             (Sampling { repetition_penalty: f32::INFINITY, ..d }, "repetition penalty"),
+            (Sampling { presence_penalty: 2.5, ..d }, "presence penalty"),
+            (Sampling { frequency_penalty: f32::NAN, ..d }, "frequency penalty"),
         ] {
             let message = Sampler::new(bad).unwrap_err().to_string();
             assert!(message.starts_with(name), "{message}");

@@ -63,6 +63,7 @@ pub fn sampling(w: &Writing, seed: u64) -> Sampling {
         repetition_penalty: w.repetition_penalty,
         repetition_window: w.repetition_window,
         seed,
+        ..Sampling::default()
     }
 }
 

@@ -2,6 +2,7 @@
 //! A row is plain data; its safe methods check shapes and make the one unsafe call.
 #![expect(unsafe_code, reason = "calls kernels compiled for instruction sets that detection has found")]
 
+use std::ffi::OsStr;
 use std::ops::Range;
 use std::sync::OnceLock;
 
@@ -116,7 +117,12 @@ impl Kernels {
     /// # Errors
     /// A sentence, if the variable names no row that this CPU may run.
     pub fn chosen() -> Result<&'static Kernels, String> {
-        match std::env::var_os(KERNELS_VARIABLE) {
+        Self::chosen_by(std::env::var_os(KERNELS_VARIABLE).as_deref())
+    }
+
+    fn chosen_by(variable: Option<&OsStr>) -> Result<&'static Kernels, String> {
+        // Set to nothing is the shell's way of not setting it.
+        match variable.filter(|name| !name.is_empty()) {
             None => Ok(Self::preferred()),
             Some(name) => name.to_str().and_then(Self::named).ok_or_else(|| {
                 let names: Vec<_> = Self::available().iter().map(|row| row.name).collect();
@@ -216,6 +222,11 @@ mod tests {
             assert_eq!(Kernels::named(row.name).map(|r| r.name), Some(row.name));
         }
         assert!(Kernels::named("").is_none() && Kernels::named("avx3").is_none());
+        let chosen = |name: Option<&str>| Kernels::chosen_by(name.map(OsStr::new)).map(|row| row.name);
+        let preferred = Ok(Kernels::preferred().name);
+        assert_eq!((chosen(None), chosen(Some(""))), (preferred.clone(), preferred));
+        assert_eq!(chosen(Some("scalar")), Ok("scalar"));
+        assert!(chosen(Some("avx3")).unwrap_err().contains("TERCET_KERNELS is \"avx3\""));
         assert!(SCALAR.log_line().starts_with("kernels: scalar (of scalar"));
     }
 }
