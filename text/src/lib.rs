@@ -4,6 +4,8 @@
 pub mod chat;
 mod error;
 mod opened;
+mod stops;
 
 pub use error::{Error, Result};
 pub use opened::Opened;
+pub use stops::Stops;
