@@ -5,6 +5,7 @@
 
 use std::path::Path;
 
+use formats::utf8;
 use runtime::config::{self as shape, ModelConfig, RopeKind};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
@@ -17,6 +18,8 @@ use crate::preset;
 /// Most weights in the blocks: sixteen bytes each while training make sixteen gigabytes, and a slip of the
 /// keyboard should get a sentence rather than an exhausted machine.
 const WEIGHTS_MAX: u64 = 1 << 30;
+/// Longest configuration file.
+const FILE_BYTES_MAX: u64 = 1 << 20;
 /// Most sequences a step.
 const BATCH_MAX: usize = 1 << 16;
 
@@ -211,16 +214,15 @@ pub struct Report {
 }
 
 impl Config {
-    /// Lays `file` and then `settings` (each `section.key=value`) over a preset.
+    /// This configuration with `file` and then `settings` (each `section.key=value`) over it.
     ///
     /// # Errors
-    /// An unknown preset or key (with the nearest ones), a value of the wrong kind, an unreadable
-    /// file, or values that do not make a model together.
-    pub fn layered(preset: &str, file: Option<&Path>, settings: &[String]) -> Result<Config> {
-        let mut table = Table::try_from(preset::named(preset)?).expect("a config is a table");
+    /// An unknown key (with the nearest ones), a value of the wrong kind, an unreadable file, or
+    /// values that do not make a model together.
+    pub fn with(self, file: Option<&Path>, settings: &[String]) -> Result<Config> {
+        let mut table = Table::try_from(self).expect("a config is a table");
         if let Some(path) = file {
-            let text = std::fs::read_to_string(path)
-                .map_err(|source| Error::Read { path: path.to_owned(), source })?;
+            let text = utf8::read(path, FILE_BYTES_MAX)?;
             let layer: Table = text.parse().map_err(|e: toml::de::Error| Error::ConfigSyntax {
                 place: format!("{}{}", path.display(), line_of(&text, &e)),
                 problem: one_line(e.message()),
@@ -573,7 +575,7 @@ mod tests {
 
     fn set(settings: &[&str]) -> Result<Config> {
         let settings: Vec<String> = settings.iter().map(|s| s.to_string()).collect();
-        Config::layered("tiny", None, &settings)
+        preset::named("tiny").unwrap().with(None, &settings)
     }
 
     #[test]

@@ -9,14 +9,6 @@ pub enum Error {
     /// A file of ours is damaged, missing or cannot be written.
     #[error(transparent)]
     Formats(#[from] formats::Error),
-    /// A file cannot be read.
-    #[error("cannot read {}: {source}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
     /// A file or folder cannot be written.
     #[error("cannot write {}: {source}", path.display())]
     Write {
@@ -75,7 +67,7 @@ pub enum Error {
     },
     /// Continuing would compute something else.
     #[error(
-        "{place} was made by another configuration, here and there: {different}; use its own, or another folder"
+        "{place} was made by another configuration, there and here: {different}; use its own, or begin a new run from it with --resume and another --out"
     )]
     OtherConfig {
         /// The run or checkpoint.
@@ -83,8 +75,26 @@ pub enum Error {
         /// The keys, with both values.
         different: String,
     },
+    /// A run cannot begin from another model.
+    #[error("{place} is another model, there and here: {different}; give the same shape and tokenizer")]
+    OtherModel {
+        /// The checkpoint.
+        place: String,
+        /// The keys, with both values.
+        different: String,
+    },
+    /// A run that begins where another is, and has no step to take.
+    #[error("{} has {step} steps behind it and the new run is to end after {steps}; give more with --steps", path.display())]
+    NoStepsLeft {
+        /// The checkpoint.
+        path: PathBuf,
+        /// Steps behind it.
+        step: u64,
+        /// Steps of the new run.
+        steps: u64,
+    },
     /// The text is not the one a checkpoint was trained on.
-    #[error("the text is not the one that {} was trained on (its hash is {found}, expected {expected}); give that text, or choose another folder", path.display())]
+    #[error("the text is not the one that {} was trained on (its hash is {found}, expected {expected}); give that text, or begin a new run from it with --resume and another --out", path.display())]
     OtherText {
         /// The checkpoint.
         path: PathBuf,

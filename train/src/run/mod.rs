@@ -7,12 +7,14 @@ mod control;
 mod observer;
 mod open;
 mod source;
+mod start;
 mod state;
 mod steps;
 
 pub use check::{Report, check};
 pub use control::{Control, Order};
 pub use observer::{Best, Event, Observer, Opened, Outcome, Summary};
-pub use open::{MakeTrainer, Opening, Options, Resume, Run, RunToml, on_cpu, stored_config};
-pub use source::{Source, Which};
+pub use open::{MakeTrainer, Opening, Options, Run, RunToml, on_cpu};
+pub use source::{Source, Which, config_at, stored_config};
+pub use start::{Origin, Resume};
 pub use state::Meta;

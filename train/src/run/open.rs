@@ -1,47 +1,23 @@
 //! How a run begins: a new folder, the continuation of one, or a branch from somebody's checkpoint. Everything that can
 //! be wrong about a configuration, a text or a checkpoint is said here, before the first step.
 
-use std::convert::Infallible;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
 use formats::atomic::TEMP_SUFFIX;
-use formats::checkpoint::{self, Checkpoint};
+use formats::checkpoint;
 use formats::run_log::{Log, LogWriter, RunDir, RunLock};
 use runtime::config::ModelConfig;
 use serde::{Deserialize, Serialize};
 
 use super::observer::{Event, Observer, Opened, Summary};
 use super::source;
+use super::start::{self, Origin, Resume, Start};
 use super::state::{self, Meta};
 use crate::config::Config;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::metrics::CodesWatch;
 use crate::trainer::Trainer;
-
-/// What to do about a run that is already there.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Resume {
-    /// Continue it if there is one.
-    Auto,
-    /// Refuse if there is one.
-    Never,
-    /// Start from this checkpoint, or from the newest one of this run.
-    From(PathBuf),
-}
-
-impl FromStr for Resume {
-    type Err = Infallible;
-
-    fn from_str(text: &str) -> std::result::Result<Self, Infallible> {
-        Ok(match text {
-            "auto" => Resume::Auto,
-            "never" => Resume::Never,
-            path => Resume::From(path.into()),
-        })
-    }
-}
 
 /// What a run is asked to do.
 #[derive(Clone, Debug)]
@@ -69,8 +45,11 @@ pub struct RunToml {
     pub vocab: usize,
     /// Seed, the one in `config`, where a reader looks first.
     pub seed: u64,
-    /// Steps behind it when it began: not 0 for a branch of another run.
+    /// Steps behind it when it began: not 0 for one that went on from another run's.
     pub first_step: u64,
+    /// What it began from, when that was another run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
     /// Everything that decides what is computed.
     pub config: Config,
 }
@@ -93,17 +72,6 @@ pub struct Run {
     _lock: RunLock,
 }
 
-/// The configuration of the run in `out`; `None` if there is no run.
-///
-/// # Errors
-/// `run.toml` cannot be read or is not one.
-pub fn stored_config(out: &Path) -> Result<Option<Config>> {
-    if !out.join("run.toml").exists() {
-        return Ok(None);
-    }
-    Ok(Some(RunDir::open(out)?.read_config::<RunToml>()?.config))
-}
-
 /// What opening found.
 pub enum Opening {
     /// Steps are left.
@@ -123,13 +91,6 @@ pub fn on_cpu(config: &Config, model: &ModelConfig) -> Result<Trainer> {
     Ok(Trainer::on_cpu(model, config.model.context, config.cpu_options()))
 }
 
-/// A checkpoint to go on from.
-struct Start {
-    path: PathBuf,
-    checkpoint: Checkpoint,
-    meta: Meta,
-}
-
 impl Run {
     /// Opens, continues or begins a run. Nothing is written before everything that can be refused was looked at.
     ///
@@ -141,11 +102,12 @@ impl Run {
         config.validate()?;
         let held = hold(&options.out, &options.resume)?;
         let mut skipped = Vec::new();
-        let start = find_start(&options, held.as_ref().map(|(dir, _)| dir), &mut skipped)?;
+        let mut start =
+            start::find(config, &options.resume, held.as_ref().map(|(dir, _)| dir), &mut skipped)?;
         for problem in &skipped {
             observer.event(Event::Note(problem));
         }
-        if let Some(Start { checkpoint, meta, .. }) = &start
+        if let Some(Start { checkpoint, meta, origin: None, .. }) = &start
             && checkpoint.step >= config.train.steps
         {
             if let Some((dir, _)) = &held {
@@ -159,11 +121,8 @@ impl Run {
         // The text, in the vocabulary the checkpoint was trained in.
         let tokenizer = start.as_ref().map(|start| source::tokenizer_of(&start.path)).transpose()?;
         let dataset = Dataset::load(config, tokenizer)?;
-        if let Some(Start { path, meta, .. }) = &start
-            && meta.data_hash != dataset.hash
-        {
-            let (path, expected) = (path.clone(), meta.data_hash.clone());
-            return Err(Error::OtherText { path, expected, found: dataset.hash });
+        if let Some(start) = &mut start {
+            start.meets(&dataset, config)?;
         }
         let mut run = Run::begin(options, held, start, dataset, make)?;
         for problem in &skipped {
@@ -197,10 +156,15 @@ impl Run {
         let continues = held.is_some() && start.is_some();
         let (event, message) = match &start {
             Some(Start { path, .. }) if continues => ("resumed", format!("from {}", path.display())),
-            Some(Start { path, .. }) => ("branched", format!("from {}", path.display())),
+            Some(start) => ("branched", start.describe()),
             None => ("started", String::new()),
         };
+        let origin = start.as_ref().and_then(|start| start.origin.clone());
         let (step, meta, watch) = match start {
+            Some(Start { checkpoint, weights_only: true, .. }) => {
+                state::restore_weights(checkpoint, &mut trainer)?;
+                (0, fresh, CodesWatch::new(&trainer.params()))
+            }
             Some(Start { checkpoint, meta, .. }) => {
                 let step = checkpoint.step;
                 let watch = state::restore(checkpoint, &mut trainer)?;
@@ -229,12 +193,14 @@ impl Run {
             vocab,
             seed: config.train.seed,
             first_step: step,
+            origin,
             config: config.clone(),
         };
         if exists {
             let old: RunToml = dir.read_config()?;
             toml.commit = old.commit;
             toml.first_step = old.first_step.min(step);
+            toml.origin = old.origin;
         }
         let mut run = Run {
             metrics: dir.writer(Log::Metrics)?,
@@ -288,27 +254,6 @@ fn hold(out: &Path, resume: &Resume) -> Result<Option<(RunDir, RunLock)>> {
     Ok(Some((dir, lock)))
 }
 
-/// Where to go on from, if it is the same computation.
-fn find_start(options: &Options, dir: Option<&RunDir>, skipped: &mut Vec<String>) -> Result<Option<Start>> {
-    let config = &options.config;
-    if let Some(dir) = dir {
-        let stored: RunToml = dir.read_config()?;
-        same_computation(&dir.path().display().to_string(), &stored.config, config)?;
-    }
-    let found = match (&options.resume, dir) {
-        (Resume::From(path), _) => Some(source::checkpoint_at(path, skipped)?),
-        (_, Some(dir)) => source::newest(&dir.checkpoints(), skipped)?,
-        _ => None,
-    };
-    let Some((path, checkpoint)) = found else { return Ok(None) };
-    let meta = Meta::of(&checkpoint)?;
-    same_computation(&path.display().to_string(), &meta.config, config)?;
-    if let (Resume::From(_), Some(dir)) = (&options.resume, dir) {
-        refuse_newer(dir, &path, checkpoint.step)?;
-    }
-    Ok(Some(Start { path, checkpoint, meta }))
-}
-
 /// A folder that holds somebody's other files is not made into a run.
 fn refuse_foreign_folder(out: &Path) -> Result<()> {
     let Ok(entries) = std::fs::read_dir(out) else { return Ok(()) };
@@ -338,25 +283,5 @@ fn remove_leftovers(dir: &RunDir) {
             // One that stays does no harm.
             let _ = std::fs::remove_file(entry.path());
         }
-    }
-}
-
-/// More steps, other threads and other reports are the same computation, going on.
-fn same_computation(place: &str, theirs: &Config, ours: &Config) -> Result<()> {
-    let mut different = theirs.differences(ours);
-    different.retain(|d| !d.starts_with("train.steps:"));
-    if different.is_empty() {
-        return Ok(());
-    }
-    Err(Error::OtherConfig { place: place.to_string(), different: different.join("; ") })
-}
-
-/// Going back inside a run would leave checkpoints of a future that no longer happens.
-fn refuse_newer(dir: &RunDir, from: &Path, step: u64) -> Result<()> {
-    match checkpoint::list(&dir.checkpoints())?.first().map(|entry| entry.step) {
-        Some(newest) if newest > step => {
-            Err(Error::NewerCheckpoints { path: dir.path().to_owned(), newest, from: from.to_owned(), step })
-        }
-        _ => Ok(()),
     }
 }

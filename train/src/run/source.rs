@@ -8,7 +8,9 @@ use formats::gguf::{Gguf, GgufWriter};
 use formats::run_log::RunDir;
 use formats::tokenizer::Tokenizer;
 
+use super::open::RunToml;
 use super::state::{self, Meta};
+use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::trainer::Named;
 
@@ -72,6 +74,33 @@ impl Source {
         let step = checkpoint.step;
         Ok(Source { path: found, step, meta, params: state::params(checkpoint), tokenizer, skipped })
     }
+}
+
+/// The configuration of the run in `folder`; `None` if there is no run.
+///
+/// # Errors
+/// `run.toml` cannot be read or is not one.
+pub fn stored_config(folder: &Path) -> Result<Option<Config>> {
+    if !is_run(folder) {
+        return Ok(None);
+    }
+    Ok(Some(RunDir::open(folder)?.read_config::<RunToml>()?.config))
+}
+
+/// The configuration of the run at `path`, or of the one that the checkpoint at `path` is of.
+///
+/// # Errors
+/// Neither a run nor a checkpoint, or one that is damaged.
+pub fn config_at(path: &Path) -> Result<Config> {
+    let whole = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    // A checkpoint lies two folders below its run, unless it was copied away.
+    for folder in [Some(&*whole), whole.ancestors().nth(2)].into_iter().flatten() {
+        if let Some(config) = stored_config(folder)? {
+            return Ok(config);
+        }
+    }
+    let (_, checkpoint) = checkpoint_at(path, &mut Vec::new())?;
+    Ok(Meta::of(&checkpoint)?.config)
 }
 
 fn is_run(path: &Path) -> bool {

@@ -114,6 +114,19 @@ pub fn restore(checkpoint: Checkpoint, trainer: &mut Trainer) -> Result<CodesWat
         .ok_or_else(|| state.bad(format!("{CODES} or {SCALES} does not fit")))
 }
 
+/// Gives a fresh trainer the weights of a checkpoint, and nothing of its optimiser's memory.
+///
+/// # Errors
+/// As [`restore`].
+pub fn restore_weights(checkpoint: Checkpoint, trainer: &mut Trainer) -> Result<()> {
+    let mut state = Tensors(checkpoint);
+    for (index, spec) in trainer.specs().to_vec().iter().enumerate() {
+        let values = state.take(&format!("{LATENT}{}", spec.name), &spec.shape)?;
+        trainer.set_param(index, &values);
+    }
+    Ok(())
+}
+
 /// The latent parameters of a checkpoint, in its order: all that an export needs.
 pub fn params(checkpoint: Checkpoint) -> Vec<Named> {
     let latent = |(name, shape, data): (String, _, _)| {

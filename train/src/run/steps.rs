@@ -43,7 +43,8 @@ impl Run {
             if self.step >= steps {
                 break Outcome::Complete;
             }
-            if control.is_cancelled() || self.obey(observer, &mut control)? {
+            // After the orders too: a run that waited may have been told to stop.
+            if control.is_cancelled() || self.obey(observer, &mut control)? || control.is_cancelled() {
                 break Outcome::Interrupted;
             }
             if self.pause_after.is_some_and(|pause| self.step >= pause) {
@@ -82,6 +83,7 @@ impl Run {
                 Order::Save => {
                     self.save(observer)?;
                     self.record("saved", "")?;
+                    observer.event(Event::Note(&format!("saved after step {}", self.step)));
                 }
                 Order::Sample if self.config.model.float => {
                     observer.event(Event::Note("a float run has no ternary model to write with"));

@@ -6,8 +6,9 @@ use std::sync::atomic::AtomicBool;
 
 use formats::run_log::{Log, MetricLine, RunDir, SampleLine};
 use train::config::Config;
+use train::preset;
 use train::run::{
-    Control, Event, Observer, Opening, Options, Order, Outcome, Resume, Run, Summary, check, on_cpu,
+    Control, Event, Observer, Opening, Options, Order, Outcome, Resume, Run, RunToml, Summary, check, on_cpu,
 };
 
 /// A few kilobytes that look a little like a play, the same every time.
@@ -44,7 +45,7 @@ fn config(dir: &Path, settings: &[&str]) -> Config {
         "report.checkpoint_every=5".into(),
     ];
     all.extend(settings.iter().map(|s| s.to_string()));
-    Config::layered("tiny", None, &all).unwrap()
+    preset::named("tiny").unwrap().with(None, &all).unwrap()
 }
 
 fn options(config: &Config, out: &Path) -> Options {
@@ -217,10 +218,21 @@ fn run_refuses_what_it_cannot_continue() {
     let other = refused(&more(&["model.ffn=256"]), Resume::Auto, &out);
     assert!(other.contains("model.ffn: 128, 256"), "{other}");
 
+    let rate = refused(&more(&["optimiser.muon_lr=0.5"]), Resume::Auto, &out);
+    assert!(rate.contains("optimiser.muon_lr: 0.02, 0.5") && rate.contains("--resume"), "{rate}");
+
     let new = dir.path().join("new");
     let from = Resume::From(out.join("checkpoints/step-00000002"));
-    let other = refused(&more(&["optimiser.muon_lr=0.5"]), from.clone(), &new);
-    assert!(other.contains("optimiser.muon_lr"), "{other}");
+    for (setting, said) in [
+        ("model.ffn=256", "model.ffn: 128, 256"),
+        ("tokenizer.kind=bpe:300", "tokenizer.kind: "),
+        ("optimiser.matrices=adamw", "optimiser.matrices: "),
+    ] {
+        let other = refused(&more(&[setting]), from.clone(), &new);
+        assert!(other.contains("is another model") && other.contains(said), "{other}");
+    }
+    let done = refused(&config(dir.path(), &["train.steps=2"]), from.clone(), &new);
+    assert!(done.contains("2 steps behind it") && done.contains("--steps"), "{done}");
     assert!(!new.exists(), "a refused run leaves no folder");
 
     let newer = refused(&more(&[]), from.clone(), &out);
@@ -251,6 +263,54 @@ fn run_refuses_what_it_cannot_continue() {
     assert_eq!(check(&paused).unwrap().resumable, Some(2));
     assert_eq!(train(options(&more(&[]), &paused)).unwrap().step, 6);
     assert!(essence(&paused) == essence(&branch));
+}
+
+#[test]
+fn run_begins_from_another_with_other_rates_seed_or_text() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = config(dir.path(), &["train.steps=4", "report.checkpoint_every=2"]);
+    let out = dir.path().join("first");
+    train(options(&first, &out)).unwrap();
+    let toml = |run: &Path| RunDir::open(run).unwrap().read_config::<RunToml>().unwrap();
+    let begin = |config: &Config, new: &Path| {
+        train(Options { resume: Resume::From(out.clone()), ..options(config, new) }).unwrap()
+    };
+
+    // A lower rate and another seed go on with the steps.
+    let slower = config(dir.path(), &["train.steps=8", "optimiser.muon_lr=0.001", "train.seed=5"]);
+    let new = dir.path().join("slower");
+    assert_eq!(begin(&slower, &new).step, 8);
+    let stored = toml(&new);
+    let origin = stored.origin.unwrap();
+    assert_eq!((stored.first_step, origin.step), (4, 4));
+    assert!(origin.from.ends_with("first") && origin.checkpoint.ends_with("step-00000004"), "{origin:?}");
+    assert!(origin.changed.contains(&"optimiser.muon_lr: 0.02, 0.001".to_owned()), "{origin:?}");
+    assert_eq!(check(&new).unwrap().logged, 8);
+
+    // The same command continues what it began, to the same bits, also when the first run has gone on.
+    let again = dir.path().join("again");
+    let start = Options { resume: Resume::From(out.clone()), ..options(&slower, &again) };
+    train(Options { pause_after: Some(6), ..start.clone() }).unwrap();
+    train(options(&config(dir.path(), &["train.steps=6", "report.checkpoint_every=2"]), &out)).unwrap();
+    assert_eq!(train(start).unwrap().step, 8);
+    assert!(essence(&again) == essence(&new));
+    assert_eq!(toml(&again).origin.unwrap().step, 4);
+
+    // Another text begins at step 0, with the weights and nothing else.
+    std::fs::write(dir.path().join("other.txt"), text().to_uppercase()).unwrap();
+    let elsewhere = format!("data.text={}", dir.path().join("other.txt").display());
+    let tuned = config(dir.path(), &["train.steps=3", "model.context=32", &elsewhere]);
+    let fine = dir.path().join("fine");
+    assert_eq!(begin(&tuned, &fine).step, 3);
+    let stored = toml(&fine);
+    assert_eq!((stored.first_step, stored.origin.unwrap().step), (0, 6));
+    let lines: Vec<MetricLine> = RunDir::open(&fine).unwrap().read(Log::Metrics).unwrap();
+    assert_eq!(lines.len(), 3);
+    let scratch = dir.path().join("scratch");
+    train(options(&tuned, &scratch)).unwrap();
+    let fresh: Vec<MetricLine> = RunDir::open(&scratch).unwrap().read(Log::Metrics).unwrap();
+    assert!(lines[0].loss != fresh[0].loss, "the weights were taken over");
+    assert_eq!((lines[0].tokens, lines[0].lr), (fresh[0].tokens, fresh[0].lr));
 }
 
 #[test]
