@@ -107,7 +107,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         options.gpus = vec![Arc::new(gpu)];
     }
     let format = format(args)?;
-    let cancel = crate::interrupt::flag("stopping; once more to stop at once");
+    let cancel = crate::signals::stop_flag("stopping after this row");
     // Rows on stdout as they come, unless it is to hold the export.
     let table = (format.is_none() || args.out.is_some()).then(Table::default);
     let spinner = spinner();

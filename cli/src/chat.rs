@@ -1,7 +1,7 @@
 //! `tercet chat`: a conversation in the terminal, as a play. A model that continues text has no turns of its own, so
 //! each line is set as a speech and the model writes the answer up to the blank line that ends it.
 
-use std::io::{BufRead, IsTerminal};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -9,15 +9,16 @@ use formats::tokenizer::DecodeStream;
 use runtime::engine::Engine;
 use runtime::generate::{Event, Finish, GenerateRequest, WhenFull};
 use runtime::sampler::Sampling;
-use text::Opened;
+use text::{Opened, Stops};
 
 use crate::device::DeviceArg;
-use crate::exit::{INTERRUPTED, usage};
+use crate::exit::INTERRUPTED;
 use crate::generate::Show;
-use crate::interrupt;
+use crate::lines::{Line, Lines};
 use crate::opened::{engine, how_it_runs};
 use crate::sampling::SamplingArgs;
-use crate::terminal::{note, write_now};
+use crate::signals;
+use crate::terminal::note;
 
 /// What `tercet chat` was asked.
 #[derive(Debug, clap::Args)]
@@ -35,8 +36,11 @@ pub struct Args {
     #[arg(long, value_name = "NAME", default_value = "JULIET")]
     pub reply: String,
     /// Longest speech, in tokens
-    #[arg(long, short = 'n', value_name = "N", default_value_t = 120)]
-    pub tokens: usize,
+    #[arg(long, short = 'n', value_name = "N", default_value = "120")]
+    pub tokens: NonZeroUsize,
+    /// End a speech also before this text; may be repeated
+    #[arg(long, value_name = "TEXT")]
+    pub stop: Vec<String>,
     /// Tokens of text that the model sees at a time; the model's own if absent
     #[arg(long, value_name = "N")]
     pub context: Option<usize>,
@@ -51,29 +55,30 @@ pub struct Args {
 
 /// Runs `tercet chat`.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    if args.tokens == 0 {
-        return Err(usage("--tokens is 0; a speech needs at least 1"));
-    }
     let opened = Opened::open(&args.file)?;
     let sampling = args.sampling.resolve(opened.sampling)?;
     let engine = engine(&opened, &args.device, args.context, args.threads)?;
-    interrupt::install()?;
-    let person = std::io::stdin().is_terminal();
-    if person {
+    signals::for_writing()?;
+    let mut lines = Lines::open()?;
+    if lines.are_a_persons() {
         note(format_args!("{}", how_it_runs(&opened, &engine)));
-        note(format_args!("You are {}, the model is {}. /quit leaves.", args.user, args.reply));
+        note(format_args!("You are {}, the model is {}. /quit or Ctrl-D leaves.", args.user, args.reply));
     }
     let mut talk = Talk { args, opened: &opened, engine: &engine, sampling, transcript: String::new() };
-    let mut lines = std::io::stdin().lock();
+    let mut interrupted = false;
     loop {
-        if person {
-            write_now("> ")?;
-        }
-        let mut line = Vec::new();
-        if lines.read_until(b'\n', &mut line)? == 0 {
-            return Ok(ExitCode::SUCCESS);
-        }
-        let line = String::from_utf8_lossy(&line);
+        let line = match lines.next()? {
+            Line::Said(line) => line,
+            // The key that cut a speech short is often pressed twice.
+            Line::Interrupted if !interrupted => {
+                note(format_args!("Ctrl-C again leaves, as /quit does"));
+                interrupted = true;
+                continue;
+            }
+            Line::Interrupted => return Ok(ExitCode::from(INTERRUPTED)),
+            Line::End => return Ok(ExitCode::SUCCESS),
+        };
+        interrupted = false;
         match line.trim() {
             "" => {}
             "/quit" | "/exit" => return Ok(ExitCode::SUCCESS),
@@ -81,7 +86,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             command if command.starts_with('/') => note(format_args!("commands: /reset, /quit")),
             speech => {
                 // A person who cuts a speech short wants the next turn; a script wants the end.
-                if talk.turn(speech)? == Finish::Cancelled && !person {
+                let cut = talk.turn(speech)? == Finish::Cancelled;
+                if cut && (!lines.are_a_persons() || signals::asked_to_leave()) {
                     return Ok(ExitCode::from(INTERRUPTED));
                 }
             }
@@ -104,7 +110,7 @@ impl Talk<'_> {
         self.transcript.push_str(&format!("{}:\n{speech}\n\n{}:\n", self.args.user, self.args.reply));
         let request = GenerateRequest {
             prompt: self.recent(),
-            max_tokens: self.args.tokens,
+            max_tokens: self.args.tokens.get(),
             sampling: self.sampling,
             stop: self.opened.stop_ids(),
             when_full: WhenFull::Slide,
@@ -115,9 +121,11 @@ impl Talk<'_> {
         let mut show = Show::new(true);
         show.text(&format!("{}:\n", self.args.reply))?;
         let generation = self.engine.generate(request)?;
-        interrupt::watch(generation.canceller());
+        signals::watch(generation.canceller());
         let mut stream = DecodeStream::new();
-        let (mut reply, mut shown) = (String::new(), 0);
+        // A speech ends at the first blank line.
+        let mut stops = Stops::new(["\n\n"].into_iter().chain(self.args.stop.iter().map(String::as_str)));
+        let mut reply = String::new();
         let mut finish = Finish::Length;
         while let Some(event) = generation.next_event() {
             let piece = match event {
@@ -129,18 +137,15 @@ impl Talk<'_> {
                 }
                 Event::Error(error) => return Err(error.into()),
             };
-            reply.push_str(&piece.unwrap_or_default());
-            // The speech ends at the first blank line; a line break is held back until it is known not to begin one.
-            let end = reply.find("\n\n");
-            let certain = end.unwrap_or_else(|| reply.trim_end_matches('\n').len()).max(shown);
-            show.text(&reply[shown..certain])?;
-            shown = certain;
-            if let Some(end) = end {
-                reply.truncate(end);
+            let certain = stops.push(&piece.unwrap_or_default());
+            show.text(&certain)?;
+            reply.push_str(&certain);
+            if stops.found().is_some() {
                 break;
             }
         }
-        interrupt::unwatch();
+        reply.push_str(&stops.flush());
+        signals::unwatch();
         show.text("\n\n")?;
         self.transcript.push_str(reply.trim_end());
         self.transcript.push_str("\n\n");
@@ -150,7 +155,7 @@ impl Talk<'_> {
     /// The end of the transcript, from the start of a speech on, that leaves room for a reply; at worst a bare tail of it.
     fn recent(&self) -> Vec<u32> {
         let context = self.engine.context();
-        let room = context.saturating_sub(self.args.tokens).max(context.div_ceil(2));
+        let room = context.saturating_sub(self.args.tokens.get()).max(context.div_ceil(2));
         let mut text = &self.transcript[..];
         loop {
             let mut ids = self.opened.prompt_ids(text);

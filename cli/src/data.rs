@@ -54,7 +54,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     formats::atomic::write_atomic(&args.out, |file| file.write_all(&text))?;
     say(format_args!("{}: {} bytes, SHA-256 as expected", args.out.display(), text.len()));
-    say(format_args!("next: tercet train --text {} --out RUN_DIR", args.out.display()));
+    say(format_args!("next: tercet train --text {} --out RUN_DIR", crate::shell::path(&args.out)));
     Ok(ExitCode::SUCCESS)
 }
 

@@ -1,5 +1,6 @@
 //! `--device`: where a model runs. The CPU, a graphics adapter by name, or a list of those there are.
 
+use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -71,9 +72,9 @@ pub fn cache_folder() -> Option<PathBuf> {
     }
 }
 
-/// Whether the command line has `--device list`, which needs nothing else: no model, and so no parsing.
-pub fn list_is_asked(args: impl Iterator<Item = String>) -> bool {
-    let args: Vec<String> = args.collect();
+/// Whether a command line that lacks something has `--device list`, which needs nothing else.
+pub fn list_is_asked() -> bool {
+    let args: Vec<OsString> = std::env::args_os().collect();
     args.windows(2).any(|two| two == ["--device", "list"]) || args.iter().any(|a| a == "--device=list")
 }
 

@@ -1,4 +1,4 @@
-//! How the program ends: exit codes 0 (ok), 1 (failure), 2 (usage) and 130 (interrupted), and the
+//! How the program ends: exit codes 0 (ok), 1 (failure), 2 (usage), 3 (left at once) and 130 (interrupted), and the
 //! one sentence on stderr that explains a failure. What failed is the sub-commands' business.
 
 use std::error::Error;
@@ -9,6 +9,9 @@ use std::process::ExitCode;
 use formats::sentence;
 
 use crate::terminal::note;
+
+/// Exit code of work that was told to stop and had nothing to save, or was not given the time to.
+pub const LEFT_AT_ONCE: u8 = 3;
 
 /// Exit code of a run that the user interrupted, after it saved what it had.
 pub const INTERRUPTED: u8 = 130;
@@ -49,9 +52,9 @@ fn is_broken_pipe(cause: &(dyn Error + 'static)) -> bool {
     cause.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
 }
 
-/// A bug of ours ends in one sentence too. `RUST_BACKTRACE` brings the default report back.
+/// A bug of ours ends in one sentence too. `RUST_BACKTRACE` brings the default report back, where it asks for one.
 pub fn quiet_panics() {
-    if std::env::var_os("RUST_BACKTRACE").is_some() {
+    if std::env::var_os("RUST_BACKTRACE").is_some_and(|set| !set.is_empty() && set != "0") {
         return;
     }
     std::panic::set_hook(Box::new(|info| {

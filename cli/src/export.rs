@@ -7,6 +7,7 @@ use ::train::export::{ExportType, Provenance, to_gguf};
 use ::train::run::{Source, Which};
 use anyhow::ensure;
 
+use crate::shell;
 use crate::terminal::{note, say};
 
 /// What `tercet export` was asked.
@@ -71,9 +72,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         say(format_args!("validation when it was saved: {bits:.4} bits per byte"));
     }
     say(format_args!(
-        "next: tercet generate {} --prompt \"{}\" --tokens 200",
-        args.out.display(),
-        source.meta.config.report.sample_prompt.escape_debug()
+        "next: tercet generate {} --prompt {} --tokens 200",
+        shell::path(&args.out),
+        shell::text(&source.meta.config.report.sample_prompt)
     ));
     Ok(ExitCode::SUCCESS)
 }

@@ -1,24 +1,27 @@
 //! `tercet generate`: continues a prompt. Text goes to stdout as it is made, figures to stderr; with `--json` one object
 //! with everything goes to stdout at the end.
 
-use std::io::{Read, Write};
+use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context;
 use formats::tokenizer::DecodeStream;
+use formats::utf8;
 use runtime::engine::Engine;
 use runtime::generate::{Event, Finish, GenerateRequest, Stats, WhenFull};
 use runtime::sampler::Sampling;
 use serde_json::json;
-use text::Opened;
+use text::{Opened, Stops};
 
 use crate::device::DeviceArg;
 use crate::exit::{INTERRUPTED, usage};
-use crate::interrupt;
 use crate::opened::{engine, how_it_runs};
 use crate::sampling::SamplingArgs;
+use crate::signals;
 use crate::terminal::{note, printable, stdout_is_terminal, write_now};
+
+/// Longest prompt: more than any context holds.
+const PROMPT_BYTES_MAX: u64 = 64 << 20;
 
 /// What `tercet generate` was asked.
 #[derive(Debug, clap::Args)]
@@ -29,7 +32,7 @@ pub struct Args {
     /// A model, as a GGUF file
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
-    /// The text to continue; the start of a text if absent
+    /// The text to continue; what comes in through a pipe, or else the start of a text, if absent
     #[arg(long, short, value_name = "P", conflicts_with = "prompt_file")]
     pub prompt: Option<String>,
     /// Read the text to continue from a file, - for stdin
@@ -44,6 +47,9 @@ pub struct Args {
     /// What to do when the context is full
     #[arg(long, value_enum, default_value = "slide")]
     pub when_full: WhenFullArg,
+    /// End before this text; may be repeated
+    #[arg(long, value_name = "TEXT")]
+    pub stop: Vec<String>,
     /// Go on after the model has ended its text
     #[arg(long)]
     pub ignore_end: bool,
@@ -84,8 +90,10 @@ impl From<WhenFullArg> for WhenFull {
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let prompt = match (&args.prompt, &args.prompt_file) {
         (Some(prompt), _) => prompt.clone(),
-        (None, Some(path)) => read_prompt(path)?,
-        (None, None) => String::new(),
+        (None, Some(path)) if path == Path::new("-") => prompt_from_stdin()?,
+        (None, Some(path)) => utf8::read(path, PROMPT_BYTES_MAX)?,
+        (None, None) if std::io::stdin().is_terminal() => String::new(),
+        (None, None) => prompt_from_stdin()?,
     };
     let opened = Opened::open(&args.file)?;
     let sampling = args.sampling.resolve(opened.sampling)?;
@@ -112,7 +120,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let prompt_ids = request.prompt.clone();
     let mut show = Show::new(!args.json);
     show.text(&prompt)?;
-    let written = write(&opened, &engine, request, &mut show)?;
+    let written = write(&opened, &engine, request, Stops::new(&args.stop), &mut show)?;
     show.end()?;
     if args.json {
         let result = as_json(&opened, &engine, &prompt, &prompt_ids, &sampling, &written);
@@ -120,19 +128,11 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     } else if args.tokens > 0 {
         note(format_args!("{}", speed(&written, &engine, &sampling)));
     }
-    let interrupted = written.finish == Finish::Cancelled;
-    Ok(if interrupted { ExitCode::from(INTERRUPTED) } else { ExitCode::SUCCESS })
+    Ok(if written.interrupted() { ExitCode::from(INTERRUPTED) } else { ExitCode::SUCCESS })
 }
 
-fn read_prompt(path: &Path) -> anyhow::Result<String> {
-    let mut bytes = Vec::new();
-    if path == Path::new("-") {
-        std::io::stdin().lock().read_to_end(&mut bytes).context("cannot read the prompt from stdin")?;
-    } else {
-        bytes = std::fs::read(path).with_context(|| format!("cannot read the prompt {}", path.display()))?;
-    }
-    String::from_utf8(bytes)
-        .map_err(|_| anyhow::anyhow!("the prompt in {} is not UTF-8 text", path.display()))
+fn prompt_from_stdin() -> formats::Result<String> {
+    utf8::read_stream(std::io::stdin().lock(), PROMPT_BYTES_MAX, "standard input")
 }
 
 /// What a generation wrote.
@@ -141,7 +141,16 @@ pub struct Written {
     pub ids: Vec<u32>,
     pub log_probs: Vec<f64>,
     pub finish: Finish,
+    /// The stop string that ended it.
+    pub stopped: Option<String>,
     pub stats: Stats,
+}
+
+impl Written {
+    /// Whether somebody ended it.
+    pub fn interrupted(&self) -> bool {
+        self.finish == Finish::Cancelled && self.stopped.is_none()
+    }
 }
 
 /// Text on its way to stdout.
@@ -149,12 +158,14 @@ pub struct Show {
     visible: bool,
     terminal: bool,
     at_line_start: bool,
+    /// A carriage return that a line feed may follow.
+    returned: bool,
 }
 
 impl Show {
     /// Shows text, or does not.
     pub fn new(visible: bool) -> Self {
-        Show { visible, terminal: stdout_is_terminal(), at_line_start: true }
+        Show { visible, terminal: stdout_is_terminal(), at_line_start: true, returned: false }
     }
 
     /// Shows a piece at once; a terminal gets no control characters.
@@ -163,7 +174,15 @@ impl Show {
             return Ok(());
         }
         self.at_line_start = text.ends_with('\n');
-        if self.terminal { write_now(&printable(text)) } else { write_now(text) }
+        if !self.terminal {
+            return write_now(text);
+        }
+        // Windows' line ends may come in two pieces.
+        let mut whole = String::from(if self.returned { "\r" } else { "" });
+        whole.push_str(text);
+        self.returned = whole.ends_with('\r');
+        let certain = whole.len() - usize::from(self.returned);
+        write_now(&printable(&whole[..certain]))
     }
 
     /// Ends an unfinished line.
@@ -172,28 +191,32 @@ impl Show {
     }
 }
 
-/// Serves a request, showing the text as it comes. Ctrl-C ends it early.
+/// Serves a request, showing the text as it comes. A stop string ends it, and so does Ctrl-C.
 pub fn write(
     opened: &Opened,
     engine: &Engine,
     request: GenerateRequest,
+    mut stops: Stops,
     show: &mut Show,
 ) -> anyhow::Result<Written> {
-    interrupt::install()?;
+    signals::for_writing()?;
     let had_fault = engine.fault().is_some();
     let generation = engine.generate(request)?;
-    interrupt::watch(generation.canceller());
+    signals::watch(generation.canceller());
     let mut stream = DecodeStream::new();
     let mut written = Written {
         text: String::new(),
         ids: Vec::new(),
         log_probs: Vec::new(),
         finish: Finish::Cancelled,
+        stopped: None,
         stats: Stats::default(),
     };
     while let Some(event) = generation.next_event() {
         let piece = match event {
             Event::Prefill { .. } => None,
+            // On its way when the end was found.
+            Event::Token { .. } if written.stopped.is_some() => None,
             Event::Token { id, log_probs } => {
                 written.ids.push(id);
                 written.log_probs.extend(log_probs.map(|l| l.chosen));
@@ -206,11 +229,19 @@ pub fn write(
             Event::Error(error) => return Err(error.into()),
         };
         if let Some(piece) = piece {
-            show.text(&piece)?;
-            written.text.push_str(&piece);
+            let certain = stops.push(&piece);
+            show.text(&certain)?;
+            written.text.push_str(&certain);
+        }
+        if let (Some(stop), None) = (stops.found(), &written.stopped) {
+            written.stopped = Some(stop.to_owned());
+            generation.canceller().cancel();
         }
     }
-    interrupt::unwatch();
+    let rest = stops.flush();
+    show.text(&rest)?;
+    written.text.push_str(&rest);
+    signals::unwatch();
     if let (false, Some(fault)) = (had_fault, engine.fault()) {
         note(format_args!("{fault}; the CPU went on"));
     }
@@ -225,6 +256,7 @@ pub fn speed(written: &Written, engine: &Engine, sampling: &Sampling) -> String 
         Finish::Length => "",
         Finish::Stop(_) => "; the model ended its text",
         Finish::Context => "; the context is full",
+        Finish::Cancelled if written.stopped.is_some() => "; ended at a stop text",
         Finish::Cancelled => "; interrupted",
     };
     let on = match engine.gpu() {
@@ -254,6 +286,7 @@ fn as_json(
         Finish::Length => "length",
         Finish::Stop(_) => "stop",
         Finish::Context => "context",
+        Finish::Cancelled if written.stopped.is_some() => "stop",
         Finish::Cancelled => "cancelled",
     };
     json!({
@@ -264,12 +297,15 @@ fn as_json(
         "ids": written.ids,
         "log_probs": written.log_probs,
         "finish": finish,
+        "stopped_at": written.stopped,
         "sampling": {
             "temperature": sampling.temperature,
             "top_k": sampling.top_k,
             "top_p": sampling.top_p,
             "min_p": sampling.min_p,
             "repetition_penalty": sampling.repetition_penalty,
+            "presence_penalty": sampling.presence_penalty,
+            "frequency_penalty": sampling.frequency_penalty,
             "repetition_window": sampling.repetition_window,
             "seed": sampling.seed,
         },

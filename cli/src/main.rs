@@ -6,6 +6,7 @@ mod bench;
 mod bench_table;
 mod chat;
 mod check;
+mod command_line;
 mod data;
 mod device;
 mod eval;
@@ -13,10 +14,12 @@ mod exit;
 mod export;
 mod generate;
 mod info;
-mod interrupt;
+mod lines;
 mod opened;
 mod progress;
 mod sampling;
+mod shell;
+mod signals;
 mod terminal;
 mod train;
 mod verse;
@@ -25,14 +28,17 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use clap::{Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 /// Train, shrink and run 1.58-bit language models.
 ///
 /// With no arguments, or with just a model file, Tercet opens the app; where there is no display it writes to the terminal.
 #[derive(Debug, Parser)]
 #[command(version, args_conflicts_with_subcommands = true, arg_required_else_help = false)]
-#[command(after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted (work saved).")]
+#[command(
+    after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 left at once (what was not saved is lost), 130 interrupted (work saved)."
+)]
 struct Cli {
     /// A model to open in the app, as a GGUF file; the last one, or the shipped one, if absent
     #[arg(value_name = "FILE")]
@@ -69,10 +75,19 @@ enum Command {
 fn main() -> ExitCode {
     let began = Instant::now();
     exit::quiet_panics();
-    if device::list_is_asked(std::env::args()) {
+    let matches = match command_line::with_plain_values(Cli::command()).try_get_matches() {
+        Ok(matches) => matches,
+        // The list of devices needs nothing else, no model for one.
+        Err(error) if error.kind() == ErrorKind::MissingRequiredArgument && device::list_is_asked() => {
+            return exit::report(device::list());
+        }
+        Err(error) => error.exit(),
+    };
+    let device = |(_, args): (_, &ArgMatches)| args.try_get_one::<String>("device").ok().flatten().cloned();
+    if matches.subcommand().and_then(device).as_deref() == Some("list") {
         return exit::report(device::list());
     }
-    let cli = Cli::parse();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     exit::report(match &cli.command {
         None => app::open(cli.file.as_deref()),
         Some(Command::App(args)) => app::run(args, began),
@@ -94,7 +109,6 @@ mod tests {
 
     #[test]
     fn command_line_is_consistent() {
-        use clap::CommandFactory;
-        Cli::command().debug_assert();
+        command_line::with_plain_values(Cli::command()).debug_assert();
     }
 }

@@ -14,20 +14,26 @@ pub struct SamplingArgs {
     #[arg(long, conflicts_with = "temperature")]
     pub greedy: bool,
     /// Flattens (above 1) or sharpens (below 1) the choice, 0 to 100
-    #[arg(long, value_name = "T", allow_negative_numbers = true)]
+    #[arg(long, value_name = "T")]
     pub temperature: Option<f32>,
     /// Choose among the K most likely; 0 for all
     #[arg(long, value_name = "K")]
     pub top_k: Option<usize>,
     /// Choose among the most likely that together have probability P
-    #[arg(long, value_name = "P", allow_negative_numbers = true)]
+    #[arg(long, value_name = "P")]
     pub top_p: Option<f32>,
     /// Drop those less likely than P times the most likely
-    #[arg(long, value_name = "P", allow_negative_numbers = true)]
+    #[arg(long, value_name = "P")]
     pub min_p: Option<f32>,
     /// Make recent tokens less likely; 1 does nothing
-    #[arg(long, value_name = "R", allow_negative_numbers = true)]
+    #[arg(long, value_name = "R")]
     pub repeat_penalty: Option<f32>,
+    /// Make recent tokens less likely, however often they are there; 0 does nothing, -2 to 2
+    #[arg(long, value_name = "R")]
+    pub presence_penalty: Option<f32>,
+    /// Make recent tokens less likely each time they are there; 0 does nothing, -2 to 2
+    #[arg(long, value_name = "R")]
+    pub frequency_penalty: Option<f32>,
     /// How many tokens are recent
     #[arg(long, value_name = "N")]
     pub repeat_window: Option<usize>,
@@ -45,6 +51,8 @@ impl SamplingArgs {
             top_p: self.top_p.unwrap_or(defaults.top_p),
             min_p: self.min_p.unwrap_or(defaults.min_p),
             repetition_penalty: self.repeat_penalty.unwrap_or(defaults.repetition_penalty),
+            presence_penalty: self.presence_penalty.unwrap_or(defaults.presence_penalty),
+            frequency_penalty: self.frequency_penalty.unwrap_or(defaults.frequency_penalty),
             repetition_window: self.repeat_window.unwrap_or(defaults.repetition_window),
             seed: self.seed.unwrap_or_else(clock_seed),
         };

@@ -35,13 +35,14 @@ pub fn write_now(text: &str) -> io::Result<()> {
 }
 
 /// Model text for a terminal: control characters that could move the cursor, recolour or retitle the
-/// window become U+FFFD; line breaks and tabs stay.
+/// window become U+FFFD; line breaks, Windows' among them, and tabs stay.
 pub fn printable(text: &str) -> String {
     let unsafe_char = |c: char| c.is_control() && c != '\n' && c != '\t';
     if !text.contains(unsafe_char) {
         return text.to_owned();
     }
-    text.chars().map(|c| if unsafe_char(c) { '\u{fffd}' } else { c }).collect()
+    let plain = text.replace("\r\n", "\n");
+    plain.chars().map(|c| if unsafe_char(c) { '\u{fffd}' } else { c }).collect()
 }
 
 #[cfg(test)]
@@ -52,5 +53,6 @@ mod tests {
     fn printable_keeps_lines_and_disarms_escapes() {
         assert_eq!(printable("a\n\tb é"), "a\n\tb é");
         assert_eq!(printable("a\u{1b}[2Jb\r"), "a\u{fffd}[2Jb\u{fffd}");
+        assert_eq!(printable("one\r\ntwo\r\n\rthree"), "one\ntwo\n\u{fffd}three");
     }
 }

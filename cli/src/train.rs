@@ -5,31 +5,36 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::mpsc::{SyncSender, sync_channel};
 
 use ::train::config::Config;
-use ::train::preset::PRESETS;
-use ::train::run::{Control, Opening, Options, Order, Outcome, Resume, Run, Summary, on_cpu, stored_config};
+use ::train::preset::{self, PRESETS};
+use ::train::run::{
+    Control, Opening, Options, Order, Outcome, Resume, Run, Summary, config_at, on_cpu, stored_config,
+};
 use anyhow::Context;
+use clap::builder::TypedValueParser;
 
 #[cfg(unix)]
 use signal_hook::consts::SIGXFSZ;
 
 use crate::exit;
 use crate::progress::Progress;
+use crate::shell;
+use crate::signals::stop_flag_and_save;
 use crate::terminal::{note, say};
 
 /// What `tercet train` was asked.
 #[derive(Debug, clap::Args)]
 #[command(after_help = after_help())]
 pub struct Args {
-    /// A named configuration to start from [default: shakespeare]
+    /// A named configuration to start from [default: that of the run, or shakespeare]
     #[arg(long, value_name = "NAME")]
     preset: Option<String>,
     /// Text to learn from; several are joined in order
     #[arg(long, value_name = "FILE", num_args = 1..)]
     text: Vec<PathBuf>,
-    /// A TOML file whose keys replace the preset's
+    /// A TOML file whose keys replace those of the preset, or of the run
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Replace one key, such as model.width=128; may be repeated
@@ -50,8 +55,9 @@ pub struct Args {
     /// Threads; results do not depend on it [default: all]
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
-    /// auto: continue the run in RUN_DIR if there is one. never: refuse if there is one. PATH: start from this checkpoint or run
-    #[arg(long, value_name = "auto|never|PATH", default_value = "auto")]
+    /// auto: continue the run in RUN_DIR if there is one. never: refuse if there is one. PATH: start from this checkpoint or run;
+    /// the same text goes on with its steps, with other rates or another seed if you like, another text begins at step 0 with its weights
+    #[arg(long, value_name = "auto|never|PATH", default_value = "auto", value_parser = resume())]
     resume: Resume,
     /// stdin: take orders from there while training, a word a line: pause, resume, save, sample, stop. Its end stops nothing
     #[arg(long, value_name = "stdin")]
@@ -72,7 +78,7 @@ fn after_help() -> String {
     for (name, what) in PRESETS {
         text.push_str(&format!("  {name:<12} {what}\n"));
     }
-    text.push_str("\nCtrl-C saves a checkpoint and exits 130; the same command continues.");
+    text.push_str("\nCtrl-C, SIGTERM or SIGHUP saves a checkpoint and exits 130; the same command continues. SIGUSR1 saves and goes on.");
     text
 }
 
@@ -84,7 +90,12 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let out = args.out.clone().expect("clap requires it");
-    let cancel = crate::interrupt::flag("saving and stopping; once more to stop at once");
+    let (give, orders) = sync_channel(16);
+    let order = give.clone();
+    let cancel = stop_flag_and_save("saving and stopping", move || {
+        // Sixteen orders are waiting: one of them will do.
+        let _ = order.try_send(Order::Save);
+    });
     let options = Options {
         config,
         out: out.clone(),
@@ -94,14 +105,11 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     };
     survive_file_size_limit();
     let mut progress = Progress::new();
+    if let Some(Orders::Stdin) = args.control {
+        orders_from_stdin(give)?;
+    }
     let summary = match Run::open(options, &mut progress, &on_cpu) {
-        Ok(Opening::Ready(mut run)) => match args.control {
-            Some(Orders::Stdin) => {
-                let orders = orders_from_stdin();
-                run.train(&mut progress, Control::new(&cancel, &orders))
-            }
-            None => run.train(&mut progress, &*cancel),
-        },
+        Ok(Opening::Ready(mut run)) => run.train(&mut progress, Control::new(&cancel, &orders)),
         Ok(Opening::Complete(summary)) => Ok(summary),
         Err(error) => Err(error),
     };
@@ -114,10 +122,13 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// Reads orders until there are no more. The thread ends with the program.
-fn orders_from_stdin() -> Receiver<Order> {
-    let (give, orders) = sync_channel(16);
-    std::thread::spawn(move || {
+/// Passes orders on until there are no more: then nobody can let a waiting run go on, so it goes on. The thread ends with
+/// the program.
+///
+/// # Errors
+/// The system gives no thread.
+fn orders_from_stdin(give: SyncSender<Order>) -> anyhow::Result<()> {
+    let read = move || {
         for line in std::io::stdin().lines().map_while(Result::ok) {
             match line.parse() {
                 Ok(order) if give.send(order).is_ok() => {}
@@ -125,24 +136,35 @@ fn orders_from_stdin() -> Receiver<Order> {
                 Err(why) => note(format_args!("{why}")),
             }
         }
-    });
-    orders
+        let _ = give.send(Order::Resume);
+    };
+    std::thread::Builder::new()
+        .name("tercet-orders".into())
+        .spawn(read)
+        .context("cannot start a thread that reads orders")?;
+    Ok(())
 }
 
-/// Preset, file, settings, flags, in this order. Without any of the first three, a run that exists keeps its own.
+/// What there is before the command line says anything: the preset it names, or else the run's own configuration, or that of
+/// what it begins from.
+fn base(args: &Args) -> anyhow::Result<Config> {
+    if let Some(preset) = &args.preset {
+        return Ok(preset::named(preset)?);
+    }
+    if let (Some(out), true) = (&args.out, args.resume != Resume::Never)
+        && let Some(config) = stored_config(out)?
+    {
+        return Ok(config);
+    }
+    match &args.resume {
+        Resume::From(path) => Ok(config_at(path)?),
+        Resume::Auto | Resume::Never => Ok(preset::named(PRESETS[0].0)?),
+    }
+}
+
+/// [`base`], then file, settings and flags over it.
 fn config(args: &Args) -> anyhow::Result<Config> {
-    let plain = args.preset.is_none() && args.config.is_none() && args.settings.is_empty();
-    let stored = match &args.out {
-        Some(out) if plain && args.resume != Resume::Never => stored_config(out)?,
-        _ => None,
-    };
-    let mut config = match stored {
-        Some(config) => config,
-        None => {
-            let preset = args.preset.as_deref().unwrap_or(PRESETS[0].0);
-            Config::layered(preset, args.config.as_deref(), &args.settings)?
-        }
-    };
+    let mut config = base(args)?.with(args.config.as_deref(), &args.settings)?;
     if !args.text.is_empty() {
         config.data.text = args.text.iter().map(absolute).collect::<anyhow::Result<_>>()?;
     }
@@ -162,6 +184,11 @@ fn config(args: &Args) -> anyhow::Result<Config> {
         ));
     }
     Ok(config)
+}
+
+/// A word, or a path of any bytes.
+fn resume() -> impl TypedValueParser<Value = Resume> {
+    crate::command_line::path().map(|path| Resume::from(path.into_os_string()))
 }
 
 /// A run may be continued from another folder, so its text is written down in full.
@@ -211,6 +238,6 @@ fn report(summary: &Summary, out: &std::path::Path) {
         None => say(format_args!("best validation: none yet")),
     }
     if matches!(outcome, Outcome::Complete | Outcome::AlreadyComplete) {
-        say(format_args!("next: tercet export {} --out model.gguf", out.display()));
+        say(format_args!("next: tercet export {} --out model.gguf", shell::path(out)));
     }
 }

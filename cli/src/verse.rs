@@ -6,14 +6,15 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::bail;
-use runtime::generate::{Finish, GenerateRequest, WhenFull};
-use text::Opened;
+use runtime::generate::{GenerateRequest, WhenFull};
+use text::{Opened, Stops};
 
 use crate::device::DeviceArg;
 use crate::exit::INTERRUPTED;
 use crate::generate::{Show, speed, write};
 use crate::opened::{engine, how_it_runs};
 use crate::sampling::SamplingArgs;
+use crate::shell;
 use crate::terminal::note;
 
 /// The model that ships with the program.
@@ -50,15 +51,14 @@ fn on_terminal(path: &Path) -> anyhow::Result<ExitCode> {
         log_probs: None,
     };
     let mut show = Show::new(true);
-    let written = write(&opened, &engine, request, &mut show)?;
+    let written = write(&opened, &engine, request, Stops::default(), &mut show)?;
     show.end()?;
     note(format_args!("{}", speed(&written, &engine, &sampling)));
     note(format_args!(
-        "next: tercet chat {0}; tercet generate {0} --prompt \"ROMEO:\"; tercet --help",
-        path.display()
+        "next: tercet chat {0}; tercet generate {0} --prompt ROMEO:; tercet --help",
+        shell::path(path)
     ));
-    let interrupted = written.finish == Finish::Cancelled;
-    Ok(if interrupted { ExitCode::from(INTERRUPTED) } else { ExitCode::SUCCESS })
+    Ok(if written.interrupted() { ExitCode::from(INTERRUPTED) } else { ExitCode::SUCCESS })
 }
 
 /// The shipped model, or else the first other one, in a `models` folder beside the program, where a package installs it

@@ -2,9 +2,11 @@
 
 mod app;
 mod app_training;
+mod arguments;
 mod bench;
 mod dependencies;
 mod model;
+mod signals;
 mod train;
 
 use std::process::{Command, Output};
@@ -16,6 +18,11 @@ fn tercet(args: &[&str]) -> Command {
     command.args(args).env_remove("DISPLAY").env_remove("WAYLAND_DISPLAY").env_remove("WAYLAND_SOCKET");
     command.env("TERCET_CACHE", "");
     command
+}
+
+/// The model that comes with the program.
+fn shipped_model() -> String {
+    concat!(env!("CARGO_MANIFEST_DIR"), "/../models/shakespeare.gguf").into()
 }
 
 /// Exit code (-1 for a signal), stdout and stderr.

@@ -1,0 +1,166 @@
+//! Signals to the real binary: what stops it, what saves, and what it was told to ignore.
+#![cfg(unix)]
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use formats::run_log::{Log, MetricLine, RunDir};
+
+use crate::{shipped_model, tercet};
+
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// A training run that goes on until it is told to stop, and saves at no step by itself.
+fn endless(folder: &Path) -> (Command, PathBuf) {
+    let (text, out) = (folder.join("text.txt"), folder.join("run"));
+    std::fs::write(&text, "what light through yonder window breaks\n".repeat(200)).unwrap();
+    let mut command = tercet(&["train", "--preset", "tiny", "--threads", "1", "--steps", "1000000"]);
+    for setting in ["checkpoint_every=0", "eval_every=0", "sample_every=0", "codes_every=0"] {
+        command.arg("--set").arg(format!("report.{setting}"));
+    }
+    command.args(["--set", "train.batch=1", "--text"]).arg(&text).arg("--out").arg(&out);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    (command, out)
+}
+
+fn steps(out: &Path) -> u64 {
+    let lines = RunDir::open(out).and_then(|run| run.read::<MetricLine>(Log::Metrics));
+    lines.map_or(0, |lines| lines.last().map_or(0, |line| line.step))
+}
+
+fn saved(out: &Path) -> u64 {
+    let list = formats::checkpoint::list(&out.join("checkpoints")).unwrap_or_default();
+    list.first().map_or(0, |entry| entry.step)
+}
+
+/// Waits until something is so.
+fn until(what: &str, mut so: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !so() {
+        assert!(began.elapsed() < PATIENCE, "never: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn send(child: &Child, signal: &str) {
+    let sent = Command::new("kill").args([&format!("-{signal}"), &child.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+}
+
+/// How it ended, and what it said.
+fn ended(mut child: Child) -> (ExitStatus, String) {
+    until("the program ends", || child.try_wait().unwrap().is_some());
+    let mut said = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    (child.wait().unwrap(), said)
+}
+
+#[test]
+fn signals_twice_in_a_second_are_one_request_and_save() {
+    for signal in ["HUP", "TERM", "INT"] {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut command, out) = endless(folder.path());
+        let child = command.spawn().unwrap();
+        until("a step is logged", || steps(&out) > 0);
+        for _ in 0..3 {
+            send(&child, signal);
+        }
+        let (status, said) = ended(child);
+        assert_eq!(status.code(), Some(130), "{signal}: {said}");
+        assert_eq!((saved(&out), saved(&out) > 0), (steps(&out), true), "{signal} lost steps: {said}");
+    }
+}
+
+#[test]
+fn signals_ignored_at_the_start_stay_ignored() {
+    let folder = tempfile::tempdir().unwrap();
+    let (command, out) = endless(folder.path());
+    // As `nohup` does, and a script's shell for what it puts in the background.
+    let mut ignoring = Command::new("sh");
+    ignoring.args(["-c", "trap '' HUP INT USR1; exec \"$0\" \"$@\""]);
+    ignoring.arg(command.get_program()).args(command.get_args());
+    let child = ignoring.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    until("a step is logged", || steps(&out) > 0);
+    for signal in ["HUP", "INT", "USR1", "HUP", "INT"] {
+        send(&child, signal);
+    }
+    let before = steps(&out);
+    until("it goes on", || steps(&out) > before + 20);
+    assert_eq!(saved(&out), 0);
+    send(&child, "TERM");
+    let (status, said) = ended(child);
+    assert_eq!(status.code(), Some(130), "{said}");
+    assert_eq!(saved(&out), steps(&out));
+}
+
+#[test]
+fn signals_to_save_save_and_training_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut command, out) = endless(folder.path());
+    let child = command.spawn().unwrap();
+    until("a step is logged", || steps(&out) > 0);
+    send(&child, "USR1");
+    until("a checkpoint is written", || saved(&out) > 0);
+    let at = saved(&out);
+    until("it goes on", || steps(&out) > at + 5);
+    assert_eq!(saved(&out), at);
+    send(&child, "TERM");
+    let (status, said) = ended(child);
+    assert_eq!(status.code(), Some(130), "{said}");
+    assert!(said.contains(&format!("saved after step {at}")), "{said}");
+}
+
+#[test]
+fn signals_by_hand_a_second_apart_leave_at_once_and_say_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut command, out) = endless(folder.path());
+    // One step takes longer than anybody waits.
+    command.args(["--set", "train.batch=4096", "--set", "model.ffn=1024"]);
+    let child = command.spawn().unwrap();
+    until("the run is open", || out.join("run.toml").exists());
+    send(&child, "INT");
+    std::thread::sleep(Duration::from_millis(1200));
+    send(&child, "TERM");
+    send(&child, "HUP");
+    std::thread::sleep(Duration::from_millis(100));
+    send(&child, "INT");
+    let (status, said) = ended(child);
+    assert_eq!(status.code(), Some(3), "{said}");
+    assert!(said.contains("saving and stopping") && said.contains("left at once"), "{said}");
+}
+
+/// A terminal that closes: the kernel sends SIGHUP, the shell in it does too, and what is written goes nowhere.
+#[test]
+fn signals_of_a_closing_terminal_lose_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (command, out) = endless(folder.path());
+    let (terminal, inside) = pty_process::blocking::open().unwrap();
+    let mut on_terminal = pty_process::blocking::Command::new(command.get_program());
+    on_terminal = on_terminal.args(command.get_args());
+    let mut child = on_terminal.spawn(inside).unwrap();
+    until("a step is logged", || steps(&out) > 0);
+    send(&child, "HUP");
+    drop(terminal);
+    until("the program ends", || child.try_wait().unwrap().is_some());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert_eq!((saved(&out), saved(&out) > 0), (steps(&out), true));
+}
+
+#[test]
+fn signals_end_a_text_that_is_being_written() {
+    for signal in ["INT", "TERM"] {
+        let mut command = tercet(&["generate", &shipped_model(), "-n", "1000000", "--threads", "1"]);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut text = child.stdout.take().unwrap();
+        assert_eq!(text.read(&mut [0]).unwrap(), 1);
+        send(&child, signal);
+        send(&child, signal);
+        std::io::copy(&mut text, &mut std::io::sink()).unwrap();
+        let (status, said) = ended(child);
+        assert_eq!(status.code(), Some(130), "{said}");
+        assert!(said.contains("interrupted"), "the figures come all the same: {said}");
+    }
+}
