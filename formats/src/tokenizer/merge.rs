@@ -40,9 +40,15 @@ impl Pairs {
         self.ranks.get(&(left, right)).copied().unwrap_or(NONE)
     }
 
-    /// Merges `ids` in place until no two neighbours have a rank.
-    pub fn merge_all(&self, ids: &mut Vec<u32>) {
-        if ids.len() < HEAP_FROM { self.merge_few(ids) } else { self.merge_many(ids) }
+    /// Merges `ids` in place until no two neighbours have a rank. `look` is called every few milliseconds, and its error ends this
+    /// with `ids` half merged.
+    pub fn merge_all<E>(&self, ids: &mut Vec<u32>, look: &mut dyn FnMut() -> Result<(), E>) -> Result<(), E> {
+        if ids.len() < HEAP_FROM {
+            self.merge_few(ids);
+            Ok(())
+        } else {
+            self.merge_many(ids, look)
+        }
     }
 
     /// Quadratic, and fastest for words.
@@ -76,7 +82,9 @@ impl Pairs {
     }
 
     /// `n log n`: a megabyte of one letter is one piece.
-    fn merge_many(&self, ids: &mut Vec<u32>) {
+    fn merge_many<E>(&self, ids: &mut Vec<u32>, look: &mut dyn FnMut() -> Result<(), E>) -> Result<(), E> {
+        // Merges between two looks.
+        const LOOK: usize = 1 << 14;
         const GONE: u32 = u32::MAX;
         let n = ids.len();
         assert!(n < u32::MAX as usize, "a piece has fewer than 2^32 bytes");
@@ -92,7 +100,12 @@ impl Pairs {
         for i in 1..n {
             offer(&mut heap, ids[i - 1], ids[i], i as u32 - 1);
         }
+        let mut tried: usize = 0;
         while let Some(Reverse((rank, at))) = heap.pop() {
+            tried += 1;
+            if tried.is_multiple_of(LOOK) {
+                look()?;
+            }
             let l = at as usize;
             let r = next[l] as usize;
             // The pair that was here when this entry was made may have been merged away.
@@ -114,12 +127,18 @@ impl Pairs {
             }
         }
         ids.retain(|&id| id != GONE);
+        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::convert::Infallible;
+
+    fn unwatched() -> Result<(), Infallible> {
+        Ok(())
+    }
 
     /// Ids 0..4 are letters. The last two merges rank below merges that need what they make.
     fn pairs() -> Pairs {
@@ -135,7 +154,7 @@ mod tests {
     #[test]
     fn merge_prefers_low_rank_then_left() {
         let mut ids = vec![0, 0, 0, 1, 2, 1];
-        pairs().merge_all(&mut ids);
+        let Ok(()) = pairs().merge_all(&mut ids, &mut unwatched);
         assert_eq!(ids, [4, 11]);
     }
 
@@ -153,7 +172,7 @@ mod tests {
                     .collect();
                 let (mut few, mut many) = (ids.clone(), ids.clone());
                 pairs.merge_few(&mut few);
-                pairs.merge_many(&mut many);
+                let Ok(()) = pairs.merge_many(&mut many, &mut unwatched);
                 assert_eq!(few, many, "from {ids:?}");
             }
         }
@@ -163,7 +182,8 @@ mod tests {
     fn merge_long_runs_are_not_quadratic() {
         // A million letters: the quadratic way would take hours.
         let mut ids = vec![0; 1 << 20];
-        pairs().merge_all(&mut ids);
+        let Ok(()) = pairs().merge_all(&mut ids, &mut unwatched);
         assert_eq!(ids, vec![8; 1 << 17]);
+        assert_eq!(pairs().merge_all(&mut vec![0; 1 << 20], &mut || Err("enough")), Err("enough"));
     }
 }

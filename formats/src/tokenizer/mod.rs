@@ -5,6 +5,7 @@
 //! token stays text unless [`Tokenizer::encode_with_special`] is asked.
 
 mod alphabet;
+mod encoder;
 mod gguf;
 mod json;
 mod merge;
@@ -17,6 +18,7 @@ mod tests;
 mod tokens;
 
 pub use alphabet::GPT2_ORDER;
+pub use encoder::Encoder;
 pub use json::JSON_BYTES_MAX;
 pub use split::{Pieces, Split};
 pub use stream::DecodeStream;
@@ -26,7 +28,7 @@ use crate::error::shown;
 use crate::{Error, Result};
 use merge::Pairs;
 use std::collections::HashMap;
-use std::ops::Range;
+use std::convert::Infallible;
 
 /// Most ids a vocabulary may have: the largest published ones have a quarter of that.
 pub const VOCAB_MAX: usize = 1 << 20;
@@ -146,9 +148,9 @@ impl Tokenizer {
 
     /// The ids of a text. Names of special tokens in it are encoded as the text they are.
     pub fn encode(&self, text: &str) -> Vec<u32> {
-        let mut out = Vec::with_capacity(text.len() / 3);
-        self.encode_into(text, &mut out);
-        out
+        let mut encoder = Encoder::new(self);
+        let Ok(()) = encoder.text(text, &mut |_| Ok::<(), Infallible>(()));
+        encoder.finish()
     }
 
     /// As [`Tokenizer::encode`], but names of special tokens become those tokens. For text we
@@ -160,7 +162,7 @@ impl Tokenizer {
         while at < text.len() {
             match self.special_at(&text.as_bytes()[at..]) {
                 Some((id, len)) if text.is_char_boundary(at) && text.is_char_boundary(at + len) => {
-                    self.encode_into(&text[plain_from..at], &mut out);
+                    out.extend(self.encode(&text[plain_from..at]));
                     out.push(id);
                     at += len;
                     plain_from = at;
@@ -168,7 +170,7 @@ impl Tokenizer {
                 _ => at += 1,
             }
         }
-        self.encode_into(&text[plain_from..], &mut out);
+        out.extend(self.encode(&text[plain_from..]));
         out
     }
 
@@ -176,32 +178,6 @@ impl Tokenizer {
     fn special_at(&self, text: &[u8]) -> Option<(u32, usize)> {
         let mut fits = self.special_lens.iter().filter(|&&len| len <= text.len());
         fits.find_map(|&len| self.special.get(&text[..len]).map(|&id| (id, len)))
-    }
-
-    fn encode_into(&self, text: &str, out: &mut Vec<u32>) {
-        // Words repeat: where in `out` a short piece already stands. Bounded, as text is input.
-        const SEEN_MAX: usize = 1 << 16;
-        const SEEN_LEN_MAX: usize = 32;
-        let mut seen: HashMap<&str, Range<usize>> = HashMap::new();
-        let mut ids = Vec::new();
-        for piece in self.parts.split.pieces(text) {
-            if let Some(range) = seen.get(piece) {
-                out.extend_from_within(range.clone());
-                continue;
-            }
-            let from = out.len();
-            if let Some(&id) = self.whole.get(piece.as_bytes()) {
-                out.push(id);
-            } else {
-                ids.clear();
-                ids.extend(piece.bytes().map(|b| self.byte_ids[b as usize]));
-                self.pairs.merge_all(&mut ids);
-                out.extend_from_slice(&ids);
-            }
-            if piece.len() <= SEEN_LEN_MAX && seen.len() < SEEN_MAX {
-                seen.insert(piece, from..out.len());
-            }
-        }
     }
 
     /// The text of ids. Bytes that are not UTF-8 show as U+FFFD; control tokens show as nothing.

@@ -84,6 +84,26 @@ fn tokenizer_merges_inside_pieces() {
 }
 
 #[test]
+fn encoder_goes_on_after_each_text_and_breaks_off_when_told() {
+    let t = small(Split::Gpt2);
+    let text = Rng(5).text(60_000);
+    let mut encoder = Encoder::new(&t);
+    let mut heard = Vec::new();
+    for part in ["the cat", &text] {
+        encoder
+            .text(part, &mut |done| {
+                heard.push(done);
+                Ok::<(), ()>(())
+            })
+            .unwrap();
+        encoder.id(3);
+    }
+    assert_eq!(encoder.finish(), [&t.encode("the cat")[..], &[3], &t.encode(&text), &[3]].concat());
+    assert!(heard.len() >= 2 && heard.is_sorted() && heard.last().unwrap() < &text.len(), "{heard:?}");
+    assert_eq!(Encoder::new(&t).text(&text, &mut |_| Err("enough")), Err("enough"));
+}
+
+#[test]
 fn tokenizer_keeps_every_byte() {
     let mut rng = Rng(1);
     for split in Split::ALL {
