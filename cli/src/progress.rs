@@ -10,6 +10,12 @@ use crate::terminal::{note, printable, stderr_is_terminal};
 
 /// Seconds between two plain lines when nothing else happened.
 const QUIET_SECONDS: u64 = 15;
+/// The same before the first step.
+const PREPARING_SECONDS: u64 = 10;
+
+/// What the bar counts: parts in a thousand of something before the first step, then steps.
+const PREPARING: &str = "{bar:24} {percent} %  {msg}";
+const STEPS: &str = "{bar:24} {pos}/{len}  {msg}";
 
 /// Shows a training run.
 pub struct Progress {
@@ -24,9 +30,7 @@ impl Progress {
     /// Decides how to show things: a bar if a person reads stderr.
     pub fn new() -> Progress {
         let bar = stderr_is_terminal().then(|| {
-            let style =
-                ProgressStyle::with_template("{bar:24} {pos}/{len}  {msg}").expect("the template is valid");
-            let bar = ProgressBar::no_length().with_style(style);
+            let bar = ProgressBar::new(1000).with_style(style(PREPARING));
             bar.enable_steady_tick(Duration::from_millis(500));
             bar
         });
@@ -74,6 +78,8 @@ impl Observer for Progress {
                     self.line(&format!("continuing after step {} of {}", opened.step, opened.steps));
                 }
                 if let Some(bar) = &self.bar {
+                    bar.set_style(style(STEPS));
+                    bar.set_message("");
                     bar.set_length(opened.steps);
                     bar.set_position(opened.step);
                 }
@@ -81,6 +87,17 @@ impl Observer for Progress {
                 self.opened = Some(opened.clone());
             }
             Event::Note(text) => self.line(text),
+            Event::Preparing { what, share } => match &self.bar {
+                Some(bar) => {
+                    bar.set_position((share * 1000.0) as u64);
+                    bar.set_message(what.to_owned());
+                }
+                None if self.last_line.elapsed() >= Duration::from_secs(PREPARING_SECONDS) => {
+                    note(format_args!("{what}: {:.0} %", 100.0 * share));
+                    self.last_line = Instant::now();
+                }
+                None => {}
+            },
             Event::Step(line) => {
                 self.validation = line.val_bits_per_byte.or(self.validation);
                 let mut text = format!("loss {:.4}", line.loss);
@@ -116,6 +133,10 @@ impl Observer for Progress {
             Event::Saved { .. } => {}
         }
     }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).expect("the template is valid")
 }
 
 /// `1:02:03`, `2:03` or `3.1 s`.

@@ -221,6 +221,17 @@ pub enum Error {
         /// Ids that can be learnt.
         found: usize,
     },
+    /// A text too long to learn a vocabulary from.
+    #[error(
+        "the distinct words of the training part have {bytes} bytes, and a vocabulary is learnt from less than 4 GiB; use a part of the text, or tokenizer.kind = bytes or gpt2"
+    )]
+    PiecesTooLong {
+        /// Bytes of its distinct pieces.
+        bytes: usize,
+    },
+    /// The flag that stops was set during long work.
+    #[error("stopped before the first step, as asked")]
+    Stopped,
 }
 
 /// Shorthand.

@@ -20,6 +20,7 @@ pub mod sample;
 pub mod schedule;
 pub mod tokenizers;
 pub mod trainer;
+pub mod watch;
 
 mod error;
 pub use error::{Error, Result};

@@ -3,6 +3,7 @@
 
 use crate::bpe;
 use crate::error::{Error, Result};
+use crate::watch::Watch;
 use formats::ordinary;
 use formats::tokenizer::{GPT2_ORDER, JSON_BYTES_MAX, Parts, Split, TokenKind, Tokenizer, Tokens, VOCAB_MAX};
 use std::path::PathBuf;
@@ -100,7 +101,8 @@ pub fn bytes() -> Tokenizer {
 /// The text repeats too little for that many ids.
 pub fn trained(text: &str, vocab: usize) -> Result<Tokenizer> {
     assert!(vocab >= 256, "the bytes alone are 256");
-    let merges = bpe::learn(text, Split::Gpt2, vocab - 256);
+    let whole = std::iter::once(text);
+    let merges = bpe::learn(whole, text.len(), Split::Gpt2, vocab - 256, &mut Watch::nobody())?;
     let found = 256 + merges.len();
     if found < vocab {
         return Err(Error::VocabTooLarge { vocab, found });

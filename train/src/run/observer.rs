@@ -12,6 +12,13 @@ pub enum Event<'a> {
     Opened(&'a Opened),
     /// A remark a person should read.
     Note(&'a str),
+    /// Long work before the first step goes on.
+    Preparing {
+        /// What is being done, "learning tokens" say.
+        what: &'a str,
+        /// How much of that is done, 0 to 1.
+        share: f64,
+    },
     /// A step is done and written down, with a validation if one was due.
     Step(&'a MetricLine),
     /// The model wrote something.
