@@ -5,7 +5,8 @@
 //! it in its window. The first token of the text is never scored, for nothing precedes it; the last window may be shorter.
 //! With `--stride S` windows start every `S` tokens and each scores only what the one before it did not, so that all but the first
 //! `T` tokens see at least `T - S` others. Bits per byte divide the nats by `ln 2` and by the bytes of the scored tokens, as
-//! training does.
+//! training does. Of a model that was trained on documents the separator between them is in the file: it is the end-of-text token here
+//! too, and counts as its bytes.
 
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
@@ -14,6 +15,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use ::train::data::Text;
+use ::train::watch::Watch;
 use anyhow::ensure;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use runtime::Session;
@@ -87,13 +89,15 @@ struct Total {
 
 /// Runs `tercet eval`.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let text = Text::load(std::slice::from_ref(&args.text))?;
+    let opened = Opened::open(&args.file)?;
+    // Ctrl-C ends this at once: there is nothing to save.
+    let unwatched = &mut Watch::nobody();
+    let text = Text::load(std::slice::from_ref(&args.text), &opened.separator, unwatched)?;
     let part = match args.part {
         Part::All => &text.whole[..],
         Part::Train => text.train(),
         Part::Validation => text.validation(),
     };
-    let opened = Opened::open(&args.file)?;
     let trained = opened.model.config().context;
     let window = args.context.unwrap_or(trained);
     if !(1..=trained).contains(&window) {
@@ -103,7 +107,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if !(1..=window).contains(&stride) {
         return Err(usage(format!("--stride is {stride}; windows of {window} tokens take 1 to {window}")));
     }
-    let ids = opened.tokenizer.encode(part);
+    let ids = text.encode(part, &opened.tokenizer, unwatched)?;
     ensure!(ids.len() >= 2, "the text has {} tokens; scoring needs at least 2", ids.len());
 
     let threads = args.threads.unwrap_or_else(default_threads);
@@ -119,11 +123,11 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut total = Total::default();
     each_window(&mut *session, &ids, stride, &mut total, &mut |id, log_prob| {
         if let Some(lines) = &mut lines {
-            let text = String::from_utf8_lossy(opened.tokenizer.token_bytes(id));
-            writeln!(lines, "{}", json!({ "id": id, "text": text, "log_prob": log_prob }))?;
+            let shown = String::from_utf8_lossy(opened.tokenizer.token_bytes(id));
+            writeln!(lines, "{}", json!({ "id": id, "text": shown, "log_prob": log_prob }))?;
         }
         bar.inc(1);
-        Ok(opened.tokenizer.token_bytes(id).len())
+        Ok(text.bytes_of(id, &opened.tokenizer))
     })?;
     let time = start.elapsed();
     bar.finish_and_clear();

@@ -108,9 +108,18 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if let Some(Orders::Stdin) = args.control {
         orders_from_stdin(give)?;
     }
-    let summary = match Run::open(options, &mut progress, &on_cpu) {
+    let summary = match Run::open(options, &mut progress, &cancel, &on_cpu) {
         Ok(Opening::Ready(mut run)) => run.train(&mut progress, Control::new(&cancel, &orders)),
         Ok(Opening::Complete(summary)) => Ok(summary),
+        Ok(Opening::Interrupted { saved }) => {
+            progress.finish();
+            let (what, code) = match saved {
+                true => ("everything was saved before", exit::INTERRUPTED),
+                false => ("there was nothing to save", exit::LEFT_AT_ONCE),
+            };
+            note(format_args!("stopped before the first step; {what}"));
+            return Ok(ExitCode::from(code));
+        }
         Err(error) => Err(error),
     };
     progress.finish();

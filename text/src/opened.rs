@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use formats::gguf::Gguf;
-use formats::tokenizer::Tokenizer;
+use formats::tokenizer::{SEPARATOR, Tokenizer};
 use runtime::cpu::Kernels;
 use runtime::sampler::Sampling;
 use runtime::{Model, in_file};
@@ -28,6 +28,8 @@ pub struct Opened {
     pub sampling: Sampling,
     /// How it wants a conversation written down, as a Jinja template; `None` for a model that only continues text.
     pub chat_template: Option<String>,
+    /// What stood between the documents that it was trained on, where its end-of-text token stands now; empty if they were one text.
+    pub separator: String,
     /// Time from opening the file to a model that can run.
     pub load_time: Duration,
 }
@@ -72,6 +74,7 @@ impl Opened {
             tokenizer: Arc::new(tokenizer),
             sampling,
             chat_template: gguf.metadata().str(CHAT_TEMPLATE)?.map(str::to_owned),
+            separator: gguf.metadata().str(SEPARATOR)?.unwrap_or_default().to_owned(),
             load_time: start.elapsed(),
         })
     }

@@ -20,6 +20,8 @@ use crate::preset;
 const WEIGHTS_MAX: u64 = 1 << 30;
 /// Longest configuration file.
 const FILE_BYTES_MAX: u64 = 1 << 20;
+/// Least tokens a training sequence holds.
+pub(crate) const CONTEXT_MIN: usize = 2;
 /// Most sequences a step.
 const BATCH_MAX: usize = 1 << 16;
 
@@ -127,8 +129,13 @@ pub struct Tokenizer {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Data {
-    /// Text files, joined in this order.
+    /// Text files, joined in this order with nothing between.
     pub text: Vec<String>,
+    /// What stands between documents, `<|endoftext|>` say; empty: the text is one document. Each place where it stands becomes the
+    /// tokenizer's end-of-text token, two in a row two of them, and the model learns to stop there. No other token is learnt from it or
+    /// reaches across it. It counts as its bytes in bits per byte.
+    #[serde(default)]
+    pub separator: String,
 }
 
 /// How long, how much at a time, on how many threads.
@@ -297,7 +304,12 @@ impl Config {
             format_args!("a divisor of model.heads ({})", m.heads),
         )?;
         need([1, 2, 4].contains(&m.streams), "model.streams", m.streams, "1, 2 or 4")?;
-        need(m.context >= 2, "model.context", m.context, "at least 2 tokens")?;
+        need(
+            m.context >= CONTEXT_MIN,
+            "model.context",
+            m.context,
+            format_args!("at least {CONTEXT_MIN} tokens"),
+        )?;
         need(t.shards <= BATCH_MAX, "train.shards", t.shards, format_args!("at most {BATCH_MAX}"))?;
         need(t.threads <= 1024, "train.threads", t.threads, "at most 1024")?;
         need(t.seed <= i64::MAX as u64, "train.seed", t.seed, "at most 2^63 - 1")?;

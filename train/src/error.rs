@@ -3,6 +3,8 @@
 
 use std::path::PathBuf;
 
+use crate::tokenizers::BPE_MIN;
+
 /// A failure of this crate.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -213,7 +215,8 @@ pub enum Error {
     },
     /// The text repeats too little for a vocabulary of this size.
     #[error(
-        "the training part supports {found} token ids, not {vocab}; use tokenizer.kind = bpe:{found} or less, or bytes"
+        "the training part supports {found} token ids, not {vocab}; use tokenizer.kind = {}bytes",
+        if *found < BPE_MIN { String::new() } else { format!("bpe:{found} or ") }
     )]
     VocabTooLarge {
         /// Ids asked for.
@@ -229,6 +232,11 @@ pub enum Error {
         /// Bytes of its distinct pieces.
         bytes: usize,
     },
+    /// A separator, and no token that it could become.
+    #[error(
+        "data.separator becomes the token that ends a text, and this tokenizer has none; add a special token <|endoftext|> or </s> to its tokenizer.json, or use tokenizer.kind = gpt2, bytes or bpe:N"
+    )]
+    NoEndToken,
     /// The flag that stops was set during long work.
     #[error("stopped before the first step, as asked")]
     Stopped,

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use formats::blocks::{TensorType, pack, q1_58, tq2_0};
 use formats::gguf::{GgufWriter, Metadata};
 use formats::ternary::{GROUP, SCALE_MIN, quantise_group};
-use formats::tokenizer::Tokenizer;
+use formats::tokenizer::{SEPARATOR, Tokenizer};
 use half::f16;
 use runtime::config::ModelConfig;
 
@@ -58,6 +58,8 @@ pub struct Provenance {
     pub seed: u64,
     /// Commit of the program that trained it.
     pub commit: String,
+    /// What stood between the documents of the text; empty if it was one.
+    pub separator: String,
 }
 
 impl Provenance {
@@ -72,6 +74,7 @@ impl Provenance {
             bits_per_byte: meta.validation,
             seed: meta.config.train.seed,
             commit: meta.commit.clone(),
+            separator: meta.config.data.separator.clone(),
         }
     }
 }
@@ -213,6 +216,9 @@ fn describe(meta: &mut Metadata, config: &ModelConfig, tokenizer: &Tokenizer, pr
     }
     meta.insert("tercet.training.seed", provenance.seed);
     meta.insert("tercet.training.commit", provenance.commit.as_str());
+    if !provenance.separator.is_empty() {
+        meta.insert(SEPARATOR, provenance.separator.as_str());
+    }
     // The names llama.cpp gives a model's recommended sampling.
     meta.insert("general.sampling.temp", 0.8f32);
     meta.insert("general.sampling.top_p", 0.95f32);

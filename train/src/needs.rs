@@ -52,7 +52,7 @@ impl Config {
         let ids = match Kind::from_str(&self.tokenizer.kind)? {
             Kind::Gpt2 => GPT2_VOCAB,
             Kind::Bpe(ids) => ids,
-            Kind::Bytes => 256,
+            Kind::Bytes => 256 + usize::from(!self.data.separator.is_empty()),
             Kind::File(_) => return Ok(Vocab::InFile),
         };
         Ok(if self.tokenizer.compact { Vocab::AtMost(ids) } else { Vocab::Exactly(ids) })
@@ -136,5 +136,8 @@ mod tests {
         assert_eq!(vocab("bpe:2048", true).unwrap(), Vocab::AtMost(2048));
         assert_eq!(vocab("some/tokenizer.json", false).unwrap(), Vocab::InFile);
         assert!(vocab("bpe:x", false).is_err());
+        let mut documents = preset::tiny();
+        documents.data.separator = "<|endoftext|>".into();
+        assert_eq!(documents.vocab().unwrap(), Vocab::Exactly(257));
     }
 }

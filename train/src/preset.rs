@@ -54,7 +54,7 @@ pub fn shakespeare() -> Config {
             float: false,
         },
         tokenizer: Tokenizer { kind: "bpe:2048".into(), compact: false },
-        data: Data { text: Vec::new() },
+        data: Data { text: Vec::new(), separator: String::new() },
         train: Train {
             steps: 1000,
             batch: 8,

@@ -26,10 +26,12 @@ pub struct Settings<'a> {
     pub tokens: usize,
     /// Seed of the draws.
     pub seed: u64,
+    /// Whether the model learns documents: an empty prompt is then the end of one.
+    pub documents: bool,
 }
 
-/// Continues a prompt with the model that `params` would make. An empty prompt begins after a line break; one longer than
-/// half the context loses its beginning.
+/// Continues a prompt with the model that `params` would make, until it ends the text. An empty prompt begins a document, or else
+/// after a line break; one longer than half the context loses its beginning.
 ///
 /// # Errors
 /// A parameter that is not finite; whatever the runtime refuses.
@@ -41,8 +43,11 @@ pub fn write(
 ) -> Result<String> {
     let (file, _) = to_gguf(config, params, tokenizer, &Provenance::default(), ExportType::Q1_58)?;
     let model = Model::from_gguf(&Gguf::parse(file.to_bytes()?, "the model in training")?)?;
-    let text = if settings.prompt.is_empty() { "\n" } else { settings.prompt };
-    let mut prompt = tokenizer.encode(text);
+    let mut prompt = match (settings.prompt, tokenizer.eos().filter(|_| settings.documents)) {
+        ("", Some(end)) => vec![end],
+        ("", None) => tokenizer.encode("\n"),
+        (text, _) => tokenizer.encode(text),
+    };
     prompt.drain(..prompt.len().saturating_sub(config.context.div_ceil(2)));
     let request = GenerateRequest {
         prompt,

@@ -5,6 +5,7 @@ mod app_training;
 mod arguments;
 mod bench;
 mod dependencies;
+mod documents;
 mod model;
 mod signals;
 mod train;

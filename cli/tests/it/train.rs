@@ -201,7 +201,7 @@ fn train_bad_input_gets_one_sentence_and_no_folder() {
     let cases: Vec<(&Path, Vec<&str>, &str)> = vec![
         (&empty, vec![], "empty"),
         (&one_line, vec![], "too few"),
-        (&binary, vec![], "not UTF-8"),
+        (&binary, vec![], "UTF-16; save it as UTF-8"),
         (&missing, vec![], "missing.txt"),
         (dir.path(), vec![], "not an ordinary file"),
         (&good, vec!["--set", "tokenizer.kind=bpe:50000"], "not 50000"),

@@ -16,6 +16,9 @@ const EOS: &str = "tokenizer.ggml.eos_token_id";
 const EOT: &str = "tokenizer.ggml.eot_token_id";
 const ADD_BOS: &str = "tokenizer.ggml.add_bos_token";
 
+/// A model trained on documents says here what stood between them; its end-of-text token took the place of that string.
+pub const SEPARATOR: &str = "tercet.training.separator";
+
 impl Tokenizer {
     /// From a model's metadata. Only byte-level BPE (`tokenizer.ggml.model` = `gpt2`) is read.
     ///

@@ -19,6 +19,7 @@ mod tokens;
 
 pub use alphabet::GPT2_ORDER;
 pub use encoder::Encoder;
+pub use gguf::SEPARATOR;
 pub use json::JSON_BYTES_MAX;
 pub use split::{Pieces, Split};
 pub use stream::DecodeStream;

@@ -2,6 +2,7 @@
 //! be wrong about a configuration, a text or a checkpoint is said here, before the first step.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 
 use formats::atomic::TEMP_SUFFIX;
 use formats::checkpoint;
@@ -78,6 +79,11 @@ pub enum Opening {
     Ready(Box<Run>),
     /// All steps are done already.
     Complete(Summary),
+    /// It was stopped before it was ready for a step.
+    Interrupted {
+        /// Whether the run has a checkpoint, which loses nothing; a new one has no folder yet.
+        saved: bool,
+    },
 }
 
 /// Makes a fresh trainer for a configuration and its model.
@@ -92,12 +98,18 @@ pub fn on_cpu(config: &Config, model: &ModelConfig) -> Result<Trainer> {
 }
 
 impl Run {
-    /// Opens, continues or begins a run. Nothing is written before everything that can be refused was looked at.
+    /// Opens, continues or begins a run. Nothing is written before everything that can be refused was looked at; until then it stops
+    /// soon after `cancel` was set, however long the text.
     ///
     /// # Errors
     /// A run that may not be continued (see [`Resume`]) or differs in its configuration or text; a text or tokenizer
     /// that cannot be used; checkpoints that are all damaged; a disk that cannot hold the first checkpoint.
-    pub fn open(options: Options, observer: &mut dyn Observer, make: MakeTrainer<'_>) -> Result<Opening> {
+    pub fn open(
+        options: Options,
+        observer: &mut dyn Observer,
+        cancel: &AtomicBool,
+        make: MakeTrainer<'_>,
+    ) -> Result<Opening> {
         let config = &options.config;
         config.validate()?;
         let held = hold(&options.out, &options.resume)?;
@@ -120,7 +132,12 @@ impl Run {
 
         // The text, in the vocabulary the checkpoint was trained in.
         let tokenizer = start.as_ref().map(|start| source::tokenizer_of(&start.path)).transpose()?;
-        let dataset = Dataset::load(config, tokenizer)?;
+        let dataset = match Dataset::load(config, tokenizer, observer, cancel) {
+            Err(Error::Stopped) => {
+                return Ok(Opening::Interrupted { saved: held.is_some() && start.is_some() });
+            }
+            dataset => dataset?,
+        };
         if let Some(start) = &mut start {
             start.meets(&dataset, config)?;
         }

@@ -182,7 +182,12 @@ impl Run {
         let report = &self.config.report;
         let seed = self.config.train.seed ^ self.step;
         let model = self.config.model_config(self.meta.vocab);
-        let settings = sample::Settings { prompt: &report.sample_prompt, tokens: report.sample_tokens, seed };
+        let settings = sample::Settings {
+            prompt: &report.sample_prompt,
+            tokens: report.sample_tokens,
+            seed,
+            documents: !self.config.data.separator.is_empty(),
+        };
         match sample::write(&model, &self.trainer.params(), &self.dataset.tokenizer, &settings) {
             Ok(text) => {
                 let line = SampleLine {

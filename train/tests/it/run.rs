@@ -11,6 +11,8 @@ use train::run::{
     Control, Event, Observer, Opening, Options, Order, Outcome, Resume, Run, RunToml, Summary, check, on_cpu,
 };
 
+static NEVER: AtomicBool = AtomicBool::new(false);
+
 /// A few kilobytes that look a little like a play, the same every time.
 fn text() -> String {
     let words =
@@ -59,7 +61,7 @@ fn options(config: &Config, out: &Path) -> Options {
 }
 
 fn train(options: Options) -> train::Result<Summary> {
-    train_watched(options, &mut (), &AtomicBool::new(false))
+    train_watched(options, &mut (), &NEVER)
 }
 
 fn train_watched(
@@ -67,9 +69,10 @@ fn train_watched(
     observer: &mut dyn Observer,
     cancel: &AtomicBool,
 ) -> train::Result<Summary> {
-    match Run::open(options, observer, &on_cpu)? {
+    match Run::open(options, observer, cancel, &on_cpu)? {
         Opening::Ready(mut run) => run.train(observer, cancel),
         Opening::Complete(summary) => Ok(summary),
+        Opening::Interrupted { .. } => panic!("stopped before the first step"),
     }
 }
 
@@ -180,6 +183,39 @@ fn run_cancelled_saves_where_it_is() {
     let summary = train_watched(options(&config, &out), &mut CancelAfter(3, &flag), &flag).unwrap();
     assert_eq!((summary.outcome, summary.step), (Outcome::Interrupted, 3));
     assert_eq!(check(&out).unwrap().resumable, Some(3));
+}
+
+/// Cancels when the first remark comes: here on the text, before a vocabulary is learnt from it.
+struct CancelAtNote<'a>(&'a AtomicBool);
+
+impl Observer for CancelAtNote<'_> {
+    fn event(&mut self, event: Event<'_>) {
+        if let Event::Note(_) = event {
+            self.0.store(true, std::sync::atomic::Ordering::SeqCst);
+        }
+    }
+}
+
+#[test]
+fn run_cancelled_before_its_first_step_is_as_if_never_begun() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("text.txt"), text().replace('\n', "\r\n")).unwrap();
+    let config = config(dir.path(), &["tokenizer.kind=bpe:300"]);
+    let (out, whole) = (dir.path().join("run"), dir.path().join("whole"));
+    let stopped = || {
+        let flag = AtomicBool::new(false);
+        let opening = Run::open(options(&config, &out), &mut CancelAtNote(&flag), &flag, &on_cpu).unwrap();
+        let Opening::Interrupted { saved } = opening else { panic!("it went on") };
+        saved
+    };
+    assert!(!stopped());
+    assert!(!out.exists(), "a run that did not begin leaves no folder");
+    train(Options { pause_after: Some(5), ..options(&config, &out) }).unwrap();
+    // Encoding the text again can be stopped too, and loses nothing.
+    assert!(stopped());
+    assert_eq!(train(options(&config, &out)).unwrap().outcome, Outcome::Complete);
+    train(options(&config, &whole)).unwrap();
+    assert!(essence(&out) == essence(&whole));
 }
 
 #[test]
@@ -351,11 +387,11 @@ fn run_cannot_be_trained_twice_at_once() {
     let dir = tempfile::tempdir().unwrap();
     let config = config(dir.path(), &[]);
     let out = dir.path().join("run");
-    let first = Run::open(options(&config, &out), &mut (), &on_cpu).unwrap();
-    let error = Run::open(options(&config, &out), &mut (), &on_cpu).err().unwrap().to_string();
+    let first = Run::open(options(&config, &out), &mut (), &NEVER, &on_cpu).unwrap();
+    let error = Run::open(options(&config, &out), &mut (), &NEVER, &on_cpu).err().unwrap().to_string();
     assert!(error.contains("another process"), "{error}");
     drop(first);
-    Run::open(options(&config, &out), &mut (), &on_cpu).unwrap();
+    Run::open(options(&config, &out), &mut (), &NEVER, &on_cpu).unwrap();
 }
 
 /// Gives orders after steps.
@@ -394,7 +430,8 @@ fn run_that_is_paused_sampled_saved_and_stopped_computes_the_same_bits() {
     let (give, orders) = std::sync::mpsc::channel();
     let mut steering = Steering { give, held: 0 };
     let cancel = AtomicBool::new(false);
-    let Opening::Ready(mut run) = Run::open(options(&config, &steered), &mut (), &on_cpu).unwrap() else {
+    let Opening::Ready(mut run) = Run::open(options(&config, &steered), &mut (), &NEVER, &on_cpu).unwrap()
+    else {
         panic!()
     };
     let summary = run.train(&mut steering, Control::new(&cancel, &orders)).unwrap();

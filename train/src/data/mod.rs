@@ -1,79 +1,25 @@
 //! What a run reads: a text, cut into a training and a validation part, each in token ids, and
 //! the order in which training sees it. What happens to a batch is the trainer's business.
 
-use crate::config::Config;
+mod text;
+
+pub use text::Text;
+
+use crate::config::{CONTEXT_MIN, Config};
 use crate::error::{Error, Result};
 use crate::rng::SplitMix64;
+use crate::run::Observer;
 use crate::tokenizers::Kind;
-use formats::ordinary;
+use crate::watch::Watch;
 use formats::tokenizer::Tokenizer;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 
 /// Keeps the draws of batches apart from everything else a seed decides.
 const BATCHES: u64 = 0x0062_6174_6368_6573;
 
 /// The same for replaced inputs.
 const NOISE: u64 = 0x6e6f_6973;
-
-/// A text before it is tokens.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Text {
-    /// Its files, for messages.
-    pub place: String,
-    /// The files' contents, one after the other with nothing between.
-    pub whole: String,
-    /// Where the validation part begins, a byte of `whole`: nine tenths of the length, rounded
-    /// down, and further down to the start of a character.
-    pub split: usize,
-}
-
-impl Text {
-    /// Reads files in the given order.
-    ///
-    /// # Errors
-    /// A file that cannot be read, is not UTF-8, or no text at all.
-    pub fn load(files: &[PathBuf]) -> Result<Text> {
-        let mut whole = String::new();
-        for path in files {
-            let bytes = ordinary::read(path, u64::MAX)?;
-            let text = std::str::from_utf8(&bytes).map_err(|e| Error::Text {
-                place: path.display().to_string(),
-                problem: format!("byte {} is not UTF-8 text; convert the file", e.valid_up_to()),
-            })?;
-            whole.push_str(text);
-        }
-        let names: Vec<String> = files.iter().map(|path| path.display().to_string()).collect();
-        Text::new(whole, names.join(", "))
-    }
-
-    /// A text from memory; `place` names it in messages.
-    ///
-    /// # Errors
-    /// The text is empty.
-    pub fn new(whole: String, place: String) -> Result<Text> {
-        if whole.is_empty() {
-            return Err(Error::Text { place, problem: "the text is empty".into() });
-        }
-        let nine_tenths = (whole.len() as u128 * 9 / 10) as usize;
-        let split = whole.floor_char_boundary(nine_tenths);
-        Ok(Text { place, whole, split })
-    }
-
-    /// What the model, and a tokenizer, learn from.
-    pub fn train(&self) -> &str {
-        &self.whole[..self.split]
-    }
-
-    /// What neither ever sees.
-    pub fn validation(&self) -> &str {
-        &self.whole[self.split..]
-    }
-
-    /// BLAKE3 of the whole, in hexadecimal.
-    pub fn hash(&self) -> String {
-        blake3::hash(self.whole.as_bytes()).to_hex().to_string()
-    }
-}
 
 /// A text in token ids.
 #[derive(Clone, Debug)]
@@ -99,20 +45,28 @@ pub struct Batch {
 }
 
 impl Dataset {
-    /// Reads the text of a configuration; makes its tokenizer unless one is given.
+    /// Reads the text of a configuration; makes its tokenizer unless one is given. `observer` hears what a person should know of the
+    /// text, and how far it is where that takes long.
     ///
     /// # Errors
     /// A text that cannot be read, is empty, too short for one window of the model's context, or
-    /// too small for the vocabulary; a tokenizer that cannot be used.
-    pub fn load(config: &Config, tokenizer: Option<Tokenizer>) -> Result<Dataset> {
+    /// too small for the vocabulary; a tokenizer that cannot be used; [`Error::Stopped`] soon after `cancel` was set.
+    pub fn load(
+        config: &Config,
+        tokenizer: Option<Tokenizer>,
+        observer: &mut dyn Observer,
+        cancel: &AtomicBool,
+    ) -> Result<Dataset> {
+        let watch = &mut Watch::new(observer, cancel);
         let files: Vec<PathBuf> = config.data.text.iter().map(PathBuf::from).collect();
-        let text = Text::load(&files)?;
+        let text = Text::load(&files, &config.data.separator, watch)?;
+        text.remarks.iter().for_each(|remark| watch.note(remark));
         let dataset = match tokenizer {
-            Some(tokenizer) => Dataset::new(&text, tokenizer),
+            Some(tokenizer) => Dataset::new(&text, tokenizer, watch)?,
             None => {
-                let tokenizer = config.tokenizer.kind.parse::<Kind>()?.build(text.train())?;
-                let dataset = Dataset::new(&text, tokenizer);
-                if config.tokenizer.compact { dataset.compacted(&text) } else { dataset }
+                let tokenizer = config.tokenizer.kind.parse::<Kind>()?.build(&text, watch)?;
+                let dataset = Dataset::new(&text, tokenizer, watch)?;
+                if config.tokenizer.compact { dataset.compacted(&text, watch)? } else { dataset }
             }
         };
         dataset.fits(config.model.context, &text.place)?;
@@ -120,32 +74,38 @@ impl Dataset {
     }
 
     /// Tokenises each part alone.
-    pub fn new(text: &Text, tokenizer: Tokenizer) -> Dataset {
+    ///
+    /// # Errors
+    /// A separator, and a tokenizer without a token for it; it was stopped.
+    pub fn new(text: &Text, tokenizer: Tokenizer, watch: &mut Watch<'_>) -> Result<Dataset> {
         let token_bytes =
-            (0..tokenizer.vocab_size() as u32).map(|id| tokenizer.decode_bytes(&[id]).len() as u32);
-        Dataset {
-            train: tokenizer.encode(text.train()),
-            validation: tokenizer.encode(text.validation()),
+            (0..tokenizer.vocab_size() as u32).map(|id| text.bytes_of(id, &tokenizer) as u32).collect();
+        Ok(Dataset {
+            train: text.encode(text.train(), &tokenizer, watch)?,
+            validation: text.encode(text.validation(), &tokenizer, watch)?,
             hash: text.hash(),
-            token_bytes: token_bytes.collect(),
+            token_bytes,
             tokenizer,
-        }
+        })
     }
 
     /// Again, with the vocabulary that the training part uses and the bytes; the validation part
     /// may then take more tokens than before.
-    fn compacted(&self, text: &Text) -> Dataset {
+    fn compacted(&self, text: &Text, watch: &mut Watch<'_>) -> Result<Dataset> {
         let (small, _) = self.tokenizer.restrict(&self.train);
-        Dataset::new(text, small)
+        Dataset::new(text, small, watch)
     }
 
     /// Whether there is a window of `context` tokens and one more to train on, and something to validate.
     fn fits(&self, context: usize, place: &str) -> Result<()> {
         let (train, validation) = (self.train.len(), self.validation.len());
         let problem = if train <= context {
+            let smaller = train.saturating_sub(1);
+            let or =
+                if smaller < CONTEXT_MIN { String::new() } else { format!(", or model.context = {smaller}") };
             format!(
                 "the training part has {train} tokens, too few for one window of {context} and the token after it; \
-                 use a longer text or a smaller model.context"
+                 use a longer text{or}"
             )
         } else if validation < 2 {
             format!("the validation part has {validation} tokens and needs 2; use a longer text")
@@ -208,23 +168,8 @@ mod tests {
     use crate::tokenizers;
 
     fn dataset(text: &str) -> Dataset {
-        let text = Text::new(text.into(), "a test".into()).unwrap();
-        Dataset::new(&text, tokenizers::bytes())
-    }
-
-    #[test]
-    fn text_splits_at_nine_tenths_on_a_character() {
-        let ascii = Text::new("0123456789abcdefghi".into(), String::new()).unwrap();
-        assert_eq!((ascii.train().len(), ascii.validation()), (17, "hi"));
-        // Byte 9 of 10 is inside the last character.
-        let wide = Text::new("0123456\u{20ac}".into(), String::new()).unwrap();
-        assert_eq!((wide.train(), wide.validation()), ("0123456", "\u{20ac}"));
-        let one = Text::new("x".into(), String::new()).unwrap();
-        assert_eq!((one.train(), one.validation()), ("", "x"));
-        assert_eq!(
-            Text::new(String::new(), "a.txt".into()).unwrap_err().to_string(),
-            "the text is empty (in a.txt)"
-        );
+        let text = Text::new(text.into(), "a test".into(), "").unwrap();
+        Dataset::new(&text, tokenizers::bytes(), &mut Watch::nobody()).unwrap()
     }
 
     #[test]
@@ -279,16 +224,18 @@ mod tests {
             eprintln!("skipped: TERCET_SHAKESPEARE does not name the text");
             return;
         };
-        let text = Text::load(&[path.into()]).unwrap();
+        let watch = &mut Watch::nobody();
+        let text = Text::load(&[path.into()], "", watch).unwrap();
         assert_eq!((text.train().len(), text.validation().len()), (1_003_854, 111_540));
-        let d = Dataset::new(&text, tokenizers::gpt2());
+        let d = Dataset::new(&text, tokenizers::gpt2(), watch).unwrap();
         assert_eq!((d.train.len(), d.validation.len()), (301_966, 36_059));
         assert_eq!(d.train.len() + d.validation.len(), 338_025);
         assert_eq!(d.bytes(&d.train) + d.bytes(&d.validation), text.whole.len() as u64);
-        let compact = d.compacted(&text);
+        let compact = d.compacted(&text, watch).unwrap();
         assert_eq!(compact.train.len(), d.train.len());
         assert_eq!(compact.tokenizer.decode(&compact.validation), text.validation());
-        let learnt = Dataset::new(&text, tokenizers::trained(text.train(), 1024).unwrap());
+        let learnt = Kind::Bpe(1024).build(&text, watch).unwrap();
+        let learnt = Dataset::new(&text, learnt, watch).unwrap();
         eprintln!(
             "gpt2 compacted: {} ids, {} validation tokens; bpe:1024: {} + {} tokens",
             compact.tokenizer.vocab_size(),
@@ -296,6 +243,23 @@ mod tests {
             learnt.train.len(),
             learnt.validation.len()
         );
+    }
+
+    #[test]
+    fn dataset_of_documents_keeps_the_end_token_through_compacting() {
+        let mut config = crate::preset::named("tiny").unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("text.txt");
+        std::fs::write(&file, "a cat sat on a mat<|endoftext|>\n".repeat(60)).unwrap();
+        config.data.text = vec![file.display().to_string()];
+        config.data.separator = "<|endoftext|>".into();
+        for (kind, compact) in [("gpt2", true), ("gpt2", false), ("bytes", true), ("bpe:264", true)] {
+            (config.tokenizer.kind, config.tokenizer.compact) = (kind.into(), compact);
+            let d = Dataset::load(&config, None, &mut (), &AtomicBool::new(false)).unwrap();
+            let end = d.tokenizer.eos().unwrap();
+            assert_eq!(d.train.iter().filter(|&&id| id == end).count(), 54, "{kind}");
+            assert_eq!(d.bytes(&d.train) + d.bytes(&d.validation), 60 * 32, "{kind}");
+        }
     }
 
     #[test]
@@ -310,11 +274,12 @@ mod tests {
         let mut error_of = |bytes: &[u8], kind: &str| {
             std::fs::write(&file, bytes).unwrap();
             config.tokenizer.kind = kind.into();
-            Dataset::load(&config, None).unwrap_err().to_string()
+            Dataset::load(&config, None, &mut (), &AtomicBool::new(false)).unwrap_err().to_string()
         };
-        let cases: [(&[u8], &str, &str); 5] = [
+        let cases: [(&[u8], &str, &str); 6] = [
             (b"", "bytes", "the text is empty"),
             (b"one line", "bytes", "the training part has 7 tokens, too few for one window of 64"),
+            (b"abc", "bytes", "too few for one window of 64 and the token after it; use a longer text (in"),
             (b"one line", "bpe:300", "supports"),
             (b"abc \xff\xfe", "bytes", "byte 4 is not UTF-8"),
             (b"abc", "bpe:12", "bpe:N with N from 257"),
@@ -323,6 +288,12 @@ mod tests {
             let error = error_of(bytes, kind);
             assert!(error.contains(expected) && !error.contains('\n'), "{error}");
         }
+        // What it says would do does.
+        let error = error_of(b"twenty letters or so", "bytes");
+        let context = error.split_once("model.context = ").unwrap().1;
+        config.model.context = context.split_once(' ').unwrap().0.parse().unwrap();
+        config.validate().unwrap();
+        Dataset::load(&config, None, &mut (), &AtomicBool::new(false)).unwrap();
         std::fs::remove_dir_all(&dir).unwrap();
     }
 }
