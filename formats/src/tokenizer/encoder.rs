@@ -2,6 +2,7 @@
 //! and what merges is decided elsewhere.
 
 use super::Tokenizer;
+use super::added::{Finder, Part};
 use std::collections::HashMap;
 use std::ops::Range;
 
@@ -11,6 +12,8 @@ const STRETCH: usize = 1 << 16;
 /// Encodes texts one after the other. Merges never cross from one to the next.
 pub struct Encoder<'t> {
     tokenizer: &'t Tokenizer,
+    /// The added tokens that are looked for.
+    added: &'t Finder,
     ids: Vec<u32>,
     /// Words repeat: where in `ids` a short piece already stands. Bounded, as text is input.
     seen: HashMap<&'t str, Range<usize>>,
@@ -18,9 +21,14 @@ pub struct Encoder<'t> {
 }
 
 impl<'t> Encoder<'t> {
-    /// No ids yet.
+    /// No ids yet; the names of user-defined tokens become those.
     pub fn new(tokenizer: &'t Tokenizer) -> Encoder<'t> {
-        Encoder { tokenizer, ids: Vec::new(), seen: HashMap::new(), piece: Vec::new() }
+        Encoder::finding(tokenizer, &tokenizer.user_defined)
+    }
+
+    /// No ids yet; the names of these tokens become those.
+    pub(super) fn finding(tokenizer: &'t Tokenizer, added: &'t Finder) -> Encoder<'t> {
+        Encoder { tokenizer, added, ids: Vec::new(), seen: HashMap::new(), piece: Vec::new() }
     }
 
     /// Adds the ids of a text, [`Tokenizer::encode`]'s. `watch` hears now and then how many of its bytes are done.
@@ -30,13 +38,23 @@ impl<'t> Encoder<'t> {
     pub fn text<E>(&mut self, text: &'t str, watch: &mut dyn FnMut(usize) -> Result<(), E>) -> Result<(), E> {
         self.ids.reserve(text.len() / 3);
         let (mut done, mut told) = (0, 0);
-        for piece in self.tokenizer.parts().split.pieces(text) {
-            if done - told >= STRETCH {
-                told = done;
-                watch(done)?;
+        for part in self.added.parts(text) {
+            let text = match part {
+                Part::Text(text) => text,
+                Part::Token(id) => {
+                    self.id(id);
+                    done += self.tokenizer.token_bytes(id).len();
+                    continue;
+                }
+            };
+            for piece in self.tokenizer.parts().split.pieces(text) {
+                if done - told >= STRETCH {
+                    told = done;
+                    watch(done)?;
+                }
+                self.push(piece, &mut || watch(done))?;
+                done += piece.len();
             }
-            self.push(piece, &mut || watch(done))?;
-            done += piece.len();
         }
         Ok(())
     }

@@ -71,6 +71,12 @@ struct Added<'a> {
     content: Cow<'a, str>,
     #[serde(default)]
     special: bool,
+    #[serde(default)]
+    single_word: bool,
+    #[serde(default)]
+    lstrip: bool,
+    #[serde(default)]
+    rstrip: bool,
 }
 
 #[derive(Deserialize)]
@@ -142,8 +148,7 @@ impl File<'_> {
             texts.insert(id, (text, TokenKind::Normal));
         }
         for added in self.added_tokens {
-            let kind = if added.special { TokenKind::Control } else { TokenKind::UserDefined };
-            texts.insert(added.id, (added.content, kind));
+            texts.insert(added.id, added.token()?);
         }
         let count = texts.len();
         let tokens =
@@ -219,6 +224,30 @@ impl Model<'_> {
             return Err("it drops merges at random; remove model.dropout".into());
         }
         Ok(())
+    }
+}
+
+impl<'a> Added<'a> {
+    /// Its name and kind. Special tokens are looked for only in what a template writes, which puts no spaces and no letters next to
+    /// them by accident; of the others we could not store how they are matched.
+    fn token(self) -> std::result::Result<(Cow<'a, str>, TokenKind), String> {
+        if self.special {
+            return Ok((self.content, TokenKind::Control));
+        }
+        let name = || shown(&self.content);
+        if self.single_word {
+            return Err(format!(
+                "its added token \"{}\" is matched as a whole word only, which GGUF cannot say",
+                name()
+            ));
+        }
+        if self.lstrip || self.rstrip {
+            return Err(format!(
+                "its added token \"{}\" takes the spaces beside it, which GGUF cannot say",
+                name()
+            ));
+        }
+        Ok((self.content, TokenKind::UserDefined))
     }
 }
 

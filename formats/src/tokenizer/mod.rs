@@ -1,9 +1,10 @@
 //! The tokenizer: byte-level BPE, text to ids and back, loaded from GGUF metadata or a
 //! `tokenizer.json`. Building one from a corpus is the trainer's business, chat templates the server's.
 //!
-//! Any text encodes, and decoding gives its bytes back exactly. Text that looks like a special
-//! token stays text unless [`Tokenizer::encode_with_special`] is asked.
+//! Any text encodes, and decoding gives its bytes back exactly. The names of user-defined tokens become those tokens in
+//! every text, as they are text themselves; the names of control tokens stay text unless [`Tokenizer::encode_with_special`] is asked.
 
+mod added;
 mod alphabet;
 mod encoder;
 mod gguf;
@@ -27,6 +28,7 @@ pub use tokens::{TokenKind, Tokens};
 
 use crate::error::shown;
 use crate::{Error, Result};
+use added::Finder;
 use merge::Pairs;
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -59,12 +61,12 @@ pub struct Tokenizer {
     parts: Parts,
     byte_ids: [u32; 256],
     pairs: Pairs,
-    /// Normal tokens by their bytes; only where whole pieces skip merging.
+    /// Tokens by the bytes they are; only where whole pieces skip merging.
     whole: HashMap<Vec<u8>, u32>,
-    /// Tokens that merging never makes, by their names.
-    special: HashMap<Vec<u8>, u32>,
-    /// The distinct lengths of those names, longest first.
-    special_lens: Vec<usize>,
+    /// Finds user-defined tokens.
+    user_defined: Finder,
+    /// Finds those and control tokens.
+    special: Finder,
 }
 
 impl PartialEq for Tokenizer {
@@ -76,10 +78,11 @@ impl PartialEq for Tokenizer {
 impl Tokenizer {
     /// Checks the parts and indexes them. `name` is the file they come from, for the error.
     ///
-    /// Fails when a byte has no token, two normal tokens are equal, an id is out of range, or a
-    /// merge does not make a normal token of two.
+    /// Fails when a byte has no token, two normal tokens are equal, an id is out of range, a merge
+    /// does not make a token of two, or the names of added tokens are too long together.
     pub fn new(parts: Parts, name: &str) -> Result<Self> {
-        let refuse = |problem: String| Err(Error::Tokenizer { name: name.to_owned(), problem });
+        let refused = |problem: String| Error::Tokenizer { name: name.to_owned(), problem };
+        let refuse = |problem: String| Err(refused(problem));
         let n = parts.tokens.len();
         if n > VOCAB_MAX {
             return refuse(format!("it has {n} tokens; at most {VOCAB_MAX} are allowed"));
@@ -90,24 +93,20 @@ impl Tokenizer {
             }
         }
 
-        let mut normal: HashMap<&[u8], u32> = HashMap::new();
-        let mut special: HashMap<Vec<u8>, u32> = HashMap::new();
-        for (id, bytes, kind) in parts.tokens.iter() {
-            match kind {
-                TokenKind::Normal => {
-                    if let Some(first) = normal.insert(bytes, id) {
-                        return refuse(format!("tokens {first} and {id} are both \"{}\"", text(bytes)));
-                    }
-                }
-                TokenKind::Control | TokenKind::UserDefined if !bytes.is_empty() => {
-                    special.entry(bytes.to_vec()).or_insert(id);
-                }
-                _ => {}
+        let mut by_bytes: HashMap<&[u8], u32> = HashMap::new();
+        for (id, bytes, _) in parts.tokens.iter().filter(|(.., kind)| *kind == TokenKind::Normal) {
+            if let Some(first) = by_bytes.insert(bytes, id) {
+                return refuse(format!("tokens {first} and {id} are both \"{}\"", text(bytes)));
             }
+        }
+        let user_defined = || parts.tokens.iter().filter(|(.., kind)| *kind == TokenKind::UserDefined);
+        // A word of the vocabulary that somebody added once more keeps its id, and its place among the merges.
+        for (id, bytes, _) in user_defined() {
+            by_bytes.entry(bytes).or_insert(id);
         }
         let mut byte_ids = [0; 256];
         for byte in 0..=255u8 {
-            match normal.get(&[byte][..]) {
+            match by_bytes.get(&[byte][..]) {
                 Some(&id) => byte_ids[byte as usize] = id,
                 None => {
                     return refuse(format!(
@@ -122,12 +121,12 @@ impl Tokenizer {
         for (rank, &(l, r)) in parts.merges.iter().enumerate() {
             joined.clear();
             for id in [l, r] {
-                if parts.tokens.kind(id) != TokenKind::Normal {
-                    return refuse(format!("merge {rank} joins ids {l} and {r}; {id} is no normal token"));
+                if !parts.tokens.kind(id).is_text() {
+                    return refuse(format!("merge {rank} joins ids {l} and {r}; {id} is no text"));
                 }
                 joined.extend_from_slice(parts.tokens.bytes(id));
             }
-            match normal.get(&joined[..]) {
+            match by_bytes.get(&joined[..]) {
                 Some(&merged) => pairs.push(l, r, merged),
                 None => {
                     return refuse(format!("merge {rank} makes \"{}\", which is not a token", text(&joined)));
@@ -136,49 +135,33 @@ impl Tokenizer {
         }
 
         let whole = if parts.split.takes_whole_pieces() {
-            normal.iter().map(|(bytes, &id)| (bytes.to_vec(), id)).collect()
+            by_bytes.iter().map(|(bytes, &id)| (bytes.to_vec(), id)).collect()
         } else {
             HashMap::new()
         };
-        drop(normal);
-        let mut special_lens: Vec<usize> = special.keys().map(Vec::len).collect();
-        special_lens.sort_unstable_by(|a, b| b.cmp(a));
-        special_lens.dedup();
-        Ok(Tokenizer { parts, byte_ids, pairs, whole, special, special_lens })
+        let names = parts.tokens.iter().filter(|(.., kind)| kind.is_added()).map(|(id, name, _)| (id, name));
+        let special = Finder::new(names).map_err(refused)?;
+        let user_defined = Finder::new(user_defined().map(|(id, name, _)| (id, name))).map_err(refused)?;
+        drop(by_bytes);
+        Ok(Tokenizer { parts, byte_ids, pairs, whole, user_defined, special })
     }
 
-    /// The ids of a text. Names of special tokens in it are encoded as the text they are.
+    /// The ids of a text. Names of user-defined tokens in it become those tokens, names of control tokens are encoded as
+    /// the text they are.
     pub fn encode(&self, text: &str) -> Vec<u32> {
-        let mut encoder = Encoder::new(self);
-        let Ok(()) = encoder.text(text, &mut |_| Ok::<(), Infallible>(()));
-        encoder.finish()
+        self.encode_parts(text, &self.user_defined)
     }
 
-    /// As [`Tokenizer::encode`], but names of special tokens become those tokens. For text we
+    /// As [`Tokenizer::encode`], but names of control tokens become those tokens too. For text we
     /// wrote ourselves (chat templates), never for a user's.
     pub fn encode_with_special(&self, text: &str) -> Vec<u32> {
-        let mut out = Vec::new();
-        let mut plain_from = 0;
-        let mut at = 0;
-        while at < text.len() {
-            match self.special_at(&text.as_bytes()[at..]) {
-                Some((id, len)) if text.is_char_boundary(at) && text.is_char_boundary(at + len) => {
-                    out.extend(self.encode(&text[plain_from..at]));
-                    out.push(id);
-                    at += len;
-                    plain_from = at;
-                }
-                _ => at += 1,
-            }
-        }
-        out.extend(self.encode(&text[plain_from..]));
-        out
+        self.encode_parts(text, &self.special)
     }
 
-    /// The longest special token whose name starts here.
-    fn special_at(&self, text: &[u8]) -> Option<(u32, usize)> {
-        let mut fits = self.special_lens.iter().filter(|&&len| len <= text.len());
-        fits.find_map(|&len| self.special.get(&text[..len]).map(|&id| (id, len)))
+    fn encode_parts(&self, text: &str, added: &Finder) -> Vec<u32> {
+        let mut encoder = Encoder::finding(self, added);
+        let Ok(()) = encoder.text(text, &mut |_| Ok::<(), Infallible>(()));
+        encoder.finish()
     }
 
     /// The text of ids. Bytes that are not UTF-8 show as U+FFFD; control tokens show as nothing.
@@ -193,10 +176,7 @@ impl Tokenizer {
 
     /// The bytes an id adds to a text: none for control tokens and ids out of range.
     fn text_bytes(&self, id: u32) -> &[u8] {
-        match self.parts.tokens.kind(id) {
-            TokenKind::Normal | TokenKind::UserDefined => self.parts.tokens.bytes(id),
-            _ => &[],
-        }
+        if self.parts.tokens.kind(id).is_text() { self.parts.tokens.bytes(id) } else { &[] }
     }
 
     /// The bytes of a token, or the name of one that is not text; empty for an id out of range.
@@ -211,7 +191,8 @@ impl Tokenizer {
 
     /// The id of a control or user-defined token by its name, `<|im_end|>` say.
     pub fn special_id(&self, name: &str) -> Option<u32> {
-        self.special.get(name.as_bytes()).copied()
+        let mut tokens = self.parts.tokens.iter();
+        tokens.find(|(_, bytes, kind)| kind.is_added() && *bytes == name.as_bytes()).map(|(id, ..)| id)
     }
 
     /// Number of ids.

@@ -1,7 +1,7 @@
 //! A vocabulary cut down to the ids a corpus uses: embedding and softmax shrink with it, the text
 //! stays in the same pieces. Which ids are used is the caller's to say.
 
-use super::{Parts, TokenKind, Tokenizer, Tokens};
+use super::{Parts, Tokenizer, Tokens};
 
 impl Tokenizer {
     /// Keeps `used`, the 256 bytes, control and user-defined tokens, and everything that merging
@@ -11,11 +11,7 @@ impl Tokenizer {
     /// pieces: all merges on their way are kept in the same order, and no others compete.
     pub fn restrict(&self, used: &[u32]) -> (Tokenizer, Vec<Option<u32>>) {
         let parts = self.parts();
-        let mut keep: Vec<bool> = parts
-            .tokens
-            .iter()
-            .map(|(_, _, kind)| matches!(kind, TokenKind::Control | TokenKind::UserDefined))
-            .collect();
+        let mut keep: Vec<bool> = parts.tokens.iter().map(|(.., kind)| kind.is_added()).collect();
         let ends = [parts.bos, parts.eos, parts.eot].into_iter().flatten();
         for id in used.iter().chain(&self.byte_ids).copied().chain(ends) {
             keep[id as usize] = true;

@@ -26,17 +26,25 @@ pub fn push(tokens: &mut Tokens, text: &str, kind: TokenKind) -> Result<(), Stri
     Ok(())
 }
 
-/// Reads merges as pairs of ids of normal tokens.
+/// Reads merges as pairs of ids of tokens that are text.
 pub struct Merges<'a> {
     by_text: HashMap<&'a str, u32>,
     merges: Vec<(u32, u32)>,
 }
 
 impl<'a> Merges<'a> {
-    /// No merges yet of the tokens that files spell so; the texts of all but the normal ones are ignored.
+    /// No merges yet of the tokens that files spell so; the names of those that are no text are ignored.
     pub fn new(texts: impl Iterator<Item = (u32, &'a str)>, tokens: &Tokens) -> Merges<'a> {
-        let normal = texts.filter(|&(id, _)| tokens.kind(id) == TokenKind::Normal);
-        Merges { by_text: normal.map(|(id, text)| (text, id)).collect(), merges: Vec::new() }
+        let mut by_text = HashMap::new();
+        for (id, text) in texts.filter(|&(id, _)| tokens.kind(id).is_text()) {
+            // The alphabet spells a normal token as an added one may be named.
+            if tokens.kind(id) == TokenKind::Normal {
+                by_text.insert(text, id);
+            } else {
+                by_text.entry(text).or_insert(id);
+            }
+        }
+        Merges { by_text, merges: Vec::new() }
     }
 
     /// Adds `"left right"`.
@@ -56,7 +64,7 @@ impl<'a> Merges<'a> {
             let id = self.by_text.get(text).copied();
             id.ok_or_else(|| {
                 let n = self.merges.len();
-                format!("joins \"{}\" in merge {n}, which is not a normal token", shown(text))
+                format!("joins \"{}\" in merge {n}, which is no token of text", shown(text))
             })
         };
         let pair = (id(left)?, id(right)?);

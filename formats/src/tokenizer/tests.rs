@@ -140,6 +140,21 @@ fn tokenizer_takes_special_names_only_when_asked() {
 }
 
 #[test]
+fn tokenizer_takes_user_defined_names_everywhere() {
+    let t = small(Split::Gpt2);
+    let turn = t.special_id("<｜turn｜>").unwrap();
+    assert_eq!(
+        pieces(&t, &t.encode(" the<｜turn｜> cat")),
+        [" the", "<｜turn｜>", " cat"].map(str::as_bytes)
+    );
+    assert_eq!(t.encode("<｜turn｜><｜turn｜"), [vec![turn], t.encode("<｜turn｜")].concat());
+    // A smaller vocabulary keeps them, used or not.
+    let (little, map) = t.restrict(&[]);
+    assert_eq!(little.encode("<｜turn｜>"), [map[turn as usize].unwrap()]);
+    assert_eq!(little.token_kind(map[turn as usize].unwrap()), TokenKind::UserDefined);
+}
+
+#[test]
 fn tokenizer_survives_gguf() {
     for split in Split::ALL {
         let t = small(split);
@@ -147,6 +162,7 @@ fn tokenizer_survives_gguf() {
         t.to_gguf(&mut meta);
         let back = Tokenizer::from_gguf(&meta).unwrap();
         assert_eq!(back, t);
+        assert_eq!(back.encode("a<｜turn｜>"), t.encode("a<｜turn｜>"));
         let mut rng = Rng(2);
         for _ in 0..200 {
             let text = rng.text(10);
@@ -220,7 +236,7 @@ fn tokenizer_refuses_hostile_metadata() {
     }
     let mut merges = sound.clone();
     merges.insert("tokenizer.ggml.merges", vec!["t <|end|>".to_string()]);
-    assert!(Tokenizer::from_gguf(&merges).unwrap_err().to_string().contains("not a normal token"));
+    assert!(Tokenizer::from_gguf(&merges).unwrap_err().to_string().contains("no token of text"));
     assert!(Tokenizer::from_gguf(&Metadata::new()).is_err());
 }
 
@@ -305,6 +321,114 @@ fn json_reads_both_forms_of_merges() {
     assert_eq!(lines, pairs);
     assert_eq!(lines.encode("the"), [256, lines.encode("e")[0]]);
     assert_eq!((lines.vocab_size(), lines.eos(), lines.add_bos()), (258, Some(257), false));
+}
+
+/// `(added tokens as id, text and whether special; text; its ids; its ids where special tokens are asked for)`, as Hugging Face's
+/// `tokenizers` 0.23.3 encodes with `add_special_tokens=False` and `encode_special_tokens` true and false.
+type AddedCase =
+    (&'static [(u32, &'static str, bool)], &'static [(&'static str, &'static [u32], &'static [u32])]);
+
+#[rustfmt::skip]
+const ADDED: [AddedCase; 4] = [
+    (
+        &[(257, "<tool>", false), (258, "<tool_call>", false), (259, "<|end|>", true), (260, "  ", false), (261, "of the", false)],
+        &[
+            ("<tool>", &[257], &[257]),
+            ("x<tool><tool_call>y", &[87, 257, 258, 88], &[87, 257, 258, 88]),
+            ("<tool_calls", &[27, 83, 78, 78, 75, 62, 66, 64, 75, 75, 82], &[27, 83, 78, 78, 75, 62, 66, 64, 75, 75, 82]),
+            ("th <|end|> th", &[256, 220, 27, 91, 68, 77, 67, 91, 29, 220, 256], &[256, 220, 259, 220, 256]),
+            ("a    b   c", &[64, 260, 260, 65, 260, 220, 66], &[64, 260, 260, 65, 260, 220, 66]),
+            ("an end of the th", &[64, 77, 220, 68, 77, 67, 220, 261, 220, 256], &[64, 77, 220, 68, 77, 67, 220, 261, 220, 256]),
+            (" <tool> ", &[220, 257, 220], &[220, 257, 220]),
+            ("<|end|><tool>", &[27, 91, 68, 77, 67, 91, 29, 257], &[259, 257]),
+        ],
+    ),
+    (
+        &[(257, "abc", false), (258, "bcde", false), (259, "ab", false), (260, "c|", false), (261, "|x|", true)],
+        &[
+            ("abcde", &[257, 67, 68], &[257, 67, 68]),
+            ("xabcd", &[87, 257, 67], &[87, 257, 67]),
+            ("ab|x|c|", &[259, 91, 87, 91, 260], &[259, 261, 260]),
+            ("abc|x|", &[257, 91, 87, 91], &[257, 261]),
+            ("bcdeabc", &[258, 257], &[258, 257]),
+            ("c|x|", &[260, 87, 91], &[260, 87, 91]),
+        ],
+    ),
+    // Words and bytes of the vocabulary, added once more.
+    (
+        &[(256, "th", false), (257, "t hé", false)],
+        &[
+            ("th", &[256], &[256]),
+            ("oth th", &[78, 256, 220, 256], &[78, 256, 220, 256]),
+            ("t hé tht hé", &[257, 220, 256, 257], &[257, 220, 256, 257]),
+            ("Ġth", &[128, 254, 256], &[128, 254, 256]),
+        ],
+    ),
+    (
+        &[(257, "\n", false), (64, "a", false)],
+        &[
+            ("a\n\nb a", &[64, 257, 257, 65, 220, 64], &[64, 257, 257, 65, 220, 64]),
+            ("\n ath\n", &[257, 220, 64, 256, 257], &[257, 220, 64, 256, 257]),
+        ],
+    ),
+];
+
+/// An added token as a `tokenizer.json` lists it.
+fn added(id: u32, content: &str, special: bool, flags: &str) -> String {
+    format!(
+        r#"{{"id":{id},"content":{},"special":{special}{flags}}}"#,
+        serde_json::to_string(content).unwrap()
+    )
+}
+
+#[test]
+fn json_added_tokens_encode_as_elsewhere() {
+    for (tokens, texts) in ADDED {
+        let list: Vec<String> =
+            tokens.iter().map(|&(id, text, special)| added(id, text, special, "")).collect();
+        let edit =
+            (r#"{"id":257,"content":"<|endoftext|>","single_word":false,"special":true}"#, &*list.join(","));
+        let t = Tokenizer::from_json(json(&[edit]).as_bytes(), "a").unwrap();
+        let mut meta = Metadata::new();
+        t.to_gguf(&mut meta);
+        let back = Tokenizer::from_gguf(&meta).unwrap();
+        let (little, map) = t.restrict(&(0..256).collect::<Vec<_>>());
+        for &(text, ids, special) in texts {
+            assert_eq!(
+                (&*t.encode(text), &*t.encode_with_special(text)),
+                (ids, special),
+                "{text:?} with {tokens:?}"
+            );
+            assert_eq!(
+                (&*back.encode(text), &*back.encode_with_special(text)),
+                (ids, special),
+                "{text:?} through GGUF"
+            );
+            let kept: Option<Vec<u32>> = ids.iter().map(|&id| map[id as usize]).collect();
+            assert!(kept.is_none_or(|kept| little.encode(text) == kept), "{text:?} in a smaller vocabulary");
+        }
+    }
+}
+
+#[test]
+fn json_added_tokens_matched_in_ways_that_gguf_cannot_say_are_refused() {
+    let of = |special: bool, flags: &str| {
+        let token = added(258, "x y", special, flags);
+        let edit = ("\"added_tokens\":[", &*format!("\"added_tokens\":[{token},"));
+        Tokenizer::from_json(json(&[edit]).as_bytes(), "a").map_err(|e| e.to_string())
+    };
+    let whole = of(false, r#","single_word":true"#).unwrap_err();
+    assert!(whole.contains("\"x y\" is matched as a whole word only"), "{whole}");
+    for flag in ["lstrip", "rstrip"] {
+        let why = of(false, &format!(",\"{flag}\":true")).unwrap_err();
+        assert!(why.contains("\"x y\" takes the spaces beside it"), "{why}");
+        assert!(of(true, &format!(",\"{flag}\":true")).is_ok());
+    }
+    assert!(of(false, r#","lstrip":false,"rstrip":false,"single_word":false,"normalized":true"#).is_ok());
+    let long = added(258, &"x".repeat(1 << 20), false, "");
+    let edit = ("\"added_tokens\":[", &*format!("\"added_tokens\":[{long},"));
+    let why = Tokenizer::from_json(json(&[edit]).as_bytes(), "a").unwrap_err().to_string();
+    assert!(why.contains("the names of its added tokens have 1048589 bytes; at most 1048576"), "{why}");
 }
 
 #[test]

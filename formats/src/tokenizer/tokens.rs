@@ -11,10 +11,22 @@ pub enum TokenKind {
     Unknown = 2,
     /// Steers the model and is not text: end of text, start of a turn.
     Control = 3,
-    /// Text added to the vocabulary by hand; never made by merging.
+    /// Text added to the vocabulary by hand: found by its name before anything merges.
     UserDefined = 4,
     /// A hole in the numbering.
     Unused = 5,
+}
+
+impl TokenKind {
+    /// Whether a token of this kind stands for its bytes in a text.
+    pub fn is_text(self) -> bool {
+        matches!(self, TokenKind::Normal | TokenKind::UserDefined)
+    }
+
+    /// Whether it is known by its name, in every text or where that is asked for.
+    pub fn is_added(self) -> bool {
+        matches!(self, TokenKind::Control | TokenKind::UserDefined)
+    }
 }
 
 /// Tokens in the order of their ids.

@@ -7,3 +7,4 @@ mod oracle;
 mod run;
 mod served;
 mod start;
+mod tokenizers;
