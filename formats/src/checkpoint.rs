@@ -11,7 +11,7 @@
 //! The manifest carries a hash of itself, of the tensors' header and of each tensor: a flipped
 //! bit anywhere in either file is found.
 
-use crate::error::shown;
+use crate::shown;
 use crate::{Error, Result, atomic, ordinary};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

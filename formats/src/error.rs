@@ -1,7 +1,7 @@
 //! The one error type of this crate: what was wrong, where, what was expected and what was found.
 //! Names and keys from files pass through [`shown`], so that no file writes to the terminal.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// An error with its causes, as one sentence. Causes that their parent already quotes are left out.
 pub fn sentence(error: &dyn std::error::Error) -> String {
@@ -16,6 +16,7 @@ pub fn sentence(error: &dyn std::error::Error) -> String {
     text
 }
 
+use crate::shown::shown_path;
 use crate::{blocks, gguf};
 
 /// What a hostile or damaged file, or the file system, can do to us.
@@ -60,7 +61,7 @@ pub enum Error {
     #[error(transparent)]
     Block(#[from] blocks::Problem),
     /// A vocabulary that cannot be used.
-    #[error("cannot use the tokenizer in {}: {problem}", shown(name))]
+    #[error("cannot use the tokenizer in {}: {problem}", name.escape_debug())]
     Tokenizer {
         /// The file, or whatever else it comes from.
         name: String,
@@ -87,34 +88,3 @@ pub enum Error {
 
 /// Shorthand for this crate.
 pub type Result<T> = std::result::Result<T, Error>;
-
-/// Characters of a foreign string that a message shows before it is cut.
-const SHOWN_CHARS_MAX: usize = 80;
-
-/// A string from a file, made safe to print: escaped, and cut when long.
-pub(crate) fn shown(s: &str) -> String {
-    let mut out: String = s.chars().take(SHOWN_CHARS_MAX).flat_map(char::escape_debug).collect();
-    if s.chars().nth(SHOWN_CHARS_MAX).is_some() {
-        out.push('…');
-    }
-    out
-}
-
-/// A path, made safe to print; never cut, because it is what the reader has to find.
-pub(crate) fn shown_path(path: &Path) -> String {
-    path.to_string_lossy().escape_debug().to_string()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn shown_escapes_control_bytes_and_cuts() {
-        assert_eq!(shown("a\u{1b}[2Jb\n"), "a\\u{1b}[2Jb\\n");
-        assert_eq!(shown("\u{202e}x"), "\\u{202e}x");
-        let long = shown(&"é".repeat(1000));
-        assert_eq!(long.chars().count(), SHOWN_CHARS_MAX + 1);
-        assert!(long.ends_with('…'));
-    }
-}

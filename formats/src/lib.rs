@@ -11,8 +11,10 @@ pub mod gguf;
 pub mod measure;
 pub mod ordinary;
 pub mod run_log;
+mod shown;
 pub mod ternary;
 pub mod tokenizer;
 pub mod utf8;
 
 pub use error::{Error, Result, sentence};
+pub use shown::{shown, shown_path};

@@ -2,17 +2,24 @@
 //! device might never end. What is in them is the caller's business.
 
 use crate::{Error, Result};
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::path::Path;
 
 /// Opens a file for reading; gives its length too.
 pub fn open(path: &Path) -> Result<(File, u64)> {
+    open_as(path, File::options().read(true))
+}
+
+/// Opens a file for reading and writing, made if there is none, with what is in it.
+pub fn open_to_change(path: &Path) -> Result<File> {
+    open_as(path, File::options().read(true).write(true).create(true).truncate(false)).map(|(file, _)| file)
+}
+
+fn open_as(path: &Path, options: &mut OpenOptions) -> Result<(File, u64)> {
     let io = |what| move |source| Error::Io { what, path: path.to_owned(), source };
-    let mut options = File::options();
-    options.read(true);
     #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NONBLOCK | libc::O_CLOEXEC);
+    std::os::unix::fs::OpenOptionsExt::custom_flags(options, libc::O_NONBLOCK | libc::O_CLOEXEC);
     let file = options.open(path).map_err(io("open"))?;
     let meta = file.metadata().map_err(io("open"))?;
     if !meta.is_file() {
@@ -52,8 +59,12 @@ mod tests {
         assert!(read(&file, 9).unwrap_err().to_string().starts_with("cannot open"));
         std::fs::write(&file, "0123456789").unwrap();
         assert!(read(&file, 9).unwrap_err().to_string().contains("10 bytes; at most 9"));
+        drop(open_to_change(&file).unwrap());
         assert_eq!(read(&file, 10).unwrap(), b"0123456789");
         #[cfg(unix)]
-        assert!(matches!(read(Path::new("/dev/zero"), 9), Err(Error::NotAFile { .. })));
+        for endless in ["/dev/zero", "/dev/urandom", "/dev/full"].map(Path::new) {
+            assert!(matches!(read(endless, 9), Err(Error::NotAFile { .. })));
+            assert!(matches!(open_to_change(endless), Err(Error::NotAFile { .. })));
+        }
     }
 }

@@ -16,9 +16,9 @@ mod tail;
 
 pub use tail::{BadLine, Chunk, LogTail, Tail};
 
-use crate::{Error, Result, atomic, ordinary};
+use crate::{Error, Result, atomic, ordinary, shown};
 use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -195,8 +195,7 @@ impl RunDir {
     /// when the process ends, however it ends.
     pub fn lock(&self) -> Result<RunLock> {
         let path = self.path.join("lock");
-        let open = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
-        let file = open.map_err(io_error("open", &path))?;
+        let file = ordinary::open_to_change(&path)?;
         for attempt in 0.. {
             match file.try_lock() {
                 Ok(()) => break,
@@ -213,8 +212,8 @@ impl RunDir {
 
     /// Whether a process on this machine has the run for writing.
     pub fn is_locked(&self) -> bool {
-        let lock = File::open(self.path.join("lock"));
-        lock.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+        let lock = ordinary::open(&self.path.join("lock"));
+        lock.is_ok_and(|(file, _)| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
     }
 
     /// Writes `run.toml`, whole or not at all.
@@ -233,7 +232,7 @@ impl RunDir {
         let text = read_text(&path)?;
         toml::from_str(&text).map_err(|e| {
             let at = e.span().map_or(0, |s| text[..s.start].lines().count().max(1));
-            Error::Run { path, problem: format!("line {at}: {}", e.message()) }
+            Error::Run { path, problem: format!("line {at}: {}", shown(e.message())) }
         })
     }
 
@@ -296,8 +295,7 @@ pub struct LogWriter {
 
 impl LogWriter {
     fn open(path: &Path) -> Result<LogWriter> {
-        let open = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(path);
-        let mut file = open.map_err(io_error("open", path))?;
+        let mut file = ordinary::open_to_change(path)?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(io_error("read", path))?;
         let end = whole_lines(&bytes) as u64;
@@ -357,7 +355,7 @@ fn lines<T: DeserializeOwned>(bytes: &[u8], path: &Path) -> Result<Vec<T>> {
         .map(|(i, line)| {
             serde_json::from_slice(line).map_err(|e| Error::Run {
                 path: path.to_owned(),
-                problem: format!("line {} is not a record: {}", i + 1, crate::error::shown(&e.to_string())),
+                problem: format!("line {} is not a record: {}", i + 1, shown(&e.to_string())),
             })
         })
         .collect()

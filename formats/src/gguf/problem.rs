@@ -2,7 +2,7 @@
 //! Strings that come from the file are shown escaped.
 
 use crate::blocks;
-use crate::error::shown;
+use crate::shown;
 
 /// What is wrong, and where in the file.
 #[derive(Debug, PartialEq, thiserror::Error)]

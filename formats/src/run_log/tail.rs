@@ -2,7 +2,7 @@
 //! of the same name, none at all. What to do about lines that are no records is left to the reader.
 
 use super::{file_number, io_error};
-use crate::error::shown;
+use crate::shown;
 use crate::{Error, Result, ordinary};
 use serde::de::DeserializeOwned;
 use std::fs::File;

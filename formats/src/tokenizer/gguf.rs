@@ -28,17 +28,14 @@ impl Tokenizer {
         if model != "gpt2" {
             return Err(meta.invalid(
                 MODEL,
-                format!("is \"{}\"; expected \"gpt2\", byte-level BPE", crate::error::shown(model)),
+                format!("is \"{}\"; expected \"gpt2\", byte-level BPE", crate::shown(model)),
             ));
         }
         // Old files do not say; what they hold is GPT-2's own.
         let pre = meta.str(PRE)?.unwrap_or("gpt-2");
         let split = Split::from_name(pre).ok_or_else(|| {
             let known = Split::ALL.map(Split::name).join(", ");
-            meta.invalid(
-                PRE,
-                format!("is \"{}\"; the pre-tokenizers we know are {known}", crate::error::shown(pre)),
-            )
+            meta.invalid(PRE, format!("is \"{}\"; the pre-tokenizers we know are {known}", crate::shown(pre)))
         })?;
 
         let texts = meta.require_strs(TOKENS)?;

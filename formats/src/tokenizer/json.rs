@@ -3,7 +3,7 @@
 
 use super::spelled::{self, Merges};
 use super::{Parts, Split, TokenKind, Tokenizer, Tokens, VOCAB_MAX};
-use crate::error::shown;
+use crate::shown;
 use crate::{Error, Result};
 use serde::de::{Deserializer, Error as _, SeqAccess, Visitor};
 use serde::{Deserialize, de};

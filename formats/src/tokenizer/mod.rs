@@ -26,7 +26,7 @@ pub use split::{Pieces, Split};
 pub use stream::DecodeStream;
 pub use tokens::{TokenKind, Tokens};
 
-use crate::error::shown;
+use crate::shown;
 use crate::{Error, Result};
 use added::Finder;
 use merge::Pairs;

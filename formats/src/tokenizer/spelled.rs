@@ -2,7 +2,7 @@
 //! as pairs of texts. Where in the file they stand is the format's business.
 
 use super::{TokenKind, Tokens, VOCAB_MAX, alphabet};
-use crate::error::shown;
+use crate::shown;
 use std::collections::HashMap;
 
 /// Adds a token as a file spells it: normal ones in the byte alphabet, others by their plain name.
