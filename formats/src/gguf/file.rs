@@ -36,6 +36,8 @@ pub struct Header {
     /// Where tensor data starts in the file, and where the last tensor ends (without padding).
     pub(super) data: std::ops::Range<u64>,
     pub(super) alignment: u32,
+    /// What is wrong with the first of its tensors that cannot be read.
+    pub(super) problem: Option<Problem>,
 }
 
 /// A whole GGUF file in memory.
@@ -48,7 +50,8 @@ pub struct Gguf {
 }
 
 impl Header {
-    /// Reads the header of a file and checks that the tensors it promises are there, without reading them.
+    /// Reads the header of a file, not its tensors. One that the file does not hold as promised is listed with its [`Fault`](super::Fault),
+    /// so that a damaged file can be looked at; [`Gguf::open`] refuses it.
     pub fn open(path: &Path) -> Result<Header> {
         let (file, file_len) = ordinary::open(path)?;
         read_header(file, file_len, path).map(|(header, _, _)| header)
@@ -87,6 +90,7 @@ impl Gguf {
     pub fn open(path: &Path) -> Result<Gguf> {
         let (file, file_len) = ordinary::open(path)?;
         let (header, mut bytes, mut file) = read_header(file, file_len, path)?;
+        let header = sound(header, &path.to_string_lossy())?;
         read_up_to(&mut file, &mut bytes, header.data.end, path)?;
         bytes.truncate(usize::try_from(header.data.end).unwrap_or(usize::MAX));
         Ok(Gguf { header, bytes, name: path.to_string_lossy().into_owned() })
@@ -96,11 +100,11 @@ impl Gguf {
     pub fn parse(bytes: Vec<u8>, name: &str) -> Result<Gguf> {
         let file_len = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         match parse_header(&bytes, file_len, name) {
-            Ok(header) => Ok(Gguf { header, bytes, name: name.to_owned() }),
+            Ok(header) => Ok(Gguf { header: sound(header, name)?, bytes, name: name.to_owned() }),
             Err(Stop::Bad(problem)) => Err(Error::Gguf { problem, file: name.to_owned() }),
             // `bytes` is the whole file, so running out of bytes is running out of file.
             Err(Stop::More { at }) => {
-                let problem = Problem::Truncated { what: "the header", at, needed: 1, file_len };
+                let problem = Problem::Truncated { what: "the header".to_owned(), at, needed: 1, file_len };
                 Err(Error::Gguf { problem, file: name.to_owned() })
             }
         }
@@ -155,6 +159,14 @@ impl Gguf {
         // A tensor of no weights may lie anywhere, even where there is no data.
         let bytes = if len == 0 { &[] } else { self.bytes.get(start..start.checked_add(len)?)? };
         Some(Tensor { info, bytes, file: &self.name })
+    }
+}
+
+/// A header whose tensors can all be read.
+fn sound(mut header: Header, file: &str) -> Result<Header> {
+    match header.problem.take() {
+        None => Ok(header),
+        Some(problem) => Err(Error::Gguf { problem, file: file.to_owned() }),
     }
 }
 

@@ -4,6 +4,7 @@
 mod file;
 mod list;
 mod metadata;
+mod other_kind;
 mod parser;
 mod problem;
 mod tensor;
@@ -15,7 +16,7 @@ pub use file::{Gguf, Header};
 pub use list::{Iter, List};
 pub use metadata::Metadata;
 pub use problem::Problem;
-pub use tensor::{DIMS_MAX, Dims, Tensor, TensorInfo};
+pub use tensor::{DIMS_MAX, Dims, Fault, Tensor, TensorInfo};
 pub use tensor_file::TensorFile;
 pub use value::{Array, Strings, Value};
 pub use writer::GgufWriter;

@@ -1,29 +1,32 @@
 //! Everything that can be wrong with a GGUF file, one variant a kind; [`crate::Error::Gguf`] adds the file's name.
 //! Strings that come from the file are shown escaped.
 
+use super::tensor::Fault;
 use crate::blocks;
 use crate::shown;
 
 /// What is wrong, and where in the file.
-#[derive(Debug, PartialEq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[allow(missing_docs, reason = "the message under each variant names its fields")]
 pub enum Problem {
-    #[error("not a GGUF file: it starts with {found:?}, expected \"GGUF\"{hint}")]
-    Magic { found: String, hint: &'static str },
+    #[error("not a GGUF file: it starts with {found:?}, expected \"GGUF\"")]
+    Magic { found: String },
+    #[error("not a GGUF file, but {kind}; {cure}")]
+    OtherKind { kind: &'static str, cure: &'static str },
     #[error("GGUF version {found}; versions 2 and 3 are supported{hint}")]
     Version { found: u32, hint: &'static str },
     #[error(
         "the file ends at byte {file_len}, inside {what} (byte {at}, {needed} bytes long); the copy is incomplete"
     )]
-    Truncated { what: &'static str, at: u64, needed: u64, file_len: u64 },
+    Truncated { what: String, at: u64, needed: u64, file_len: u64 },
     #[error("the header counts {found} {what}, more than {limit}, which is all this file could hold")]
     TooMany { what: &'static str, found: u64, limit: u64 },
     #[error("{what} at byte {at} is {found} bytes long; at most {limit} are allowed")]
-    TooLong { what: &'static str, at: u64, found: u64, limit: u64 },
+    TooLong { what: String, at: u64, found: u64, limit: u64 },
     #[error("{what} at byte {at} is empty")]
-    Empty { what: &'static str, at: u64 },
+    Empty { what: String, at: u64 },
     #[error("{what} at byte {at} is not UTF-8")]
-    NotUtf8 { what: &'static str, at: u64 },
+    NotUtf8 { what: String, at: u64 },
     #[error("key `{}` appears twice", shown(key))]
     DuplicateKey { key: String },
     #[error("key `{}` has the value type {found}; GGUF defines 0 to 12", shown(key))]
@@ -66,6 +69,8 @@ pub enum Problem {
         shown(previous)
     )]
     Overlap { name: String, offset: u64, previous: String, previous_end: u64 },
+    #[error("tensor `{}` {fault}", shown(name))]
+    Broken { name: String, fault: Fault },
     #[error("tensor `{}` is missing", shown(name))]
     MissingTensor { name: String },
     #[error("tensor `{}`: {problem}", shown(name))]

@@ -61,6 +61,30 @@ impl std::fmt::Debug for Dims {
     }
 }
 
+/// Why a tensor that a file lists cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Its rows are no whole number of blocks.
+    Rows,
+    /// It starts where the file says that none does.
+    Misaligned,
+    /// The file ends before it does.
+    OutOfFile,
+    /// Another one before it has some of its bytes.
+    Overlap,
+}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Fault::Rows => "has rows of no whole number of blocks",
+            Fault::Misaligned => "starts at no multiple of the alignment",
+            Fault::OutOfFile => "ends beyond the end of the file",
+            Fault::Overlap => "lies over another tensor",
+        })
+    }
+}
+
 /// What a file says of a tensor.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TensorInfo {
@@ -74,6 +98,8 @@ pub struct TensorInfo {
     pub offset: u64,
     /// How long it is. For a type whose number does not decide this, up to the next tensor.
     pub bytes: u64,
+    /// What is wrong with it; never anything in a [`Gguf`](super::Gguf).
+    pub fault: Option<Fault>,
 }
 
 /// A tensor and its bytes.

@@ -40,6 +40,9 @@ impl TensorFile {
         let place =
             header.find(name).and_then(|info| Some((info, header.data.start.checked_add(info.offset)?)));
         let Some((info, start)) = place else { return Err(in_file(path, missing())) };
+        if let Some(fault) = info.fault {
+            return Err(in_file(path, Problem::Broken { name: name.to_owned(), fault }));
+        }
         let (file, _) = ordinary::open(path)?;
         Ok(TensorFile { file, path: path.to_owned(), info: info.clone(), start })
     }

@@ -52,10 +52,10 @@ impl GgufWriter {
         let owned = || name.to_owned();
         let found = name.len() as u64;
         if name.is_empty() {
-            return Err(bad(Problem::Empty { what: "a tensor's name", at: 0 }));
+            return Err(bad(Problem::Empty { what: "a tensor's name".into(), at: 0 }));
         }
         if found > NAME_BYTES_MAX {
-            let what = "a tensor's name";
+            let what = "a tensor's name".into();
             return Err(bad(Problem::TooLong { what, at: 0, found, limit: NAME_BYTES_MAX }));
         }
         let dim_count = Problem::DimCount { name: owned(), found: dims.len() as u32 };
@@ -155,10 +155,10 @@ impl GgufWriter {
         }
         for (key, value) in self.metadata.iter() {
             if key.is_empty() {
-                return Err(bad(Problem::Empty { what: "a key", at: 0 }));
+                return Err(bad(Problem::Empty { what: "a key".into(), at: 0 }));
             }
-            let too_long = |what, found: usize, limit| match found as u64 > limit {
-                true => Err(bad(Problem::TooLong { what, at: 0, found: found as u64, limit })),
+            let too_long = |what: &str, found: usize, limit| match found as u64 > limit {
+                true => Err(bad(Problem::TooLong { what: what.into(), at: 0, found: found as u64, limit })),
                 false => Ok(()),
             };
             too_long("a key", key.len(), KEY_BYTES_MAX)?;

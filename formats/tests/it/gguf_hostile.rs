@@ -2,7 +2,7 @@
 //! The kinds called `llama_cpp_*` are those of llama.cpp's `tests/test-gguf.cpp`.
 
 use formats::Error;
-use formats::gguf::{Gguf, GgufWriter, Metadata, Problem};
+use formats::gguf::{Fault, Gguf, GgufWriter, Header, Metadata, Problem, TensorFile};
 
 use crate::raw_gguf::{ARRAY, I32, Raw, Rng, STR, U32, array, text};
 
@@ -49,8 +49,8 @@ fn llama_cpp_header_kinds() {
 #[test]
 fn llama_cpp_key_kinds() {
     let bad_size = Raw::new().with(|r| r.keys.push([&u64::MAX.to_le_bytes()[..], b"my_key"].concat()));
-    assert_refused(&bad_size, "a key at byte 32 is 18446744073709551615 bytes long");
-    assert_refused(&Raw::new().key("", U32, &[0; 4]), "a key at byte 32 is empty");
+    assert_refused(&bad_size, "key number 1 at byte 32 is 18446744073709551615 bytes long");
+    assert_refused(&Raw::new().key("", U32, &[0; 4]), "key number 1 at byte 32 is empty");
     for ty in [13, u32::MAX] {
         assert_refused(&Raw::new().key("k", ty, &[0; 8]), &format!("key `k` has the value type {ty}"));
         let of = Raw::new().key("k", ARRAY, &[array(ty, 1), vec![0; 8]].concat());
@@ -94,7 +94,10 @@ fn llama_cpp_tensor_kinds() {
     let long = "x".repeat(64);
     assert_refused(&one().last(|t| t.name = long.clone()), "is 64 bytes long; at most 63");
     parse(&one().last(|t| t.name = long[1..].into())).unwrap();
-    assert_refused(&one().last(|t| t.name = String::new()), "a tensor's name at byte 32 is empty");
+    assert_refused(
+        &one().last(|t| t.name = String::new()),
+        "the name of tensor number 1 at byte 32 is empty",
+    );
     for count in [0, 5, u32::MAX] {
         assert_refused(&one().last(|t| t.dim_count = Some(count)), &format!("has {count} dimensions"));
     }
@@ -179,13 +182,21 @@ fn tensors_of_unmeasured_types_reach_to_the_next() {
 #[test]
 fn strings_and_bools_are_what_they_claim() {
     let latin1 = Raw::new().key("k", STR, &[&4u64.to_le_bytes()[..], b"caf\xe9"].concat());
-    assert_refused(&latin1, "a string value at byte 45 is not UTF-8");
-    let key = Raw::new().with(|r| r.keys.push([&2u64.to_le_bytes()[..], b"\xff\xfe", &[0; 5]].concat()));
-    assert_refused(&key, "a key at byte 32 is not UTF-8");
+    assert_refused(&latin1, "the value of key `k` at byte 45 is not UTF-8");
+    let key = sound().with(|r| r.keys.push([&2u64.to_le_bytes()[..], b"\xff\xfe", &[0; 5]].concat()));
+    assert_refused(&key, "key number 3 at byte ");
+    let mut tensor = sound().f32s("caf~", &[1]).bytes();
+    let at = tensor.iter().position(|&b| b == b'~').unwrap();
+    tensor[at] = 0xe9;
+    let error = Gguf::parse(tensor, "x.gguf").unwrap_err().to_string();
+    assert!(
+        error.contains("the name of tensor number 4 at byte ") && error.contains("is not UTF-8"),
+        "{error}"
+    );
     // Each string of an array is UTF-8 by itself, not only all of them together.
     let split =
         [array(STR, 2), vec![1, 0, 0, 0, 0, 0, 0, 0, 0xc3], vec![1, 0, 0, 0, 0, 0, 0, 0, 0xa9]].concat();
-    assert_refused(&Raw::new().key("k", ARRAY, &split), "a string in an array at byte 57 is not UTF-8");
+    assert_refused(&Raw::new().key("k", ARRAY, &split), "element 0 of key `k` at byte 57 is not UTF-8");
     assert_refused(&Raw::new().key("k", 7, &[2]), "key `k` holds 2 where a bool must be 0 or 1");
     assert_refused(&Raw::new().key("k", ARRAY, &[array(7, 3), vec![0, 1, 255]].concat()), "holds 255");
     assert_refused(&Raw::new().key("k", ARRAY, &array(ARRAY, 1)), "key `k` is an array of arrays");
@@ -205,19 +216,82 @@ fn names_reach_the_terminal_escaped_and_cut() {
 }
 
 #[test]
-fn a_file_of_another_kind_gets_a_hint() {
-    for (start, hint) in [
-        (&b"PK\x03\x04...."[..], "zip archive"),
+fn a_file_of_another_kind_is_named() {
+    let tar = [&[b'a'; 257][..], b"ustar\x0000"].concat();
+    for (start, what) in [
+        (&b"PK\x03\x04...."[..], "a zip archive or a PyTorch checkpoint; convert it"),
+        (b"\x80\x02\x8a\x0al\xfc\x9cF\xf9", "an old PyTorch checkpoint"),
+        (b"8\0\0\0\0\0\0\0{\"a\":{}}", "a safetensors file; convert it to GGUF first"),
+        (b"\x1f\x8b\x08\0", "a gzip archive; unpack it first"),
+        (b"\xfd7zXZ\0..", "an xz archive"),
+        (b"\x28\xb5\x2f\xfd", "a zstd archive"),
+        (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
+        (b"BZh9", "a bzip2 archive"),
+        (&tar, "a tar archive"),
+        (b"\x89HDF\r\n\x1a\n", "an HDF5 file"),
+        (b"\x93NUMPY", "a NumPy array"),
+        (b"%PDF-1.7", "a PDF document; choose the model's .gguf file"),
+        (b"\n { \"model_type\": 1 }", "a JSON text"),
+        (b"\xef\xbb\xbf[1]", "a JSON text"),
         (b"version https://git-lfs.github.com/spec/v1", "git lfs pull"),
-        (b"<!DOCTYPE html>", "web page"),
-        (b"GUGF\x03\0\0\0", "letters are swapped"),
-        (b"lmgg\x01\0\0\0", "GGML"),
-        (b"GGUF\0\0\0\x03", "big-endian"),
-        (b"GGUF\x01\0\0\0", "current tool"),
+        (b"<!DOCTYPE html>", "a web page saved in its place; download it again"),
+        (b"\r\n<HTML>", "a web page"),
+        (b"<?xml version", "an XML text"),
+        (b"MZqFpD", "a program"),
+        (&[0; 64], "a row of zeros"),
+        (b"GUGF\x03\0\0\0", "first letters are swapped"),
+        (b"lmgg\x01\0\0\0", "a GGML file, older than GGUF"),
+        (b"tjgg\x03\0\0\0", "a GGML file, older than GGUF"),
     ] {
+        let error = Gguf::parse(start.to_vec(), "x").unwrap_err().to_string();
+        assert!(error.starts_with("not a GGUF file, but ") && error.contains(what), "{error}");
+    }
+    // The length of a safetensors header, or what would be one, and no header.
+    for start in [&b"8\0\0\0\0\0\0\0..."[..], b"8\0\0\0\0\0\0\x01{\"a\"", b"vers", b"hello"] {
+        let error = Gguf::parse(start.to_vec(), "x").unwrap_err().to_string();
+        assert!(error.starts_with("not a GGUF file: it starts with "), "{error}");
+    }
+    for (start, hint) in
+        [(b"GGUF\0\0\0\x03", "big-endian"), (b"GGUF\x01\0\0\0", "current tool"), (b"GGUF\x04\0\0\0", "newer")]
+    {
         let error = Gguf::parse(start.to_vec(), "x").unwrap_err().to_string();
         assert!(error.contains(hint), "{error}");
     }
+}
+
+/// What the header on disk says is wrong with each tensor; the whole file must be refused.
+fn faults(raw: &Raw) -> Vec<Option<Fault>> {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), raw.bytes()).unwrap();
+    let header = Header::open(file.path()).unwrap();
+    let refused = Gguf::open(file.path()).unwrap_err().to_string();
+    let first = header.tensors().iter().find(|t| t.fault.is_some()).unwrap();
+    assert!(refused.contains("tensor `"), "{refused}");
+    let opened = TensorFile::open(file.path(), &header, &first.name).unwrap_err().to_string();
+    assert!(opened.contains(&format!("tensor `{}` {}", first.name, first.fault.unwrap())), "{opened}");
+    header.tensors().iter().map(|t| t.fault).collect()
+}
+
+#[test]
+fn header_lists_tensors_that_cannot_be_read() {
+    let three = || Raw::new().f32s("a", &[8]).f32s("b", &[8]).f32s("c", &[8]);
+    let cut = three().with(|r| r.data.truncate(40));
+    assert_eq!(faults(&cut), [None, Some(Fault::OutOfFile), Some(Fault::OutOfFile)]);
+    let over = Raw::new().f32s("a", &[8]).last(|t| t.dims = vec![9]).f32s("b", &[8]).f32s("c", &[8]);
+    assert_eq!(faults(&over), [None, Some(Fault::Overlap), None]);
+    let odd = three().last(|t| t.offset = 65);
+    assert_eq!(faults(&odd), [None, None, Some(Fault::Misaligned)]);
+    let rows = three().last(|t| (t.ty, t.dims) = (142, vec![32]));
+    assert_eq!(faults(&rows), [None, None, Some(Fault::Rows)]);
+    let far = three().f32s("d", &[0]).last(|t| t.offset = 1 << 40);
+    assert_eq!(faults(&far)[3], Some(Fault::OutOfFile));
+    // The others can be read all the same.
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), cut.bytes()).unwrap();
+    let header = Header::open(file.path()).unwrap();
+    let mut bytes = Vec::new();
+    TensorFile::open(file.path(), &header, "a").unwrap().read(0..32, &mut bytes).unwrap();
+    assert_eq!(bytes, [0x3e; 32]);
 }
 
 #[test]
