@@ -33,8 +33,9 @@ pub fn read(path: &Path) -> Result<Vec<Map<String, Value>>> {
 /// The rows, or what is wrong.
 fn parse(bytes: &[u8]) -> std::result::Result<Vec<Map<String, Value>>, String> {
     let values = serde_json::Deserializer::from_slice(bytes).into_iter::<Value>();
-    let mut rows =
-        values.collect::<std::result::Result<Vec<_>, _>>().map_err(|e| format!("it is no JSON: {e}"))?;
+    let mut rows = values
+        .collect::<std::result::Result<Vec<_>, _>>()
+        .map_err(|e| format!("it is no JSON: {}", formats::shown(&e.to_string())))?;
     // A list of rows, or a row a line.
     if let [Value::Array(list)] = &mut rows[..] {
         rows = std::mem::take(list);

@@ -1,10 +1,12 @@
 //! `tercet data`: fetches a training text and believes it only if its hash is the pinned one.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
+use formats::ordinary;
 use sha2::{Digest, Sha256};
 
 use crate::terminal::say;
@@ -13,6 +15,8 @@ use crate::terminal::say;
 const URL: &str = "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt";
 const SHA256: &str = "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed";
 const BYTES: u64 = 1_115_394;
+/// A file that somebody takes for it may be longer, but not without end.
+const FILE_BYTES_MAX: u64 = 64 << 20;
 
 /// What `tercet data` was asked.
 #[derive(Debug, clap::Args)]
@@ -33,17 +37,12 @@ pub struct Args {
 
 /// Runs `tercet data`.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    if let Ok(present) = std::fs::read(&args.out) {
-        ensure!(
-            sha256(&present) == SHA256,
-            "{} exists and is another file; it was left alone, choose another --out",
-            args.out.display()
-        );
+    if is_there(&args.out)? {
         say(format_args!("{} is already there and is the right text", args.out.display()));
         return Ok(ExitCode::SUCCESS);
     }
     let (text, source) = match &args.from {
-        Some(path) => (read(path)?, path.display().to_string()),
+        Some(path) => (ordinary::read(path, FILE_BYTES_MAX)?, path.display().to_string()),
         None => (fetch(&args.url)?, args.url.clone()),
     };
     let found = sha256(&text);
@@ -58,8 +57,15 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
-    std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
+/// Whether the text is there already. Anything else in its place is an error.
+fn is_there(path: &Path) -> anyhow::Result<bool> {
+    let there = match ordinary::open(path) {
+        Ok((_, len)) => len == BYTES && sha256(&ordinary::read(path, BYTES)?) == SHA256,
+        Err(formats::Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error.into()),
+    };
+    ensure!(there, "{} exists and is another file; it was left alone, choose another --out", path.display());
+    Ok(true)
 }
 
 /// Never more bytes than the text has, plus one to notice a longer answer.
@@ -129,5 +135,23 @@ mod tests {
         std::fs::write(&out, "my notes").unwrap();
         assert!(run(&args(out.clone(), "http://127.0.0.1:1/", None)).is_err());
         assert_eq!(std::fs::read(&out).unwrap(), b"my notes");
+        // Nor does one of the same length pass for it.
+        std::fs::write(&out, vec![b'a'; BYTES as usize]).unwrap();
+        assert!(run(&args(out, "http://127.0.0.1:1/", None)).is_err());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn data_is_neither_read_from_nor_written_over_what_never_ends() {
+        let dir = tempfile::tempdir().unwrap();
+        let pipe = dir.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        for endless in [Path::new("/dev/zero"), Path::new("/dev/urandom"), &pipe, dir.path()] {
+            let from = run(&args(dir.path().join("x"), URL, Some(endless.to_owned()))).unwrap_err();
+            let out = run(&args(endless.to_owned(), "http://127.0.0.1:1/", None)).unwrap_err();
+            for error in [from, out] {
+                assert!(error.to_string().starts_with("not an ordinary file, but a "), "{error:#}");
+            }
+        }
     }
 }

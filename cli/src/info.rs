@@ -1,18 +1,23 @@
 //! `tercet info`: what a model file holds. Every size is counted from the file, every share from its weights; a file that
-//! we cannot run is listed as far as we can read it.
+//! we cannot run is listed as far as we can read it. Whether it runs is found out as `tercet generate` does: by opening it.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use formats::blocks::TensorType;
-use formats::gguf::{Gguf, Metadata, Tensor, Value};
+use formats::gguf::{Gguf, Header, Metadata, Tensor, TensorInfo, Value};
 use formats::measure::measure;
-use runtime::Model;
+use formats::{sentence, shown};
+use runtime::cpu::Kernels;
 use serde_json::{Map, json};
+use text::Opened;
+use text::chat::{Role, Turn};
 
 /// Longest string value shown whole.
 const SHOWN_CHARS: usize = 60;
+/// Longest string value that JSON holds whole: a chat template.
+const JSON_BYTES: usize = 8 << 10;
 
 /// What `tercet info` was asked.
 #[derive(Debug, clap::Args)]
@@ -25,6 +30,49 @@ pub struct Args {
     json: bool,
 }
 
+/// A model file, as far as it can be read.
+struct Subject {
+    file_bytes: u64,
+    header: Header,
+    tensors: Vec<Measured>,
+    /// The model, or the sentence that `tercet generate` ends with.
+    opened: Result<Opened, String>,
+}
+
+impl Subject {
+    /// An error only where there is nothing to list.
+    fn read(path: &Path) -> anyhow::Result<Subject> {
+        let file_bytes = std::fs::metadata(path).map_or(0, |m| m.len());
+        let kernels = Kernels::chosen().map_err(|e| sentence(&runtime::Error::Kernels(e)));
+        let (header, tensors, opened) = match Gguf::open(path) {
+            Ok(gguf) => {
+                let measured = |t: &TensorInfo| Measured::new(t, gguf.tensor(&t.name).ok());
+                let tensors = gguf.tensors().iter().map(measured).collect();
+                let open = |kernels| Opened::from_gguf(&gguf, path, kernels).map_err(|e| sentence(&e));
+                let opened = kernels.and_then(open);
+                (gguf.into_header(), tensors, opened)
+            }
+            Err(error) => {
+                let Ok(header) = Header::open(path) else { return Err(error.into()) };
+                let tensors = header.tensors().iter().map(|t| Measured::new(t, None)).collect();
+                (header, tensors, kernels.and(Err(sentence(&error))))
+            }
+        };
+        Ok(Subject { file_bytes, header, tensors, opened })
+    }
+
+    /// All tensors that the file holds.
+    fn whole(&self) -> impl Iterator<Item = &Measured> {
+        self.tensors.iter().filter(|t| !t.broken)
+    }
+}
+
+/// Whether a conversation can be had with a model, found out by writing one down; or why not.
+fn chats(opened: &Opened) -> text::Result<()> {
+    let turn = Turn { role: Role::User, text: "Hello".to_owned() };
+    text::chat::prompt_ids(opened, &[turn]).map(drop)
+}
+
 /// One tensor, measured.
 struct Measured {
     name: String,
@@ -32,23 +80,29 @@ struct Measured {
     dims: Vec<u64>,
     weights: u64,
     bytes: u64,
-    /// Weights that are zero; `None` where we cannot read the type.
+    /// Weights that are zero; `None` where we cannot read them.
     zeros: Option<u64>,
     ternary: bool,
+    /// Whether the file does not hold it as promised.
+    broken: bool,
+    /// What is remarkable about that.
+    mark: Option<String>,
 }
 
 impl Measured {
-    fn new(tensor: &Tensor<'_>) -> Self {
-        let info = tensor.info;
-        let ternary = info.ty.known().is_some_and(TensorType::is_ternary);
+    fn new(info: &TensorInfo, tensor: Option<Tensor<'_>>) -> Self {
+        let weights = info.dims.weights();
+        let empty = || (weights == 0).then(|| "has no weights".to_owned());
         Measured {
-            name: info.name.escape_debug().to_string(),
+            name: shown(&info.name),
             ty: info.ty.name(),
             dims: info.dims.to_vec(),
-            weights: info.dims.weights(),
+            weights,
             bytes: info.bytes,
-            zeros: measure(tensor).ok().map(|m| m.zeros()),
-            ternary,
+            zeros: tensor.and_then(|tensor| measure(&tensor).ok()).map(|m| m.zeros()),
+            ternary: info.ty.known().is_some_and(TensorType::is_ternary),
+            broken: info.fault.is_some(),
+            mark: info.fault.map(|fault| fault.to_string()).or_else(empty),
         }
     }
 
@@ -76,7 +130,7 @@ impl Sum {
             tensors: s.tensors + 1,
             // A type whose number does not decide its size may claim any number of weights.
             weights: s.weights.saturating_add(t.weights),
-            bytes: s.bytes + t.bytes,
+            bytes: s.bytes.saturating_add(t.bytes),
             zeros: s.zeros + t.zeros.unwrap_or(0),
         })
     }
@@ -88,54 +142,37 @@ impl Sum {
 
 /// Runs `tercet info`.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let file_bytes = std::fs::metadata(&args.file).map_or(0, |m| m.len());
-    let gguf = Gguf::open(&args.file)?;
-    let tensors: Vec<Measured> = gguf
-        .tensors()
-        .iter()
-        .map(|t| gguf.tensor(&t.name).map(|t| Measured::new(&t)))
-        .collect::<formats::Result<_>>()?;
-    let model = Model::from_gguf(&gguf);
+    let subject = Subject::read(&args.file)?;
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     if args.json {
-        let value = as_json(args, &gguf, &tensors, &model, file_bytes);
-        writeln!(out, "{value:#}")?;
+        writeln!(out, "{:#}", as_json(args, &subject))?;
     } else {
-        as_text(&mut out, args, &gguf, &tensors, &model, file_bytes)?;
+        as_text(&mut out, args, &subject)?;
     }
     out.flush()?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn as_text(
-    out: &mut impl Write,
-    args: &Args,
-    gguf: &Gguf,
-    tensors: &[Measured],
-    model: &runtime::Result<Model>,
-    file_bytes: u64,
-) -> anyhow::Result<()> {
-    let all = Sum::of(tensors.iter());
-    let ternary = Sum::of(tensors.iter().filter(|t| t.ternary));
-    writeln!(out, "{}: GGUF version {}, {file_bytes} bytes", args.file.display(), gguf.header().version())?;
+fn as_text(out: &mut impl Write, args: &Args, subject: &Subject) -> anyhow::Result<()> {
+    let Subject { file_bytes, header, tensors, opened } = subject;
+    let all = Sum::of(subject.whole());
+    let ternary = Sum::of(subject.whole().filter(|t| t.ternary));
+    writeln!(out, "{}: GGUF version {}, {file_bytes} bytes", args.file.display(), header.version())?;
     writeln!(out, "\nMetadata")?;
-    for (key, value) in gguf.metadata().iter() {
-        writeln!(out, "  {:44} {}", key.escape_debug().to_string(), brief(value))?;
+    for (key, value) in header.metadata().iter() {
+        writeln!(out, "  {:44} {}", shown(key), brief(value))?;
     }
     writeln!(out, "\nTensors")?;
-    let header = ["name", "type", "dims", "bytes", "bits/weight", "zeros"];
-    writeln!(
-        out,
-        "  {:30} {:8} {:>14} {:>10} {:>12} {:>7}",
-        header[0], header[1], header[2], header[3], header[4], header[5]
-    )?;
+    let [name, ty, dims, bytes, bits, zeros] = ["name", "type", "dims", "bytes", "bits/weight", "zeros"];
+    writeln!(out, "  {name:30} {ty:8} {dims:>14} {bytes:>10} {bits:>12} {zeros:>7}")?;
     for t in tensors {
         let dims: Vec<String> = t.dims.iter().map(u64::to_string).collect();
         let zeros = t.zero_share().map_or("-".into(), |z| format!("{:.1} %", z * 100.0));
         let bits = t.bits_per_weight();
+        let mark = t.mark.as_ref().map_or_else(String::new, |mark| format!("  <- {mark}"));
         writeln!(
             out,
-            "  {:30} {:8} {:>14} {:>10} {bits:>12.3} {zeros:>7}",
+            "  {:30} {:8} {:>14} {:>10} {bits:>12.3} {zeros:>7}{mark}",
             t.name,
             t.ty,
             dims.join(" x "),
@@ -168,34 +205,40 @@ fn as_text(
         file_bytes.saturating_sub(all.bytes)
     )?;
     writeln!(out, "\nChecks")?;
-    match model {
-        Ok(model) => {
-            let c = model.config();
-            writeln!(out, "  runs: every tensor has its shape, every scale and weight is finite")?;
-            match model.mixing_error() {
-                Some(error) => writeln!(
-                    out,
-                    "  hyper-connections: {} of {} streams; rows and columns of each mixing matrix sum to 1 within {error:.0e}",
-                    2 * c.blocks,
-                    c.streams
-                )?,
-                None => writeln!(out, "  hyper-connections: none, one residual stream")?,
-            }
-        }
-        Err(error) => writeln!(out, "  does not run here: {error}")?,
+    let broken = tensors.iter().filter(|t| t.broken).count();
+    if broken > 0 {
+        writeln!(out, "  broken: {broken} of {} tensors, marked above", tensors.len())?;
+    }
+    let opened = match opened {
+        Ok(opened) => opened,
+        Err(why) => return Ok(writeln!(out, "  does not run here: {why}")?),
+    };
+    let c = opened.model.config();
+    writeln!(
+        out,
+        "  runs: every tensor has its shape, every scale and weight is finite, {} token ids have a row",
+        opened.tokenizer.vocab_size()
+    )?;
+    match opened.model.mixing_error() {
+        Some(error) => writeln!(
+            out,
+            "  hyper-connections: {} of {} streams; rows and columns of each mixing matrix sum to 1 within {error:.0e}",
+            2 * c.blocks,
+            c.streams
+        )?,
+        None => writeln!(out, "  hyper-connections: none, one residual stream")?,
+    }
+    match chats(opened) {
+        Ok(()) => writeln!(out, "  chat: its template writes conversations down")?,
+        Err(why) => writeln!(out, "  chat: {}", sentence(&why))?,
     }
     Ok(())
 }
 
-fn as_json(
-    args: &Args,
-    gguf: &Gguf,
-    tensors: &[Measured],
-    model: &runtime::Result<Model>,
-    file_bytes: u64,
-) -> serde_json::Value {
-    let all = Sum::of(tensors.iter());
-    let ternary = Sum::of(tensors.iter().filter(|t| t.ternary));
+fn as_json(args: &Args, subject: &Subject) -> serde_json::Value {
+    let Subject { file_bytes, header, tensors, opened } = subject;
+    let all = Sum::of(subject.whole());
+    let ternary = Sum::of(subject.whole().filter(|t| t.ternary));
     let tensors: Vec<serde_json::Value> = tensors
         .iter()
         .map(|t| {
@@ -207,12 +250,14 @@ fn as_json(
                 "bytes": t.bytes,
                 "bits_per_weight": t.bits_per_weight(),
                 "zeros": t.zero_share(),
+                "broken": t.broken,
+                "mark": t.mark,
             })
         })
         .collect();
-    let model = match model {
-        Ok(model) => {
-            let c = model.config();
+    let model = match opened {
+        Ok(opened) => {
+            let (model, c) = (&opened.model, opened.model.config());
             json!({
                 "runs": true,
                 "streams": c.streams,
@@ -226,13 +271,18 @@ fn as_json(
                 "head_dim": c.head_dim,
                 "ffn": c.ffn,
                 "tied": c.tied,
+                "token_ids": opened.tokenizer.vocab_size(),
+                "chat": {
+                    "template": opened.chat_template.is_some(),
+                    "error": chats(opened).err().filter(|_| opened.chat_template.is_some()).map(|e| sentence(&e)),
+                },
             })
         }
-        Err(error) => json!({ "runs": false, "error": error.to_string() }),
+        Err(why) => json!({ "runs": false, "error": why }),
     };
     json!({
         "file": args.file.display().to_string(),
-        "gguf_version": gguf.header().version(),
+        "gguf_version": header.version(),
         "bytes": file_bytes,
         "weights": all.weights,
         "tensor_bytes": all.bytes,
@@ -244,19 +294,20 @@ fn as_json(
             "bits_per_weight": ternary.bits_per_weight(),
             "zeros": ternary.zeros as f64 / ternary.weights.max(1) as f64,
         },
-        "metadata": metadata_json(gguf.metadata()),
+        "metadata": metadata_json(header.metadata()),
         "tensors": tensors,
         "model": model,
     })
 }
 
 fn metadata_json(meta: &Metadata) -> Map<String, serde_json::Value> {
-    // A vocabulary is too long to print.
+    // A vocabulary is too long to print, and so may be anything else.
     let value = |v: &Value| match v {
         Value::Array(array) => json!({ "type": v.type_name(), "len": array.len() }),
+        Value::Str(text) if text.len() > JSON_BYTES => json!({ "type": v.type_name(), "len": text.len() }),
         scalar => json!(scalar),
     };
-    meta.iter().map(|(k, v)| (k.to_owned(), value(v))).collect()
+    meta.iter().map(|(k, v)| (shown(k), value(v))).collect()
 }
 
 /// A value on one line, safe for a terminal.
@@ -286,6 +337,8 @@ mod tests {
             bytes: 32,
             zeros: None,
             ternary: false,
+            broken: false,
+            mark: None,
         };
         let sum = Sum::of([claims(u64::MAX / 2), claims(u64::MAX / 2 + 9)].iter());
         assert_eq!((sum.tensors, sum.weights, sum.bytes, sum.zeros), (2, u64::MAX, 64, 0));

@@ -136,6 +136,8 @@ pub struct ModelConfig {
 }
 
 mod key {
+    pub const SPLIT_COUNT: &str = "split.count";
+    pub const SPLIT_NUMBER: &str = "split.no";
     pub const ARCHITECTURE: &str = "general.architecture";
     pub const VOCAB: &str = "tercet.vocab_size";
     pub const CONTEXT: &str = "tercet.context_length";
@@ -160,9 +162,17 @@ impl ModelConfig {
     /// the tensors that are there. The result has passed [`validate`](Self::validate).
     ///
     /// # Errors
-    /// Another architecture, a key missing, of another type or out of range, an embedding or head of a type we do not read.
+    /// A part of a split model, another architecture, a key missing, of another type or out of range, an embedding or head of a type we do not read.
     pub fn from_gguf(gguf: &Gguf) -> Result<Self> {
         let meta = gguf.metadata();
+        // Only the first part of a split model says what it is.
+        if let Some(parts) = meta.u64(key::SPLIT_COUNT)?.filter(|&parts| parts > 1) {
+            let part = match meta.u64(key::SPLIT_NUMBER)? {
+                Some(number) => format!("part {} of {parts}", number.saturating_add(1)),
+                None => format!("one of {parts} parts"),
+            };
+            return Err(Error::Split { part });
+        }
         let architecture = meta.require_str(key::ARCHITECTURE)?;
         if architecture != ARCHITECTURE {
             return Err(Error::Architecture { found: architecture.to_owned() });
@@ -183,7 +193,7 @@ impl ModelConfig {
         }
         let name = meta.require_str(key::ACTIVATION)?;
         let Some(activation) = Activation::from_name(name) else {
-            let found = format!("\"{}\"", name.escape_debug());
+            let found = format!("\"{}\"", formats::shown(name));
             return refuse(key::ACTIVATION, found, "\"swiglu\", \"relu2\" or \"relu2_gated\"");
         };
         let config = ModelConfig {

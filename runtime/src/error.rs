@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use formats::shown;
+
 /// Why a model cannot be loaded or a request cannot be served.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -10,10 +12,19 @@ pub enum Error {
     Format(#[from] formats::Error),
 
     /// Another family of model.
-    #[error("the model's architecture is \"{}\"; this program runs \"tercet\"", found.escape_debug())]
+    #[error("the model's architecture is \"{}\"; this program runs \"tercet\"", shown(found))]
     Architecture {
         /// Value of `general.architecture`.
         found: String,
+    },
+
+    /// A model in several files.
+    #[error(
+        "this is {part} of a split model; join the parts (llama-gguf-split --merge does) and open the whole"
+    )]
+    Split {
+        /// "part 1 of 2".
+        part: String,
     },
 
     /// A number in the metadata that no model of ours can have.

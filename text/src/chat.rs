@@ -222,6 +222,8 @@ mod tests {
         assert!(refused(doubling).contains("chat template"));
         let bomb = "{% macro m(n) %}{% if n > 0 %}{{ m(n - 1) }}{{ m(n - 1) }}{% else %}xxxxxxxxxxxxxxxx{% endif %}{% endmacro %}{{ m(60) }}";
         assert!(refused(bomb).contains("chat template"));
+        let talkative = refused("{{ raise_exception('\u{1b}' ~ 'no' * 100000) }}");
+        assert!(talkative.len() < 500 && !talkative.contains('\u{1b}'), "{talkative:.600}");
     }
 
     #[test]

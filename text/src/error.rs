@@ -29,7 +29,7 @@ pub enum Error {
     NoTemplate,
 
     /// Its template cannot be used.
-    #[error("the chat template in the model's file cannot be used: {problem}")]
+    #[error("the chat template in the model's file cannot be used: {}", formats::shown(problem))]
     Template {
         /// What is wrong with it.
         problem: String,

@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use formats::utf8;
+use formats::{shown, utf8};
 use runtime::config::{self as shape, ModelConfig, RopeKind};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
@@ -420,7 +420,7 @@ impl Config {
             .filter(|((key, a), (_, b))| {
                 a != b && !key.starts_with("report.") && key != "train.threads" && key != "data.text"
             })
-            .map(|((key, a), (_, b))| format!("{key}: {a}, {b}"))
+            .map(|((key, a), (_, b))| format!("{key}: {}, {}", shown(&a.to_string()), shown(&b.to_string())))
             .collect()
     }
 }

@@ -3,6 +3,8 @@
 
 use std::path::PathBuf;
 
+use formats::shown;
+
 use crate::tokenizers::BPE_MIN;
 
 /// A failure of this crate.
@@ -28,7 +30,7 @@ pub enum Error {
         known: String,
     },
     /// The configuration is not TOML, or a value has the wrong kind.
-    #[error("{place}: {problem}")]
+    #[error("{place}: {}", shown(problem))]
     ConfigSyntax {
         /// The file and line, or the setting.
         place: String,
@@ -36,7 +38,7 @@ pub enum Error {
         problem: String,
     },
     /// No such key.
-    #[error("unknown configuration key {key:?}; the nearest are {near}")]
+    #[error("unknown configuration key \"{}\"; the nearest are {near}", shown(key))]
     ConfigUnknownKey {
         /// The key as given.
         key: String,
@@ -44,7 +46,7 @@ pub enum Error {
         near: String,
     },
     /// A value that cannot be used.
-    #[error("configuration key {key} is {found}; expected {expected}")]
+    #[error("configuration key {} is {}; expected {expected}", shown(key), shown(found))]
     ConfigValue {
         /// The dotted key.
         key: String,
@@ -136,7 +138,7 @@ pub enum Error {
         path: PathBuf,
     },
     /// A checkpoint that is whole, but not of this kind of run.
-    #[error("the checkpoint of step {step} does not fit: {problem}")]
+    #[error("the checkpoint of step {step} does not fit: {}", shown(problem))]
     CheckpointMeta {
         /// Its step.
         step: u64,

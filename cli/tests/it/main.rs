@@ -6,6 +6,7 @@ mod arguments;
 mod bench;
 mod dependencies;
 mod documents;
+mod info;
 mod model;
 mod signals;
 mod train;

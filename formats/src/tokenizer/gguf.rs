@@ -63,7 +63,7 @@ impl Tokenizer {
             spelled::push(&mut tokens, text, kind).map_err(|what| meta.invalid(TOKENS, what))?;
         }
         let mut merges = Merges::new((0..).zip(texts.iter()), &tokens);
-        for line in meta.strs(MERGES)?.into_iter().flat_map(Strings::iter) {
+        for line in meta.require_strs(MERGES)?.iter() {
             merges.push_line(line).map_err(|what| meta.invalid(MERGES, what))?;
         }
 

@@ -8,12 +8,12 @@
 //! The identity is wgpu's key of the adapter (its backend, vendor and device) and the driver's name and version.
 #![expect(unsafe_code, reason = "wgpu cannot check what it hands to the driver")]
 
-use std::fs::{self, File};
-use std::io::Read;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use formats::atomic::write_atomic;
+use formats::ordinary;
 
 use super::device::Gpu;
 
@@ -68,12 +68,9 @@ impl PipelineCache {
     }
 }
 
+/// A file that is not there, is none or is too long is as good as an empty one.
 fn read(path: &Path) -> Option<Vec<u8>> {
-    // Opening a pipe could wait for ever.
-    fs::metadata(path).ok().filter(|m| m.is_file() && m.len() <= BYTES_MAX)?;
-    let mut bytes = Vec::new();
-    File::open(path).ok()?.take(BYTES_MAX).read_to_end(&mut bytes).ok()?;
-    Some(bytes)
+    ordinary::read(path, BYTES_MAX).ok()
 }
 
 /// A file of these contents.
@@ -97,6 +94,7 @@ fn contents<'f>(file: &'f [u8], identity: &str) -> Option<&'f [u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs::File;
 
     #[test]
     fn pipeline_cache_reads_whole_files_of_its_own_adapter_only() {

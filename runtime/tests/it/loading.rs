@@ -177,6 +177,38 @@ fn other_architectures_are_refused_by_name() {
 }
 
 #[test]
+fn parts_of_a_split_model_are_refused_as_such() {
+    let split = |number: Option<u16>, parts: u16| {
+        refusal(|meta, _| {
+            // Only the first part says what the model is.
+            if number != Some(0) {
+                meta.insert("general.architecture", "not known");
+            }
+            meta.insert("split.count", parts);
+            number.map(|number| meta.insert("split.no", number));
+        })
+    };
+    let whole = "of a split model; join the parts (llama-gguf-split --merge does) and open the whole";
+    assert_eq!(split(Some(0), 2), format!("this is part 1 of 2 {whole}"));
+    assert_eq!(split(Some(1), 2), format!("this is part 2 of 2 {whole}"));
+    assert_eq!(split(None, 3), format!("this is one of 3 parts {whole}"));
+    assert!(split(Some(1), 1).contains("architecture"), "one part is a whole");
+    assert!(refusal(|meta, _| meta.insert("split.count", "two")).contains("split.count"));
+}
+
+#[test]
+fn values_from_files_are_quoted_short() {
+    let long = "x\u{1b}".repeat(1 << 19);
+    for key in ["general.architecture", "tercet.feed_forward.activation"] {
+        let message = refusal(|meta, _| meta.insert(key, &*long));
+        assert!(
+            message.len() < 500 && message.contains("…\"") && !message.contains('\u{1b}'),
+            "{message:.600}"
+        );
+    }
+}
+
+#[test]
 fn errors_name_the_file_once() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("bad.gguf");
