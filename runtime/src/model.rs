@@ -49,9 +49,7 @@ impl Model {
     pub fn with_kernels(gguf: &Gguf, kernels: &'static Kernels) -> Result<Self> {
         let start = Instant::now();
         let config = ModelConfig::from_gguf(gguf)?;
-        let pool = Pool::new(default_threads())
-            .map_err(|source| Error::Resource { what: "threads to load with", source })?;
-        let weights = Weights::from_gguf(gguf, &config, kernels, &pool)?;
+        let weights = Weights::from_gguf(gguf, &config, kernels, &Pool::up_to(default_threads()))?;
         Ok(Model { config, weights, kernels, load_time: start.elapsed() })
     }
 

@@ -8,13 +8,14 @@ pub mod ops;
 mod pool;
 mod probe;
 mod scalar;
+mod share;
 mod spread;
 mod ternary;
 mod veclut;
 
 pub use kernels::{Kernels, Level};
 pub(crate) use memory::advise_huge_pages;
-pub use pool::Pool;
+pub use pool::{Pool, THREADS_MAX};
 pub use probe::{Memory, features};
 pub use ternary::{ROW_BLOCK, RowBlock, RowLayout, TernaryMatrix};
 pub use veclut::VecLutMatrix;
