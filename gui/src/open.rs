@@ -67,8 +67,10 @@ impl Facts {
         let sum = |ternary_only: bool| {
             let tensors = header.tensors().iter();
             let counted = tensors.filter(|t| !ternary_only || t.ty.known().is_some_and(|ty| ty.is_ternary()));
-            // A type whose number does not decide its size may claim any number of weights.
-            counted.fold((0u64, 0u64), |(w, b), t| (w.saturating_add(t.dims.weights()), b + t.bytes))
+            // A type whose number does not decide its size may claim any number of weights, and one beyond the file's end any of bytes.
+            counted.fold((0u64, 0u64), |(w, b), t| {
+                (w.saturating_add(t.dims.weights()), b.saturating_add(t.bytes))
+            })
         };
         let ((weights, tensor_bytes), (ternary_weights, ternary_bytes)) = (sum(false), sum(true));
         let file_name = path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());

@@ -2,9 +2,11 @@
 //! and nothing else; few things are kept, so that no stale state can break a start.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use formats::atomic::write_atomic;
+use formats::{Error, sentence, shown, utf8};
 use runtime::cpu::Kernels;
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +15,8 @@ use crate::env::Env;
 use crate::open::Backend;
 use crate::page::Page;
 
+/// They take some kilobytes; what is much longer is something else.
+const BYTES_MAX: u64 = 1 << 20;
 /// Recent models that are kept.
 const RECENTS: usize = 10;
 /// More threads than this are a slip of the finger.
@@ -167,12 +171,14 @@ impl Settings {
     /// Reads the settings of a folder: the defaults where there are none, and a sentence where there are some that cannot be read.
     pub fn load(folder: &Path) -> (Settings, Option<String>) {
         let path = file(folder);
-        let text = match std::fs::read_to_string(&path) {
+        let text = match utf8::read(&path, BYTES_MAX) {
             Ok(text) => text,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return (Settings::default(), None),
+            Err(Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {
+                return (Settings::default(), None);
+            }
             Err(e) => {
                 let aside = put_aside(&path);
-                let problem = format!("Settings cannot be read: {e} ({}){aside}", path.display());
+                let problem = format!("Settings are not read: {}{aside}", sentence(&e));
                 return (Settings::default(), Some(problem));
             }
         };
@@ -180,7 +186,8 @@ impl Settings {
             Ok(settings) => (settings.within_bounds(), None),
             Err(e) => {
                 let aside = put_aside(&path);
-                let problem = format!("Settings start anew: {} ({}){aside}", e.message(), path.display());
+                let problem =
+                    format!("Settings start anew: {} ({}){aside}", shown(e.message()), path.display());
                 (Settings::default(), Some(problem))
             }
         }

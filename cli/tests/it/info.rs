@@ -10,10 +10,13 @@ use serde_json::Value;
 use crate::model::path;
 use crate::{done, output, tercet};
 
+/// A tensor's name, type, dimensions and bytes.
+type Tensor = (String, TypeId, Vec<u64>, Vec<u8>);
+
 /// What a file is made of, to be changed.
 struct Parts {
     meta: Metadata,
-    tensors: Vec<(String, TypeId, Vec<u64>, Vec<u8>)>,
+    tensors: Vec<Tensor>,
 }
 
 impl Parts {
@@ -85,7 +88,7 @@ fn info_and_generate_say_the_same_of_broken_files() {
         parts.meta.insert(&ggml("tokens"), all);
         parts.with(&ggml("token_type"), kinds)
     };
-    let first_tensor = |change: fn(&mut (String, TypeId, Vec<u64>, Vec<u8>))| {
+    let first_tensor = |change: fn(&mut Tensor)| {
         let mut parts = Parts::new();
         change(&mut parts.tensors[0]);
         parts

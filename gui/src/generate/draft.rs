@@ -98,7 +98,7 @@ impl Draft {
     pub fn open(&mut self, folder: &Path) -> Result<Option<Kept>, String> {
         let place = self.place.insert(Place::take(folder));
         let read = match formats::ordinary::read(&place.path, BYTES_MAX) {
-            Ok(bytes) => serde_json::from_slice::<Kept>(&bytes).map_err(|e| e.to_string()),
+            Ok(bytes) => serde_json::from_slice::<Kept>(&bytes).map_err(|e| formats::shown(&e.to_string())),
             Err(formats::Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {
                 return Ok(None);
             }

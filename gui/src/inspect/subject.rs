@@ -11,7 +11,7 @@ use super::streams::Connection;
 use super::tensors::shape;
 use crate::open::{Facts, Loaded, Stamp};
 use crate::widgets::count;
-use formats::sentence;
+use formats::{sentence, shown};
 
 /// What is to be shown.
 #[derive(Clone, Debug)]
@@ -64,9 +64,9 @@ pub struct Shape {
 
 impl Shape {
     fn of(meta: &Metadata) -> Shape {
-        let text = |key| meta.str(key).ok().flatten().map(str::to_owned);
+        let text = |key| meta.str(key).ok().flatten();
         let architecture = text("general.architecture");
-        let number = |key: &str| meta.u64(&format!("{}.{key}", architecture.as_deref()?)).ok().flatten();
+        let number = |key: &str| meta.u64(&format!("{}.{key}", architecture?)).ok().flatten();
         let (layers, heads, width) =
             (number("block_count"), number("attention.head_count"), number("embedding_length"));
         let kv_heads = number("attention.head_count_kv").or(heads);
@@ -77,14 +77,14 @@ impl Shape {
         let halves = || layers?.checked_mul(kv_heads?)?.checked_mul(key?.checked_add(value?)?);
         let tokens = || Some(meta.strs("tokenizer.ggml.tokens").ok()??.len() as u64);
         Shape {
-            name: text("general.name"),
+            name: text("general.name").map(shown),
             context: number("context_length"),
             vocab: number("vocab_size").or_else(tokens),
             cache_bytes: halves().and_then(|n| n.checked_mul(2)),
             layers,
             heads,
             width,
-            architecture,
+            architecture: architecture.map(shown),
         }
     }
 }
@@ -193,11 +193,11 @@ impl Subject {
         self.loaded().is_some_and(|m| m.opened.chat_template.is_some())
     }
 
-    /// The tensor to look at first: the largest ternary one, or the largest.
+    /// The tensor to look at first, of those that can be read: the largest ternary one, or the largest.
     pub fn first_look(&self) -> Option<&str> {
         let rank = |t: &TensorInfo| {
             let ty = t.ty.known();
-            (ty.is_some_and(|ty| ty.is_ternary()), ty.is_some(), t.dims.weights())
+            (t.fault.is_none(), ty.is_some_and(|ty| ty.is_ternary()), ty.is_some(), t.dims.weights())
         };
         let mut best: Option<&TensorInfo> = None;
         for t in self.header.tensors() {
@@ -230,7 +230,7 @@ fn totals(header: &Header) -> Vec<Total> {
 mod tests {
     use super::*;
     use formats::blocks::TensorType;
-    use formats::gguf::GgufWriter;
+    use formats::gguf::{Fault, GgufWriter};
 
     fn subject(fill: impl FnOnce(&mut GgufWriter)) -> Subject {
         let mut writer = GgufWriter::new(Metadata::new());
@@ -272,6 +272,24 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_was_cut_is_shown_as_far_as_it_goes() {
+        let mut writer = GgufWriter::new(Metadata::new());
+        for name in ["small", "large"] {
+            let rows = if name == "small" { 8 } else { 64 };
+            writer.add_tensor(name, TensorType::Q1_58, &[128, rows], vec![0; 34 * rows as usize]).unwrap();
+        }
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let bytes = writer.to_bytes().unwrap();
+        std::fs::write(file.path(), &bytes[..bytes.len() - 64]).unwrap();
+        let s = Subject::new(Source::Refused(file.path().to_owned())).unwrap();
+        assert_eq!(
+            s.header.tensors().iter().map(|t| t.fault).collect::<Vec<_>>(),
+            [None, Some(Fault::OutOfFile)]
+        );
+        assert_eq!(s.first_look(), Some("small"));
+    }
+
+    #[test]
     fn shapes_are_read_under_the_architectures_own_names() {
         let mut meta = Metadata::new();
         meta.insert("general.architecture", "llama");
@@ -297,5 +315,7 @@ mod tests {
         meta.insert("llama.attention.key_length", u64::MAX);
         assert_eq!(Shape::of(&meta).cache_bytes, None, "nor multiplied beyond all numbers");
         assert_eq!(Shape::of(&Metadata::new()), Shape::default());
+        meta.insert("general.architecture", "x".repeat(1 << 20));
+        assert!(Shape::of(&meta).architecture.unwrap().len() < 300);
     }
 }

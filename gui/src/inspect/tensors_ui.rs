@@ -153,11 +153,11 @@ impl Inspect {
                     }
                 }
             });
-            let mut cut = false;
+            let mut cut = info.fault.is_some();
             for (column, area) in Column::SHOWN.into_iter().zip(columns(inside(rect), wide)) {
                 let Some(area) = area else { continue };
                 let (text, color) = match column {
-                    Column::Name => (name.clone(), t.text),
+                    Column::Name => (name.clone(), if info.fault.is_some() { t.bad } else { t.text }),
                     Column::Shape => (shape(info), t.text_dim),
                     Column::Type => (
                         info.ty.name().to_owned(),
@@ -170,8 +170,9 @@ impl Inspect {
                 cut |= cell(ui, area, align(column), &text, color);
             }
             if cut {
+                let fault = info.fault.map_or_else(String::new, |fault| format!("\nIt {fault}."));
                 response.on_hover_text(format!(
-                    "{name}\n{}, {}, {} bytes at {}",
+                    "{name}\n{}, {}, {} bytes at {}{fault}",
                     shape(info),
                     info.ty.name(),
                     count(info.bytes),

@@ -309,8 +309,7 @@ fn watch(
 
 /// The last lines of a trainer's remarks.
 fn last_words(log: &Path) -> std::io::Result<String> {
-    let mut file = File::open(log)?;
-    let len = file.metadata()?.len();
+    let (mut file, len) = formats::ordinary::open(log).map_err(std::io::Error::other)?;
     file.seek(SeekFrom::Start(len.saturating_sub(WORDS_MAX)))?;
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes)?;
@@ -325,7 +324,7 @@ fn stop_left(path: &Path) -> Result<(), String> {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let cannot = |why: &str| format!("{name} cannot be stopped from here: {why}.");
     let file = path.parent().unwrap_or(Path::new(".")).join(STARTS).join(format!("{name}.pid"));
-    let pid = std::fs::read_to_string(&file).ok().and_then(|t| t.trim().parse::<u32>().ok());
+    let pid = formats::utf8::read(&file, WORDS_MAX).ok().and_then(|t| t.trim().parse::<u32>().ok());
     let pid = pid.ok_or_else(|| cannot("its process is not known"))?;
     // Numbers of processes are given out again: the one that is stopped must be the trainer of this run.
     let words = Process::new("ps").args(["-o", "args=", "-p", &pid.to_string()]).output();

@@ -155,7 +155,10 @@ impl Form {
             }
             Err(e) => {
                 let line = e.span().map_or(1, |s| text[..s.start.min(text.len())].matches('\n').count() + 1);
-                Some(format!("Line {line}: {}", e.message().lines().next().unwrap_or_default()))
+                Some(format!(
+                    "Line {line}: {}",
+                    formats::shown(e.message().lines().next().unwrap_or_default())
+                ))
             }
         };
     }

@@ -196,9 +196,8 @@ impl Finder {
 impl Seen {
     fn read_config(&mut self, dir: &RunDir) {
         let path = dir.config_path();
-        let text = formats::ordinary::read(&path, CONFIG_MAX).map_err(|e| e.to_string());
-        let text = text.and_then(|b| String::from_utf8(b).map_err(|_| "it is not UTF-8 text".to_owned()));
-        let table = text.and_then(|t| t.parse::<Table>().map_err(|e| e.message().to_owned()));
+        let text = formats::utf8::read(&path, CONFIG_MAX).map_err(|e| e.to_string());
+        let table = text.and_then(|t| t.parse::<Table>().map_err(|e| formats::shown(e.message())));
         match table {
             Ok(table) => {
                 let mut flat = Vec::new();

@@ -155,7 +155,8 @@ impl<'a> Scanner<'a> {
 }
 
 fn by_parser(line: &[u8]) -> Result<Point, String> {
-    let map: serde_json::Map<String, Value> = serde_json::from_slice(line).map_err(|e| e.to_string())?;
+    let map: serde_json::Map<String, Value> =
+        serde_json::from_slice(line).map_err(|e| formats::shown(&e.to_string()))?;
     let mut point = Point::new();
     for (key, value) in &map {
         let known = key == "step" || STEP_KEYS.contains(&&**key) || VALIDATION_KEYS.contains(&&**key);

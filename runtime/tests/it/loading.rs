@@ -185,7 +185,9 @@ fn parts_of_a_split_model_are_refused_as_such() {
                 meta.insert("general.architecture", "not known");
             }
             meta.insert("split.count", parts);
-            number.map(|number| meta.insert("split.no", number));
+            if let Some(number) = number {
+                meta.insert("split.no", number);
+            }
         })
     };
     let whole = "of a split model; join the parts (llama-gguf-split --merge does) and open the whole";
