@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use formats::ternary::GROUP;
-use runtime::cpu::{Kernels, Pool};
+use runtime::cpu::{Kernels, Pool, THREADS_MAX};
 use runtime::gpu::Gpu;
 
 use crate::error::{Error, Result, refuse};
@@ -17,9 +17,8 @@ use crate::row::Skipped;
 /// Most rows or columns of a shape, and most weights: what one matrix of a very large model has.
 const SIDE_MAX: usize = 1 << 20;
 const WEIGHTS_MAX: usize = 1 << 28;
-/// Most tokens at once, and most threads.
+/// Most tokens at once.
 const BATCH_MAX: usize = 4096;
-const THREADS_MAX: usize = 1024;
 /// Longest pause between two tests.
 const DELAY_MAX: Duration = Duration::from_secs(3600);
 

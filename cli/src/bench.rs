@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use ::bench::{Cell, Format, ModelOptions, Options, Outcome, ProductOptions, Row, Shape, Source, Watch};
 use anyhow::bail;
@@ -17,7 +16,7 @@ use runtime::synthetic;
 use crate::bench_table::Table;
 use crate::device::DeviceArg;
 use crate::exit::{self, usage};
-use crate::terminal::{note, stderr_is_terminal};
+use crate::terminal::{move_by_itself, note, stderr_is_terminal};
 
 /// What `tercet bench` was asked.
 #[derive(Debug, clap::Args)]
@@ -253,7 +252,7 @@ fn spinner() -> ProgressBar {
         return ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
     }
     let spinner = ProgressBar::new_spinner().with_message("starting");
-    spinner.enable_steady_tick(Duration::from_millis(500));
+    move_by_itself(&spinner);
     spinner
 }
 

@@ -19,6 +19,7 @@ use crate::opened::{engine, how_it_runs};
 use crate::sampling::SamplingArgs;
 use crate::signals;
 use crate::terminal::note;
+use crate::threads::Threads;
 
 /// What `tercet chat` was asked.
 #[derive(Debug, clap::Args)]
@@ -44,9 +45,9 @@ pub struct Args {
     /// Tokens of text that the model sees at a time; the model's own if absent
     #[arg(long, value_name = "N")]
     pub context: Option<usize>,
-    /// Threads; results do not depend on it [default: all, at most 16]
+    /// Most threads, of which the fastest number works; results do not depend on it [default: all, at most 16]
     #[arg(long, value_name = "N")]
-    pub threads: Option<usize>,
+    pub threads: Option<Threads>,
     #[command(flatten)]
     pub device: DeviceArg,
     #[command(flatten)]
@@ -57,7 +58,7 @@ pub struct Args {
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let opened = Opened::open(&args.file)?;
     let sampling = args.sampling.resolve(opened.sampling)?;
-    let engine = engine(&opened, &args.device, args.context, args.threads)?;
+    let engine = engine(&opened, &args.device, args.context, args.threads.map(usize::from))?;
     signals::for_writing()?;
     let mut lines = Lines::open()?;
     if lines.are_a_persons() {

@@ -29,6 +29,7 @@ use text::Opened;
 use crate::device::DeviceArg;
 use crate::exit::usage;
 use crate::terminal::{note, stderr_is_terminal};
+use crate::threads::Threads;
 
 /// Logits held at once, in floats: 16 MiB.
 const LOGITS_MAX: usize = 4 << 20;
@@ -60,9 +61,9 @@ pub struct Args {
     /// One JSON line for each scored token: id, text, log-probability
     #[arg(long)]
     per_token: bool,
-    /// Threads; results do not depend on it [default: all, at most 16]
+    /// Most threads, of which the fastest number works; results do not depend on it [default: all, at most 16]
     #[arg(long, value_name = "N")]
-    threads: Option<usize>,
+    threads: Option<Threads>,
     #[command(flatten)]
     device: DeviceArg,
 }
@@ -110,12 +111,12 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let ids = text.encode(part, &opened.tokenizer, unwatched)?;
     ensure!(ids.len() >= 2, "the text has {} tokens; scoring needs at least 2", ids.len());
 
-    let threads = args.threads.unwrap_or_else(default_threads);
+    let threads = args.threads.map_or_else(default_threads, usize::from);
     let on_gpu = args.device.model(&opened.model)?;
     let fault = Fault::default();
     let mut session: Box<dyn Sequence> = match &on_gpu {
         Some(on_gpu) => Box::new(GpuOrCpu::new(on_gpu, &opened.model, window, threads, Arc::clone(&fault))?),
-        None => Box::new(Session::with_threads(&opened.model, window, threads)?),
+        None => Box::new(Session::up_to_threads(&opened.model, window, threads)?),
     };
     let mut lines = args.per_token.then(|| BufWriter::new(std::io::stdout().lock()));
     let bar = progress_bar(ids.len() - 1);

@@ -19,6 +19,7 @@ use crate::opened::{engine, how_it_runs};
 use crate::sampling::SamplingArgs;
 use crate::signals;
 use crate::terminal::{note, printable, stdout_is_terminal, write_now};
+use crate::threads::Threads;
 
 /// Longest prompt: more than any context holds.
 const PROMPT_BYTES_MAX: u64 = 64 << 20;
@@ -56,9 +57,9 @@ pub struct Args {
     /// One JSON object: text, ids, log-probabilities, settings, speed
     #[arg(long)]
     pub json: bool,
-    /// Threads; results do not depend on it [default: all, at most 16]
+    /// Most threads, of which the fastest number works; results do not depend on it [default: all, at most 16]
     #[arg(long, value_name = "N")]
-    pub threads: Option<usize>,
+    pub threads: Option<Threads>,
     /// Say which kernels run and how long loading took
     #[arg(long, short)]
     pub verbose: bool,
@@ -97,7 +98,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     };
     let opened = Opened::open(&args.file)?;
     let sampling = args.sampling.resolve(opened.sampling)?;
-    let engine = engine(&opened, &args.device, args.context, args.threads)?;
+    let engine = engine(&opened, &args.device, args.context, args.threads.map(usize::from))?;
     if args.verbose {
         note(format_args!("{}", how_it_runs(&opened, &engine)));
     }

@@ -21,6 +21,7 @@ mod sampling;
 mod shell;
 mod signals;
 mod terminal;
+mod threads;
 mod train;
 mod verse;
 

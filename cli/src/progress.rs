@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use ::train::run::{Event, Observer, Opened};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::terminal::{note, printable, stderr_is_terminal};
+use crate::terminal::{move_by_itself, note, printable, stderr_is_terminal};
 
 /// Seconds between two plain lines when nothing else happened.
 const QUIET_SECONDS: u64 = 15;
@@ -31,7 +31,7 @@ impl Progress {
     pub fn new() -> Progress {
         let bar = stderr_is_terminal().then(|| {
             let bar = ProgressBar::new(1000).with_style(style(PREPARING));
-            bar.enable_steady_tick(Duration::from_millis(500));
+            move_by_itself(&bar);
             bar
         });
         let now = Instant::now();

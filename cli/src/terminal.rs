@@ -3,6 +3,11 @@
 
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
+use std::time::Duration;
+
+use indicatif::ProgressBar;
+
+use crate::threads;
 
 /// One remark on stderr. A closed stderr is nobody's problem.
 pub fn note(line: fmt::Arguments<'_>) {
@@ -22,6 +27,13 @@ pub fn stdout_is_terminal() -> bool {
 /// Whether a person is reading stderr: progress bars make sense only then.
 pub fn stderr_is_terminal() -> bool {
     io::stderr().is_terminal()
+}
+
+/// Lets a bar move while nothing happens, unless the system has no thread for that.
+pub fn move_by_itself(bar: &ProgressBar) {
+    if threads::spare().is_ok() {
+        bar.enable_steady_tick(Duration::from_millis(500));
+    }
 }
 
 /// Writes generated text at once, so that it appears as it is made.

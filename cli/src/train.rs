@@ -23,6 +23,7 @@ use crate::progress::Progress;
 use crate::shell;
 use crate::signals::stop_flag_and_save;
 use crate::terminal::{note, say};
+use crate::threads::Threads;
 
 /// What `tercet train` was asked.
 #[derive(Debug, clap::Args)]
@@ -54,7 +55,7 @@ pub struct Args {
     seed: Option<u64>,
     /// Threads; results do not depend on it [default: all]
     #[arg(long, value_name = "N")]
-    threads: Option<usize>,
+    threads: Option<Threads>,
     /// auto: continue the run in RUN_DIR if there is one. never: refuse if there is one. PATH: start from this checkpoint or run;
     /// the same text goes on with its steps, with other rates or another seed if you like, another text begins at step 0 with its weights
     #[arg(long, value_name = "auto|never|PATH", default_value = "auto", value_parser = resume())]
@@ -184,7 +185,7 @@ fn config(args: &Args) -> anyhow::Result<Config> {
         config.train.seed = seed;
     }
     if let Some(threads) = args.threads {
-        config.train.threads = threads;
+        config.train.threads = threads.into();
     }
     config.validate()?;
     if config.data.text.is_empty() && !args.show_config {

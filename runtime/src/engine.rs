@@ -15,7 +15,7 @@ use crate::generate::{Event, Finish, GenerateRequest, generate};
 use crate::gpu::{Fault, GpuModel, GpuOrCpu};
 use crate::model::Model;
 use crate::sequence::Sequence;
-use crate::session::{Session, default_threads};
+use crate::session::{Session, default_threads, threads_of_use};
 
 /// Events that may wait for a client before the engine does.
 const EVENTS: usize = 64;
@@ -27,7 +27,7 @@ const RETRY: Duration = Duration::from_millis(1);
 pub struct EngineOptions {
     /// Tokens a session holds; `None` takes the model's context.
     pub context: Option<usize>,
-    /// Threads; `None` takes [`default_threads`].
+    /// Most threads; `None` takes [`default_threads`].
     pub threads: Option<usize>,
 }
 
@@ -84,7 +84,7 @@ impl Engine {
     /// As [`start`](Self::start).
     pub fn start_on(model: Arc<Model>, gpu: Option<Arc<GpuModel>>, options: EngineOptions) -> Result<Self> {
         let context = options.context.unwrap_or(model.config().context);
-        let threads = options.threads.unwrap_or_else(default_threads).max(1);
+        let threads = threads_of_use(options.threads.unwrap_or_else(default_threads));
         let (jobs, queue) = channel::<Job>();
         let (ready, started) = sync_channel(1);
         let stop = Arc::new(AtomicBool::new(false));
@@ -97,7 +97,7 @@ impl Engine {
                 let session: Result<Box<dyn Sequence + '_>> = match &gpu_there {
                     Some(gpu) => GpuOrCpu::new(gpu, &model_there, context, threads, fault_there)
                         .map(|s| Box::new(s) as Box<dyn Sequence + '_>),
-                    None => Session::with_threads(&model_there, context, threads)
+                    None => Session::up_to_threads(&model_there, context, threads)
                         .map(|s| Box::new(s) as Box<dyn Sequence + '_>),
                 };
                 match session {
@@ -125,7 +125,7 @@ impl Engine {
         self.context
     }
 
-    /// Threads it runs on.
+    /// Most threads it runs on: as many as were asked for, if there are processors for them.
     pub fn threads(&self) -> usize {
         self.threads
     }

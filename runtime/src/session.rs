@@ -4,8 +4,8 @@
 use std::sync::Mutex;
 use std::time::Instant;
 
-use crate::cpu::Pool;
 use crate::cpu::ops::RopeTable;
+use crate::cpu::{Pool, THREADS_MAX};
 use crate::error::{Error, Result};
 use crate::kv_cache::KvCache;
 use crate::lane::{LANE_TOKENS, Lane, Spread};
@@ -37,20 +37,39 @@ pub struct Session<'m> {
     /// Attention scores, one for each key-value head.
     scratch: Vec<Mutex<Vec<f32>>>,
     logits: Vec<f32>,
-    /// Decides for single tokens whether other threads are worth it.
-    tuner: Tuner,
+    /// How many threads work on a single token and on a tile; `None` for all of them, always.
+    tuners: Option<Tuners>,
+}
+
+/// The two kinds of work, which different numbers of threads may do best.
+#[derive(Debug)]
+struct Tuners {
+    token: Tuner,
+    tile: Tuner,
 }
 
 impl<'m> Session<'m> {
-    /// An empty session of up to `context` tokens, on as many threads as [`default_threads`] says.
+    /// An empty session of up to `context` tokens, on at most as many threads as [`default_threads`] says.
     ///
     /// # Errors
     /// A context of 0 or beyond the model's, or no threads to be had.
     pub fn new(model: &'m Model, context: usize) -> Result<Self> {
-        Self::with_threads(model, context, default_threads())
+        Self::up_to_threads(model, context, default_threads())
     }
 
-    /// An empty session on `threads` threads. No result depends on their number.
+    /// An empty session on at most `threads` threads, at any time on as many of them as are measured to be fastest; never
+    /// on more than this process has processors. No result depends on their number.
+    ///
+    /// # Errors
+    /// A context of 0 or beyond the model's, or no threads to be had.
+    pub fn up_to_threads(model: &'m Model, context: usize, threads: usize) -> Result<Self> {
+        let mut session = Self::with_threads(model, context, threads_of_use(threads))?;
+        let most = session.threads();
+        session.tuners = (most > 1).then(|| Tuners { token: Tuner::new(most), tile: Tuner::new(most) });
+        Ok(session)
+    }
+
+    /// An empty session on exactly `threads` threads, idle or not, to be measured. No result depends on their number.
     ///
     /// # Errors
     /// A context of 0 or beyond the model's, or no threads to be had.
@@ -71,7 +90,7 @@ impl<'m> Session<'m> {
             lanes: (0..threads).map(|_| Lane::new()).collect(),
             scratch: (0..c.kv_heads).map(|_| Mutex::default()).collect(),
             logits: Vec::new(),
-            tuner: Tuner::new(),
+            tuners: None,
             pool,
         })
     }
@@ -86,7 +105,7 @@ impl<'m> Session<'m> {
         self.context
     }
 
-    /// Threads that serve it.
+    /// Most threads that serve it.
     pub fn threads(&self) -> usize {
         self.pool.threads()
     }
@@ -170,46 +189,59 @@ impl<'m> Session<'m> {
         };
         self.logits.resize(rows * c.vocab, 0.0);
         let mut done = 0;
-        let mut tiles = tokens.chunks(LANE_TOKENS * self.lanes.len()).peekable();
-        while let Some(tile) = tiles.next() {
+        while done < tokens.len() {
+            let (rest, start) = (&tokens[done..], Instant::now());
+            if let Some(tuners) = &self.tuners {
+                self.pool.use_threads(if rest.len() == 1 { &tuners.token } else { &tuners.tile }.threads());
+            }
+            let tile = &rest[..rest.len().min(LANE_TOKENS * self.pool.threads_used())];
             let want = match want {
-                Want::Last if tiles.peek().is_some() => Want::Nothing,
+                Want::Last if tile.len() < rest.len() => Want::Nothing,
                 other => other,
             };
             self.run_tile(tile, want, done * c.vocab);
             done += tile.len();
+            // Single tokens without logits and short tiles are work of another kind.
+            match &mut self.tuners {
+                Some(tuners) if tile.len() == 1 && want != Want::Nothing => {
+                    tuners.token.took(start.elapsed(), 1)
+                }
+                Some(tuners) if tile.len() >= LANE_TOKENS => {
+                    tuners.tile.took(start.elapsed(), tile.len());
+                }
+                _ => {}
+            }
         }
     }
 
     /// Runs one tile of tokens; where the logits of all are wanted, theirs begin at `at`.
     fn run_tile(&mut self, tile: &[u32], want: Want, at: usize) {
         let (model, first) = (self.model, self.tokens.len());
-        let start = Instant::now();
         self.tokens.extend_from_slice(tile);
         // Each thread takes a run of tokens, in the sixteens that the product kernels like; a lone token takes all threads.
-        let per_lane = tile.len().div_ceil(self.lanes.len());
+        let threads = self.pool.threads_used();
+        let per_lane = tile.len().div_ceil(threads);
         let per_lane = if tile.len() >= 32 { per_lane.next_multiple_of(16) } else { per_lane };
         let runs: Vec<&[u32]> = tile.chunks(per_lane).collect();
         let (pool, rope) = (&self.pool, &self.rope);
-        let single = tile.len() == 1 && pool.threads() > 1;
-        let all = (pool.threads() > 1).then_some(Spread { pool, scratch: &self.scratch });
-        let spread = if single && self.tuner.together() { all } else { None };
+        let all = (threads > 1).then_some(Spread { pool, scratch: &self.scratch });
+        let spread = if tile.len() == 1 { all } else { None };
         let lanes = &mut self.lanes[..runs.len()];
-        pool.chunks_mut(lanes, 1, |i, lane| {
-            lane[0].start(model, runs[i], first + i * per_lane);
-            lane[0].attention_in(model, 0, rope, spread);
+        pool.each_mut(lanes, |i, lane| {
+            lane.start(model, runs[i], first + i * per_lane);
+            lane.attention_in(model, 0, rope, spread);
         });
         let blocks = model.config().blocks;
         for b in 0..blocks {
             // Every token's keys must be in the cache before any token looks back.
             lanes.iter().for_each(|lane| lane.store(b, model, &mut self.cache));
             let cache = &self.cache;
-            pool.chunks_mut(lanes, 1, |_, lane| {
-                lane[0].finish_block(model, b, cache, spread);
+            pool.each_mut(lanes, |_, lane| {
+                lane.finish_block(model, b, cache, spread);
                 if b + 1 < blocks {
-                    lane[0].attention_in(model, b + 1, rope, spread);
+                    lane.attention_in(model, b + 1, rope, spread);
                 } else if want != Want::Nothing {
-                    lane[0].final_norm(model);
+                    lane.final_norm(model);
                 }
             });
         }
@@ -218,26 +250,25 @@ impl<'m> Session<'m> {
             Want::Nothing => {}
             Want::Last => {
                 let last = lanes.last_mut().expect("a tile has tokens");
-                last.head(model, 1, &mut self.logits, if single { spread } else { all });
+                last.head(model, 1, &mut self.logits, all);
             }
             Want::All => {
                 let logits = self.logits[at..][..tile.len() * vocab].chunks_mut(per_lane * vocab);
                 let mut work: Vec<(&mut Lane, &mut [f32])> = lanes.iter_mut().zip(logits).collect();
-                pool.chunks_mut(&mut work, 1, |_, work| {
-                    let (lane, logits) = &mut work[0];
-                    lane.head(model, lane.len(), logits, spread);
-                });
+                pool.each_mut(&mut work, |_, (lane, logits)| lane.head(model, lane.len(), logits, spread));
             }
-        }
-        if single && want == Want::Last {
-            self.tuner.took(start.elapsed());
         }
     }
 }
 
-/// `TERCET_THREADS` if it is set to a number, else one for each processor that this process may use, at most 16: a
-/// small model has no work for more.
+/// `TERCET_THREADS` if it is set to a number, at most [`THREADS_MAX`]; else one for each processor that this process may use, at
+/// most 16: a small model has no work for more.
 pub fn default_threads() -> usize {
-    let asked = std::env::var("TERCET_THREADS").ok().and_then(|v| v.parse().ok()).filter(|&n| n > 0);
-    asked.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |n| n.get().min(16)))
+    let asked = std::env::var("TERCET_THREADS").ok().and_then(|v| v.parse().ok()).filter(|&n: &usize| n > 0);
+    asked.map_or_else(|| Pool::threads_available().min(16), |n| n.min(THREADS_MAX))
+}
+
+/// How many of the threads asked for are of use: no more than there are processors for.
+pub fn threads_of_use(asked: usize) -> usize {
+    asked.min(Pool::threads_available()).max(1)
 }

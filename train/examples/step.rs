@@ -56,7 +56,7 @@ fn main() {
             clip_norm: 1.0,
         },
     };
-    let mut t = Trainer::on_cpu(&config, seq, options);
+    let mut t = Trainer::on_cpu(&config, seq, options).unwrap();
     let mut rng = SplitMix64::new(&[1]);
     let n = batch * seq;
     for step in 0..arg("STEPS", 8) as u64 {

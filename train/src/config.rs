@@ -7,6 +7,7 @@ use std::path::Path;
 
 use formats::{shown, utf8};
 use runtime::config::{self as shape, ModelConfig, RopeKind};
+use runtime::cpu::{Pool, THREADS_MAX};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
@@ -311,7 +312,7 @@ impl Config {
             format_args!("at least {CONTEXT_MIN} tokens"),
         )?;
         need(t.shards <= BATCH_MAX, "train.shards", t.shards, format_args!("at most {BATCH_MAX}"))?;
-        need(t.threads <= 1024, "train.threads", t.threads, "at most 1024")?;
+        need(t.threads <= THREADS_MAX, "train.threads", t.threads, format_args!("at most {THREADS_MAX}"))?;
         need(t.seed <= i64::MAX as u64, "train.seed", t.seed, "at most 2^63 - 1")?;
         need((0.0..1.0).contains(&t.dropout), "train.dropout", t.dropout, "from 0 to below 1")?;
         need((0.0..1.0).contains(&t.token_noise), "train.token_noise", t.token_noise, "from 0 to below 1")?;
@@ -446,7 +447,7 @@ impl Train {
     /// Threads, the default resolved.
     pub fn threads(&self) -> usize {
         match self.threads {
-            0 => std::thread::available_parallelism().map_or(1, |n| n.get()),
+            0 => Pool::threads_available(),
             n => n,
         }
     }

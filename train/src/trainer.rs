@@ -6,6 +6,7 @@ use runtime::config::ModelConfig;
 
 use crate::backend::{Backend, Batch, Moments, Rates, StepStats};
 use crate::cpu::{CpuBackend, CpuOptions, IGNORED};
+use crate::error::Result;
 use crate::graph;
 use crate::program::{Param, ParamKind, ParamSpec};
 
@@ -46,11 +47,14 @@ pub struct Trainer {
 
 impl Trainer {
     /// A fresh model on the CPU, trained on sequences of `seq` tokens.
-    pub fn on_cpu(config: &ModelConfig, seq: usize, options: CpuOptions) -> Trainer {
+    ///
+    /// # Errors
+    /// No threads to be had.
+    pub fn on_cpu(config: &ModelConfig, seq: usize, options: CpuOptions) -> Result<Trainer> {
         let program = graph::build(config);
         let specs = program.params.clone();
-        let backend = Box::new(CpuBackend::new(config, program, seq, options));
-        Trainer { specs, backend, seq, vocab: config.vocab }
+        let backend = Box::new(CpuBackend::new(config, program, seq, options)?);
+        Ok(Trainer { specs, backend, seq, vocab: config.vocab })
     }
 
     /// What the parameters are, in the order of every list below.

@@ -99,12 +99,13 @@ fn bench_tells_what_a_token_costs_on_a_device() {
 
 #[test]
 fn bench_refuses_in_one_sentence() {
-    let cases: [(&[&str], &str); 11] = [
+    let cases: [(&[&str], &str); 12] = [
         (&["--shape", "64x100"], "shape is 64x100"),
         (&["--shape", "big"], "shape is \"big\""),
         (&["--kernel", "avx9"], "kernel is \"avx9\""),
         (&["--batch", "0"], "batch is 0"),
         (&["--threads", "0"], "threads is 0"),
+        (&["--threads", "20000"], "threads is 20000"),
         (&["--synthetic", "gpt-5"], "--synthetic is \"gpt-5\""),
         (&["--synthetic", "showcase", "--shape", "64x128"], "a model has its own shapes"),
         (&["--synthetic", "showcase", "--kernel", "plain"], "--kernel is \"plain\""),

@@ -9,6 +9,7 @@ mod documents;
 mod info;
 mod model;
 mod signals;
+mod threads;
 mod train;
 
 use std::process::{Command, Output};

@@ -265,10 +265,11 @@ fn parse(chunk: &Chunk, lines: &mut Lines) {
         return;
     }
     let (first, second) = all.split_at(all.len() / 2);
-    let (second, first) = std::thread::scope(|scope| {
-        let other = scope.spawn(|| one(second));
+    let (first, second) = std::thread::scope(|scope| {
+        let other = std::thread::Builder::new().spawn_scoped(scope, || one(second));
         let first = one(first);
-        (other.join().unwrap_or_default(), first)
+        // Without a thread it is read here.
+        (first, other.map_or_else(|_| one(second), |other| other.join().unwrap_or_default()))
     });
     lines.points = first.0;
     lines.points.extend(second.0);

@@ -31,7 +31,7 @@ enum Runs<'m> {
 }
 
 impl<'m> GpuOrCpu<'m> {
-    /// A session of up to `context` tokens on the device, or on `threads` threads if the device has no room for it.
+    /// A session of up to `context` tokens on the device, or on up to `threads` threads if the device has no room for it.
     ///
     /// # Errors
     /// A context that the model does not have.
@@ -46,7 +46,7 @@ impl<'m> GpuOrCpu<'m> {
             Ok(session) => Runs::Gpu(session),
             Err(error) if of_device(&error) => {
                 note(&fault, &error);
-                Runs::Cpu(Session::with_threads(model, context, threads)?)
+                Runs::Cpu(Session::up_to_threads(model, context, threads)?)
             }
             Err(error) => return Err(error),
         };
@@ -60,7 +60,7 @@ impl<'m> GpuOrCpu<'m> {
             Ok(id) => Ok(Some(id)),
             Err(error) if of_device(&error) => {
                 note(&self.fault, &error);
-                let mut cpu = Session::with_threads(self.model, session.context(), self.threads)?;
+                let mut cpu = Session::up_to_threads(self.model, session.context(), self.threads)?;
                 cpu.advance(session.tokens())?;
                 self.runs = Runs::Cpu(cpu);
                 Ok(None)

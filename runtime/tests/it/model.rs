@@ -28,6 +28,29 @@ fn model_computes_the_formulas() {
     }
 }
 
+/// Long enough for the session to try other numbers of threads.
+#[test]
+fn model_is_bitwise_the_same_while_a_session_chooses_its_threads() {
+    let (name, c) = tiny::variants().into_iter().next().unwrap();
+    let model = Model::from_gguf(&tiny::gguf(&c, 3)).unwrap();
+    let tokens = tiny::tokens(&c, 4, 150);
+    let want = Session::with_threads(&model, c.context, 1).unwrap().forward_all(&tokens).unwrap().to_vec();
+    let mut session = Session::up_to_threads(&model, c.context, 8).unwrap();
+    assert!((1..=8).contains(&session.threads()));
+    let start = std::time::Instant::now();
+    while start.elapsed().as_millis() < 500 {
+        session.reset();
+        assert_eq!(session.forward_all(&tokens[..100]).unwrap(), &want[..100 * c.vocab], "{name}");
+        for i in 100..150 {
+            assert_eq!(
+                session.forward(&tokens[i..=i]).unwrap(),
+                &want[i * c.vocab..][..c.vocab],
+                "{name}: {i}"
+            );
+        }
+    }
+}
+
 #[test]
 fn model_is_bitwise_the_same_however_the_text_is_cut() {
     for (name, c) in tiny::variants() {

@@ -3,18 +3,18 @@
 
 pub mod kernels;
 mod ops;
-mod parallel;
 mod params;
 mod shard;
 
 use half::f16;
 use runtime::config::ModelConfig;
-use runtime::cpu::Kernels;
 use runtime::cpu::ops::RopeTable;
+use runtime::cpu::{Kernels, Pool};
 
 pub use ops::cross_entropy::IGNORED;
 
 use crate::backend::{Backend, Batch, Moments, Rates, StepStats};
+use crate::error::Result;
 use crate::optim::{self, Matrices, adamw, muon};
 use crate::program::{Param, ParamKind, Program};
 use kernels::gemm::gemm;
@@ -49,6 +49,7 @@ pub struct CpuBackend {
     kn: &'static Kernels,
     program: Program,
     options: CpuOptions,
+    pool: Pool,
     streams: usize,
     eps: f32,
     rope: RopeTable,
@@ -61,8 +62,18 @@ pub struct CpuBackend {
 }
 
 impl CpuBackend {
-    /// Starts parameters for `config` and makes room for passes over sequences of `seq` tokens.
-    pub fn new(config: &ModelConfig, program: Program, seq: usize, options: CpuOptions) -> CpuBackend {
+    /// Starts threads, and parameters for `config`, and makes room for passes over sequences of `seq` tokens.
+    ///
+    /// # Errors
+    /// No threads to be had; nothing asks the system for one later.
+    pub fn new(
+        config: &ModelConfig,
+        program: Program,
+        seq: usize,
+        options: CpuOptions,
+    ) -> Result<CpuBackend> {
+        let pool = Pool::new(options.threads)
+            .map_err(|source| runtime::Error::Resource { what: "worker threads", source })?;
         let params: Vec<_> =
             program.params.iter().map(|s| Parameter::new(s, options.seed, options.float)).collect();
         let moments =
@@ -71,9 +82,10 @@ impl CpuBackend {
         let shards = (0..options.shards.max(1))
             .map(|_| Shard::new(&program.buffers, tokens_max, options.float))
             .collect();
-        CpuBackend {
+        Ok(CpuBackend {
             kn: Kernels::best(),
             options,
+            pool,
             streams: config.streams,
             eps: config.norm_eps,
             rope: RopeTable::new(seq, config.head_dim, config.rope_base),
@@ -83,7 +95,7 @@ impl CpuBackend {
             seq,
             fresh: false,
             program,
-        }
+        })
     }
 
     /// Phase 1: what the forward pass reads, from the latent values.
@@ -92,7 +104,7 @@ impl CpuBackend {
             let kn = self.kn;
             let mut all: Vec<_> = self.params.0.iter_mut().collect();
             all.sort_by_key(|p| std::cmp::Reverse(p.latent.len()));
-            parallel::for_each(self.options.threads, all, |p| p.prepare(kn));
+            self.pool.each_mut(&mut all, |_, p| p.prepare(kn));
             self.fresh = true;
         }
     }
@@ -127,7 +139,7 @@ impl CpuBackend {
             items.push((shard, first..last, mine));
         }
         let (kn, rope, streams, eps) = (self.kn, &self.rope, self.streams, self.eps);
-        parallel::for_each(options.threads, items, |(shard, tokens, mine)| {
+        self.pool.each_mut(&mut items, |_, (shard, tokens, mine)| {
             if train {
                 shard.clear_gradients(params);
             }
@@ -176,8 +188,8 @@ impl CpuBackend {
                 items.push((sum, parts));
             }
         }
-        parallel::for_each(self.options.threads, items, |(sum, parts)| {
-            for part in parts {
+        self.pool.each_mut(&mut items, |_, (sum, parts)| {
+            for part in &*parts {
                 kn.add_scaled(1.0, part, sum);
             }
         });
@@ -208,11 +220,11 @@ impl CpuBackend {
         }
         matrices.sort_by_key(|m| std::cmp::Reverse(m.0 * m.1));
         let kn = self.kn;
-        parallel::for_each(self.options.threads, matrices, |(rows, cols, w, m, g)| {
-            muon::update(kn, w, g, &mut m.first, rows, cols, rates.muon, &settings.muon);
+        self.pool.each_mut(&mut matrices, |_, (rows, cols, w, m, g)| {
+            muon::update(kn, w, g, &mut m.first, *rows, *cols, rates.muon, &settings.muon);
         });
-        parallel::for_each(self.options.threads, chunks, |(w, g, m, v, decay)| {
-            let adam = adamw::Settings { weight_decay: decay, ..settings.adam };
+        self.pool.each_mut(&mut chunks, |_, (w, g, m, v, decay)| {
+            let adam = adamw::Settings { weight_decay: *decay, ..settings.adam };
             adamw::update(kn, w, g, m, v, step, rates.adam, clip, &adam);
         });
         self.fresh = false;

@@ -92,9 +92,9 @@ pub type MakeTrainer<'a> = &'a dyn Fn(&Config, &ModelConfig) -> Result<Trainer>;
 /// The CPU's trainer.
 ///
 /// # Errors
-/// None; other devices have some.
+/// No threads to be had.
 pub fn on_cpu(config: &Config, model: &ModelConfig) -> Result<Trainer> {
-    Ok(Trainer::on_cpu(model, config.model.context, config.cpu_options()))
+    Trainer::on_cpu(model, config.model.context, config.cpu_options())
 }
 
 impl Run {

@@ -31,7 +31,7 @@ fn half_width(name: &str) -> f64 {
 }
 
 fn trainer_at(c: &ModelConfig, float: bool, seed: u64) -> Trainer {
-    let mut trainer = Trainer::on_cpu(c, 6, CpuOptions { float, ..options() });
+    let mut trainer = Trainer::on_cpu(c, 6, CpuOptions { float, ..options() }).unwrap();
     set(&mut trainer, &random(c, seed));
     trainer
 }
@@ -96,7 +96,7 @@ fn assert_close(what: &str, got: &[f32], want: &[f64]) {
 fn gradient_has_the_names_and_shapes_of_the_parameters() {
     let sub_norms = ModelConfig { attn_sub_norm: true, ffn_sub_norm: true, ..config(4) };
     for c in [config(1), sub_norms, ModelConfig { tied: false, activation: Activation::Relu2, ..config(2) }] {
-        let mut trainer = Trainer::on_cpu(&c, 6, options());
+        let mut trainer = Trainer::on_cpu(&c, 6, options()).unwrap();
         let batch = batch(&c, 1);
         let gradients = trainer.gradients(0, &batch.tokens, &batch.targets).1;
         let mut listed: Vec<_> = gradients.into_iter().map(|g| (g.name, g.shape)).collect();
@@ -179,7 +179,7 @@ fn gradient_with_four_streams_tied_q8_0() {
 fn gradient_at_the_start_and_after_steps() {
     for (streams, count) in [(2, 3), (4, 0)] {
         let (c, float) = (config(streams), CpuOptions { float: true, ..options() });
-        let (mut trainer, batch) = (Trainer::on_cpu(&c, 6, float), batch(&c, 110));
+        let (mut trainer, batch) = (Trainer::on_cpu(&c, 6, float).unwrap(), batch(&c, 110));
         steps(&mut trainer, &batch, count);
         let oracle = Oracle::exact(&c, &batch, &params_of(&trainer));
         compare(&mut trainer, &batch, oracle, FLOOR_AT_START);
@@ -191,7 +191,7 @@ fn gradient_at_the_start_and_after_steps() {
 fn gradient_of_a_batch_without_targets_is_zero() {
     let c = config(2);
     let batch = batch(&c, 120);
-    let mut trainer = Trainer::on_cpu(&c, batch.seq, options());
+    let mut trainer = Trainer::on_cpu(&c, batch.seq, options()).unwrap();
     let (loss, gradients) = trainer.gradients(0, &batch.tokens, &vec![IGNORED; batch.tokens.len()]);
     assert_eq!(loss, 0.0);
     assert!(gradients.iter().all(|g| g.data.iter().all(|v| *v == 0.0)));
@@ -208,7 +208,7 @@ fn gradient_with_dropout_is_of_the_loss_with_the_same_masks() {
         let c = config(streams);
         let batch = batch(&c, 130);
         let mut trainer =
-            Trainer::on_cpu(&c, batch.seq, CpuOptions { float: true, dropout: 0.25, ..options() });
+            Trainer::on_cpu(&c, batch.seq, CpuOptions { float: true, dropout: 0.25, ..options() }).unwrap();
         let params = random(&c, 131);
         set(&mut trainer, &params);
         let (_, gradients) = trainer.gradients(4, &batch.tokens, &batch.targets);

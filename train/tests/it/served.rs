@@ -45,7 +45,7 @@ fn config(streams: usize, tied: bool, activation: Activation) -> ModelConfig {
 
 /// A briefly trained model and its file.
 fn trained(c: &ModelConfig) -> (Trainer, Gguf) {
-    let mut trainer = Trainer::on_cpu(c, SEQ, fixture::options());
+    let mut trainer = Trainer::on_cpu(c, SEQ, fixture::options()).unwrap();
     let mut random = Random::new(3);
     let tokens = random.tokens(3 * SEQ, c.vocab);
     // The next token is a function of this one, so that there is something to learn.

@@ -30,7 +30,7 @@ fn first_loss_is_the_log_of_the_vocabulary() {
         let mut text = random.tokens(64, vocab);
         text[31] = text[30];
         text[51] = text[50];
-        let loss = Trainer::on_cpu(&c, 8, options()).evaluate(&text).mean();
+        let loss = Trainer::on_cpu(&c, 8, options()).unwrap().evaluate(&text).mean();
         let off = loss / (vocab as f64).ln() - 1.0;
         assert!(off.abs() < TOL_FIRST_LOSS, "{c:?}: first loss {loss}, off by {off}");
     }
@@ -59,7 +59,7 @@ fn streams_start_apart_and_stay_apart() {
     for n in [2, 4] {
         let c = config(n);
         let batch = batch(&c, 2);
-        let mut trainer = Trainer::on_cpu(&c, batch.seq, options());
+        let mut trainer = Trainer::on_cpu(&c, batch.seq, options()).unwrap();
         for round in 0..2 {
             let streams = trainer.logits(&batch.tokens).1;
             for token in streams.chunks_exact(n * c.width) {
@@ -76,7 +76,7 @@ fn mixing_parameters_receive_gradient_and_move() {
     for n in [2, 4] {
         let c = config(n);
         let batch = batch(&c, 3);
-        let mut trainer = Trainer::on_cpu(&c, batch.seq, options());
+        let mut trainer = Trainer::on_cpu(&c, batch.seq, options()).unwrap();
         let before = trainer.params();
         for Named { name, data, .. } in gradient(&mut trainer, &batch) {
             if name.contains("hc_") && !cannot_matter(&name, c.blocks) {
@@ -108,7 +108,7 @@ fn gradient_is_the_same_for_any_number_of_threads() {
     let c = config(2);
     let batch = batch(&c, 4);
     let of = |threads: usize| {
-        let mut trainer = Trainer::on_cpu(&c, batch.seq, CpuOptions { threads, ..options() });
+        let mut trainer = Trainer::on_cpu(&c, batch.seq, CpuOptions { threads, ..options() }).unwrap();
         steps(&mut trainer, &batch, 2);
         gradient(&mut trainer, &batch)
     };
