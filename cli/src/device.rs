@@ -30,13 +30,14 @@ impl DeviceArg {
     /// The device, opened; `None` for the CPU.
     ///
     /// # Errors
-    /// No GPU, or none of that name.
+    /// No GPU, none of that name, or no thread for its driver.
     pub fn open(&self) -> runtime::Result<Option<Gpu>> {
         let name = match self.device.as_str() {
             "cpu" => return Ok(None),
             "gpu" => None,
             name => Some(name),
         };
+        crate::threads::spare()?;
         Gpu::open(name, GpuOptions { cache: cache_folder(), ..GpuOptions::default() }).map(Some)
     }
 

@@ -23,7 +23,7 @@ impl From<Threads> for usize {
     }
 }
 
-/// Starts a thread that does nothing, on behalf of libraries that panic where they get none.
+/// Starts a thread that does nothing, on behalf of libraries that panic where they get none, or wait for ever, as Mesa does.
 ///
 /// # Errors
 /// The system gives none.

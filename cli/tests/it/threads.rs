@@ -78,13 +78,15 @@ fn threads_that_the_system_refuses_are_one_sentence_in_every_command() {
         ["train", "--preset", "tiny", "--text", &text, "--out", &run, "--steps", "2", "--threads", "8"];
     let bench = ["bench", model, "-p", "8", "-n", "2", "-r", "1", "--threads", "8", "--out", &csv];
     let eval = ["eval", model, "--text", &text, "--threads", "8"];
-    let commands: [(&[&str], Option<&str>); 7] = [
+    let commands: [(&[&str], Option<&str>); 9] = [
         (&train, Some("no worker threads: ")),
         (&["generate", model, "-n", "3", "--threads", "8"], None),
         (&["chat", model], None),
         (&eval, None),
         (&bench, Some("cannot start threads: ")),
         (&["info", model], None),
+        (&["app", "--screenshot", &at("app.png")], Some("no spare thread: ")),
+        (&["generate", model, "-n", "3", "--device", "gpu"], Some("no spare thread: ")),
         (&["data", "shakespeare", "--out", &at("data.txt"), "--url", "http://127.0.0.1:1/"], None),
     ];
     for (args, expected) in commands {
