@@ -1,6 +1,7 @@
 //! Signals to the real binary: what stops it, what saves, and what it was told to ignore.
 #![cfg(unix)]
 
+use std::ffi::OsStr;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -12,11 +13,30 @@ use crate::{shipped_model, tercet};
 
 const PATIENCE: Duration = Duration::from_secs(90);
 
+/// The binary with no signal ignored, whoever runs the tests: under `nohup` SIGHUP would be, and rightly stay so.
+fn listening(args: &[&str]) -> Command {
+    const ENV: [&str; 2] = ["env", "--default-signal=HUP,INT,TERM,USR1"];
+    let plain = tercet(args);
+    // An `env` of GNU's can; where there is another, the tests run as they were started.
+    if !Command::new(ENV[0]).args([ENV[1], "true"]).output().is_ok_and(|out| out.status.success()) {
+        return plain;
+    }
+    let mut command = Command::new(ENV[0]);
+    command.arg(ENV[1]).arg(plain.get_program()).args(plain.get_args());
+    for (name, value) in plain.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    command
+}
+
 /// A training run that goes on until it is told to stop, and saves at no step by itself.
 fn endless(folder: &Path) -> (Command, PathBuf) {
     let (text, out) = (folder.join("text.txt"), folder.join("run"));
     std::fs::write(&text, "what light through yonder window breaks\n".repeat(200)).unwrap();
-    let mut command = tercet(&["train", "--preset", "tiny", "--threads", "1", "--steps", "1000000"]);
+    let mut command = listening(&["train", "--preset", "tiny", "--threads", "1", "--steps", "1000000"]);
     for setting in ["checkpoint_every=0", "eval_every=0", "sample_every=0", "codes_every=0"] {
         command.arg("--set").arg(format!("report.{setting}"));
     }
@@ -80,7 +100,8 @@ fn signals_ignored_at_the_start_stay_ignored() {
     // As `nohup` does, and a script's shell for what it puts in the background.
     let mut ignoring = Command::new("sh");
     ignoring.args(["-c", "trap '' HUP INT USR1; exec \"$0\" \"$@\""]);
-    ignoring.arg(command.get_program()).args(command.get_args());
+    let program = OsStr::new(env!("CARGO_BIN_EXE_tercet"));
+    ignoring.arg(program).args(command.get_args().skip_while(|arg| *arg != "train"));
     let child = ignoring.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     until("a step is logged", || steps(&out) > 0);
     for signal in ["HUP", "INT", "USR1", "HUP", "INT"] {
@@ -151,7 +172,7 @@ fn signals_of_a_closing_terminal_lose_nothing() {
 #[test]
 fn signals_end_a_text_that_is_being_written() {
     for signal in ["INT", "TERM"] {
-        let mut command = tercet(&["generate", &shipped_model(), "-n", "1000000", "--threads", "1"]);
+        let mut command = listening(&["generate", &shipped_model(), "-n", "1000000", "--threads", "1"]);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut text = child.stdout.take().unwrap();
