@@ -3,6 +3,7 @@
 //! Values come in layers (preset, file, `key=value` settings), each checked key by key so that a
 //! typing error gets a sentence with the nearest keys. What a preset contains is `preset`'s business.
 
+use std::fmt;
 use std::path::Path;
 
 use formats::{shown, utf8};
@@ -410,19 +411,36 @@ impl Config {
         }
     }
 
-    /// The keys whose values differ and would change what is computed, as `key: this, other`.
+    /// The keys whose values differ and would change what is computed.
     ///
     /// Threads and intervals of reports change no weight; a different number of steps is the
     /// caller's to allow, since it moves the schedule.
-    pub fn differences(&self, other: &Config) -> Vec<String> {
-        let (mine, theirs) = (flatten(self), flatten(other));
-        mine.iter()
-            .zip(&theirs)
+    pub fn differences(&self, other: &Config) -> Vec<Difference> {
+        let pairs = flatten(self).into_iter().zip(flatten(other));
+        pairs
             .filter(|((key, a), (_, b))| {
                 a != b && !key.starts_with("report.") && key != "train.threads" && key != "data.text"
             })
-            .map(|((key, a), (_, b))| format!("{key}: {}, {}", shown(&a.to_string()), shown(&b.to_string())))
+            .map(|((key, this), (_, other))| Difference { key, this, other })
             .collect()
+    }
+}
+
+/// A key whose value is not the same in two configurations; shown as `key: this, other`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Difference {
+    /// The dotted key.
+    pub key: String,
+    /// Its value in the one.
+    pub this: Value,
+    /// And in the other.
+    pub other: Value,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Difference { key, this, other } = self;
+        write!(f, "{key}: {}, {}", shown(&this.to_string()), shown(&other.to_string()))
     }
 }
 

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::open::RunToml;
 use super::source;
 use super::state::Meta;
-use crate::config::Config;
+use crate::config::{Config, Difference};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 
@@ -141,24 +141,23 @@ fn begin_from(named: &Path, config: &Config, skipped: &mut Vec<String>) -> Resul
     let (path, checkpoint) = source::checkpoint_at(named, skipped)?;
     let meta = Meta::of(&checkpoint)?;
     let changed = meta.config.differences(config);
-    let model: Vec<&str> = changed.iter().map(String::as_str).filter(|d| changes_model(d)).collect();
-    if !model.is_empty() {
-        return Err(Error::OtherModel { place: path.display().to_string(), different: model.join("; ") });
+    let model = || changed.iter().filter(|d| changes_model(&d.key));
+    if model().next().is_some() {
+        return Err(Error::OtherModel { place: path.display().to_string(), different: listed(model()) });
     }
     let origin = Origin {
         from: whole(named),
         checkpoint: whole(&path),
         step: checkpoint.step,
         data_hash: meta.data_hash.clone(),
-        changed,
+        changed: changed.iter().map(Difference::to_string).collect(),
     };
     Ok(Start { path, checkpoint, meta, origin: Some(origin), weights_only: false })
 }
 
-/// Whether a difference of configurations, `key: this, other`, is one between models or their optimisers' memories. Positions
-/// have no weights, so windows may grow or shrink.
-fn changes_model(difference: &str) -> bool {
-    let key = difference.split(':').next().unwrap_or_default();
+/// Whether configurations that differ in a key are of different models, or of optimisers with other memories. Positions have no
+/// weights, so windows may grow or shrink.
+fn changes_model(key: &str) -> bool {
     let model = key.starts_with("model.") && key != "model.context";
     model || key.starts_with("tokenizer.") || key == "optimiser.matrices"
 }
@@ -179,11 +178,15 @@ fn whole(path: &Path) -> String {
 /// More steps, other threads and other reports are the same computation, going on.
 fn same_computation(place: &str, theirs: &Config, ours: &Config) -> Result<()> {
     let mut different = theirs.differences(ours);
-    different.retain(|d| !d.starts_with("train.steps:"));
+    different.retain(|d| d.key != "train.steps");
     if different.is_empty() {
         return Ok(());
     }
-    Err(Error::OtherConfig { place: place.to_string(), different: different.join("; ") })
+    Err(Error::OtherConfig { place: place.to_string(), different: listed(different.iter()) })
+}
+
+fn listed<'d>(differences: impl Iterator<Item = &'d Difference>) -> String {
+    differences.map(Difference::to_string).collect::<Vec<_>>().join("; ")
 }
 
 /// Going back inside a run would leave checkpoints of a future that no longer happens.

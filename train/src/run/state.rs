@@ -95,11 +95,10 @@ pub fn save(step: u64, meta: &Meta, trainer: &Trainer, watch: &CodesWatch) -> Re
 /// A tensor that is missing or has another shape, by name.
 pub fn restore(checkpoint: Checkpoint, trainer: &mut Trainer) -> Result<CodesWatch> {
     let mut state = Tensors(checkpoint);
+    state.give_weights(trainer)?;
     let specs = trainer.specs().to_vec();
     let fresh = trainer.moments();
     for (index, (spec, fresh)) in specs.iter().zip(fresh).enumerate() {
-        let values = state.take(&format!("{LATENT}{}", spec.name), &spec.shape)?;
-        trainer.set_param(index, &values);
         let mut moment = |prefix: &str, like: &[f32]| match like.len() {
             0 => Ok(Vec::new()),
             n => state.take(&format!("{prefix}{}", spec.name), &[n]),
@@ -119,12 +118,7 @@ pub fn restore(checkpoint: Checkpoint, trainer: &mut Trainer) -> Result<CodesWat
 /// # Errors
 /// As [`restore`].
 pub fn restore_weights(checkpoint: Checkpoint, trainer: &mut Trainer) -> Result<()> {
-    let mut state = Tensors(checkpoint);
-    for (index, spec) in trainer.specs().to_vec().iter().enumerate() {
-        let values = state.take(&format!("{LATENT}{}", spec.name), &spec.shape)?;
-        trainer.set_param(index, &values);
-    }
-    Ok(())
+    Tensors(checkpoint).give_weights(trainer)
 }
 
 /// The latent parameters of a checkpoint, in its order: all that an export needs.
@@ -139,6 +133,14 @@ pub fn params(checkpoint: Checkpoint) -> Vec<Named> {
 struct Tensors(Checkpoint);
 
 impl Tensors {
+    fn give_weights(&mut self, trainer: &mut Trainer) -> Result<()> {
+        for (index, spec) in trainer.specs().to_vec().iter().enumerate() {
+            let values = self.take(&format!("{LATENT}{}", spec.name), &spec.shape)?;
+            trainer.set_param(index, &values);
+        }
+        Ok(())
+    }
+
     fn take_any(&mut self, name: &str) -> Option<Vec<f32>> {
         let tensor = self.0.tensors.iter_mut().find(|t| t.0 == name)?;
         Some(std::mem::take(&mut tensor.2))

@@ -50,6 +50,13 @@ fn config(dir: &Path, settings: &[&str]) -> Config {
     preset::named("tiny").unwrap().with(None, &all).unwrap()
 }
 
+/// The setting that names another text of the same length, which is written beside the first.
+fn another_text(dir: &Path) -> String {
+    let path = dir.join("other.txt");
+    std::fs::write(&path, text().to_uppercase()).unwrap();
+    format!("data.text={}", path.display())
+}
+
 fn options(config: &Config, out: &Path) -> Options {
     Options {
         config: config.clone(),
@@ -274,9 +281,7 @@ fn run_refuses_what_it_cannot_continue() {
     let newer = refused(&more(&[]), from.clone(), &out);
     assert!(newer.contains("already went on to step 3"), "{newer}");
 
-    std::fs::write(dir.path().join("other.txt"), text().to_uppercase()).unwrap();
-    let elsewhere = format!("data.text={}", dir.path().join("other.txt").display());
-    let text = refused(&more(&[&elsewhere]), Resume::Auto, &out);
+    let text = refused(&more(&[&another_text(dir.path())]), Resume::Auto, &out);
     assert!(text.contains("text is not the one"), "{text}");
 
     let nothing = refused(&more(&[]), Resume::From(dir.path().join("nothing")), &new);
@@ -333,9 +338,7 @@ fn run_begins_from_another_with_other_rates_seed_or_text() {
     assert_eq!(toml(&again).origin.unwrap().step, 4);
 
     // Another text begins at step 0, with the weights and nothing else.
-    std::fs::write(dir.path().join("other.txt"), text().to_uppercase()).unwrap();
-    let elsewhere = format!("data.text={}", dir.path().join("other.txt").display());
-    let tuned = config(dir.path(), &["train.steps=3", "model.context=32", &elsewhere]);
+    let tuned = config(dir.path(), &["train.steps=3", "model.context=32", &another_text(dir.path())]);
     let fine = dir.path().join("fine");
     assert_eq!(begin(&tuned, &fine).step, 3);
     let stored = toml(&fine);
