@@ -5,15 +5,14 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use formats::tokenizer::DecodeStream;
 use runtime::engine::Engine;
-use runtime::generate::{Event, Finish, GenerateRequest, WhenFull};
+use runtime::generate::{GenerateRequest, WhenFull};
 use runtime::sampler::Sampling;
 use text::{Opened, Stops};
 
 use crate::device::DeviceArg;
 use crate::exit::INTERRUPTED;
-use crate::generate::Show;
+use crate::generate::{Show, write};
 use crate::lines::{Line, Lines};
 use crate::opened::{engine, how_it_runs};
 use crate::sampling::SamplingArgs;
@@ -87,7 +86,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             command if command.starts_with('/') => note(format_args!("commands: /reset, /quit")),
             speech => {
                 // A person who cuts a speech short wants the next turn; a script wants the end.
-                let cut = talk.turn(speech)? == Finish::Cancelled;
+                let cut = talk.turn(speech)?;
                 if cut && (!lines.are_a_persons() || signals::asked_to_leave()) {
                     return Ok(ExitCode::from(INTERRUPTED));
                 }
@@ -106,8 +105,8 @@ struct Talk<'a> {
 }
 
 impl Talk<'_> {
-    /// One speech of the user and one of the model.
-    fn turn(&mut self, speech: &str) -> anyhow::Result<Finish> {
+    /// One speech of the user and one of the model; whether somebody cut that one short.
+    fn turn(&mut self, speech: &str) -> anyhow::Result<bool> {
         self.transcript.push_str(&format!("{}:\n{speech}\n\n{}:\n", self.args.user, self.args.reply));
         let request = GenerateRequest {
             prompt: self.recent(),
@@ -121,36 +120,13 @@ impl Talk<'_> {
         self.sampling.seed = self.sampling.seed.wrapping_add(1);
         let mut show = Show::new(true);
         show.text(&format!("{}:\n", self.args.reply))?;
-        let generation = self.engine.generate(request)?;
-        signals::watch(generation.canceller());
-        let mut stream = DecodeStream::new();
         // A speech ends at the first blank line.
-        let mut stops = Stops::new(["\n\n"].into_iter().chain(self.args.stop.iter().map(String::as_str)));
-        let mut reply = String::new();
-        let mut finish = Finish::Length;
-        while let Some(event) = generation.next_event() {
-            let piece = match event {
-                Event::Prefill { .. } => None,
-                Event::Token { id, .. } => stream.push(&self.opened.tokenizer, id),
-                Event::Done { finish: f, .. } => {
-                    finish = f;
-                    stream.flush()
-                }
-                Event::Error(error) => return Err(error.into()),
-            };
-            let certain = stops.push(&piece.unwrap_or_default());
-            show.text(&certain)?;
-            reply.push_str(&certain);
-            if stops.found().is_some() {
-                break;
-            }
-        }
-        reply.push_str(&stops.flush());
-        signals::unwatch();
-        show.text("\n\n")?;
-        self.transcript.push_str(reply.trim_end());
+        let stops = Stops::new(["\n\n"].into_iter().chain(self.args.stop.iter().map(String::as_str)));
+        let written = write(self.opened, self.engine, request, stops, &mut show)?;
+        show.text(if written.text.ends_with('\n') { "\n" } else { "\n\n" })?;
+        self.transcript.push_str(written.text.trim_end());
         self.transcript.push_str("\n\n");
-        Ok(finish)
+        Ok(written.interrupted())
     }
 
     /// The end of the transcript, from the start of a speech on, that leaves room for a reply; at worst a bare tail of it.
