@@ -99,12 +99,12 @@ impl Reference {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use runtime::cpu::Kernels;
+    use cpu::Kernels;
     use runtime::synthetic;
 
     #[test]
     fn a_model_agrees_with_itself_and_not_with_another() {
-        let config = runtime::config::ModelConfig {
+        let config = model::config::ModelConfig {
             vocab: 200,
             width: 128,
             heads: 2,

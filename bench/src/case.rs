@@ -1,8 +1,8 @@
 //! One matrix and its tokens: inputs that reach the extremes, and the result that every kernel must have.
 
+use cpu::{Kernels, Pool, ROW_BLOCK, TernaryMatrix};
 use half::f16;
-use runtime::cpu::{Kernels, Pool, ROW_BLOCK, TernaryMatrix};
-use runtime::xoshiro::Xoshiro256;
+use model::xoshiro::Xoshiro256;
 
 use crate::options::Shape;
 

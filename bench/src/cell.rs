@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use runtime::cpu::Kernels;
+use cpu::Kernels;
 
 use crate::limits::working_sets;
 use crate::options::{ModelOptions, ModelTest, Options, ProductOptions, Shape};

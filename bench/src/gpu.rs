@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use cpu::{Kernels, Pool};
 use runtime::Model;
-use runtime::cpu::{Kernels, Pool};
 use runtime::gpu::{Counters, Gpu, GpuModel, GpuSession, Product};
 use runtime::sequence::Sequence;
 
@@ -304,7 +304,7 @@ mod tests {
         }
         assert_eq!(rows.len(), 2);
 
-        let config = runtime::config::ModelConfig {
+        let config = model::config::ModelConfig {
             vocab: 200,
             width: 128,
             heads: 2,

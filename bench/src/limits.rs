@@ -4,7 +4,7 @@
 use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use runtime::cpu::{Kernels, Memory, Pool};
+use cpu::{Kernels, Memory, Pool};
 
 use crate::cell::Cell;
 use crate::row::{BandwidthRow, CeilingRow, Row};

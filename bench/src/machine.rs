@@ -4,7 +4,7 @@
 use std::fs;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use runtime::cpu::{Memory, Pool, features};
+use cpu::{Memory, Pool, features};
 
 use crate::row::MachineRow;
 

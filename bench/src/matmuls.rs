@@ -5,7 +5,7 @@ use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use runtime::cpu::{Pool, ROW_BLOCK, TernaryMatrix};
+use cpu::{Pool, ROW_BLOCK, TernaryMatrix};
 use runtime::weights::Table;
 use runtime::{Model, Session};
 
@@ -190,8 +190,8 @@ impl<'m> Pass<'m> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use runtime::config::{ModelConfig, StoredType};
-    use runtime::cpu::Kernels;
+    use cpu::Kernels;
+    use model::config::{ModelConfig, StoredType};
     use runtime::synthetic;
 
     #[test]

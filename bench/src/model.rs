@@ -4,8 +4,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use cpu::{Kernels, Pool};
 use formats::gguf::Gguf;
-use runtime::cpu::{Kernels, Pool};
 use runtime::sampler::{Sampler, Sampling};
 use runtime::{Model, Session, in_file, synthetic};
 

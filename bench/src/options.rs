@@ -6,8 +6,8 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use cpu::{Kernels, Pool, THREADS_MAX};
 use formats::ternary::GROUP;
-use runtime::cpu::{Kernels, Pool, THREADS_MAX};
 use runtime::gpu::Gpu;
 
 use crate::error::{Error, Result, refuse};

@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, PoisonError};
 
-use runtime::cpu::{Kernels, Memory, Pool, ROW_BLOCK, RowLayout, TernaryMatrix};
+use cpu::{Kernels, Memory, Pool, ROW_BLOCK, RowLayout, TernaryMatrix};
 
 use crate::case::{Case, KINDS};
 use crate::cell::Cell;

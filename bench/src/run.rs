@@ -2,7 +2,7 @@
 
 use std::sync::atomic::AtomicBool;
 
-use runtime::cpu::{Kernels, Pool};
+use cpu::{Kernels, Pool};
 
 use crate::agree::Reference;
 use crate::cell::Cell;

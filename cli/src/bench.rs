@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use ::bench::{Cell, Format, ModelOptions, Options, Outcome, ProductOptions, Row, Shape, Source, Watch};
 use anyhow::bail;
+use cpu::Kernels;
 use indicatif::{ProgressBar, ProgressDrawTarget};
-use runtime::cpu::Kernels;
 use runtime::synthetic;
 
 use crate::bench_table::Table;

@@ -82,7 +82,7 @@ pub fn list_is_asked() -> bool {
 /// Prints the devices that `--device` takes.
 pub fn list() -> anyhow::Result<ExitCode> {
     let mut out = std::io::stdout().lock();
-    writeln!(out, "cpu: {}", runtime::cpu::Kernels::best().log_line())?;
+    writeln!(out, "cpu: {}", cpu::Kernels::best().log_line())?;
     for adapter in adapters() {
         let info = adapter.info();
         let memory = info.memory_bytes.map_or("unknown".into(), bytes);

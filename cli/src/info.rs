@@ -5,11 +5,11 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use cpu::Kernels;
 use formats::blocks::TensorType;
 use formats::gguf::{Gguf, Header, Metadata, Tensor, TensorInfo, Value};
 use formats::measure::measure;
 use formats::{sentence, shown};
-use runtime::cpu::Kernels;
 use serde_json::{Map, json};
 use text::Opened;
 use text::chat::{Role, Turn};

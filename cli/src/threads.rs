@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use runtime::cpu::THREADS_MAX;
+use cpu::THREADS_MAX;
 
 /// A number of threads, from 1 to the most of a pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! `tercet train`: reads the command line into a configuration, watches the run, and says how it went.
 //! The run itself is the `train` crate's.
 
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -12,8 +13,13 @@ use ::train::preset::{self, PRESETS};
 use ::train::run::{
     Control, Opening, Options, Order, Outcome, Resume, Run, Summary, config_at, on_cpu, stored_config,
 };
+use ::train::sample;
 use anyhow::Context;
 use clap::builder::TypedValueParser;
+use formats::gguf::Gguf;
+use runtime::generate::{Event, GenerateRequest, WhenFull, generate};
+use runtime::sampler::Sampling;
+use runtime::{Model, Session};
 
 #[cfg(unix)]
 use signal_hook::consts::SIGXFSZ;
@@ -103,6 +109,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         resume: args.resume.clone(),
         pause_after: args.pause_after,
         commit: env!("TERCET_COMMIT").to_string(),
+        write: write_sample,
     };
     survive_file_size_limit();
     let mut progress = Progress::new();
@@ -130,6 +137,33 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         Outcome::Interrupted => ExitCode::from(exit::INTERRUPTED),
         _ => ExitCode::SUCCESS,
     })
+}
+
+/// Writes a sample with the model in training, as `tercet generate` would with its file.
+fn write_sample(file: &Gguf, request: &sample::Request) -> Result<Vec<u32>, String> {
+    let write = || -> runtime::Result<Vec<u32>> {
+        let model = Model::from_gguf(file)?;
+        let mut session = Session::with_threads(&model, model.config().context, 1)?;
+        let sampling =
+            Sampling { temperature: request.temperature, seed: request.seed, ..Sampling::default() };
+        let request = GenerateRequest {
+            prompt: request.prompt.clone(),
+            max_tokens: request.max_tokens,
+            sampling,
+            stop: request.stop.clone(),
+            when_full: WhenFull::Slide,
+            log_probs: None,
+        };
+        let mut ids = Vec::new();
+        generate(&mut session, &request, &mut |event| {
+            if let Event::Token { id, .. } = event {
+                ids.push(id);
+            }
+            ControlFlow::Continue(())
+        })?;
+        Ok(ids)
+    };
+    write().map_err(|e| e.to_string())
 }
 
 /// Passes orders on until there are no more: then nobody can let a waiting run go on, so it goes on. The thread ends with

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant, SystemTime};
 
+use cpu::Kernels;
 use eframe::egui;
 use formats::gguf::{Gguf, Header};
 use formats::sentence;
-use runtime::cpu::Kernels;
 use runtime::engine::{Engine, EngineOptions};
 use runtime::gpu::{AdapterInfo, Gpu, GpuModel, GpuOptions, adapters};
 use serde::{Deserialize, Serialize};

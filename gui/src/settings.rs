@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use cpu::Kernels;
 use formats::atomic::write_atomic;
 use formats::{Error, sentence, shown, utf8};
-use runtime::cpu::Kernels;
 use serde::{Deserialize, Serialize};
 
 use crate::benchmark::Plan;

@@ -5,8 +5,8 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
+use cpu::{Kernels, TernaryMatrix, VecLutMatrix};
 use half::f16;
-use runtime::cpu::{Kernels, TernaryMatrix, VecLutMatrix};
 
 const SHAPES: [(usize, usize); 9] = [
     (256, 256),

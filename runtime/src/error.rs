@@ -2,8 +2,6 @@
 
 use std::path::PathBuf;
 
-use formats::shown;
-
 /// Why a model cannot be loaded or a request cannot be served.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -11,32 +9,9 @@ pub enum Error {
     #[error(transparent)]
     Format(#[from] formats::Error),
 
-    /// Another family of model.
-    #[error("the model's architecture is \"{}\"; this program runs \"tercet\"", shown(found))]
-    Architecture {
-        /// Value of `general.architecture`.
-        found: String,
-    },
-
-    /// A model in several files.
-    #[error(
-        "this is {part} of a split model; join the parts (llama-gguf-split --merge does) and open the whole"
-    )]
-    Split {
-        /// "part 1 of 2".
-        part: String,
-    },
-
-    /// A number in the metadata that no model of ours can have.
-    #[error("metadata key {key} is {found}; expected {expected}")]
-    Config {
-        /// The GGUF key.
-        key: &'static str,
-        /// Its value.
-        found: String,
-        /// What would be accepted.
-        expected: String,
-    },
+    /// A shape that no model of ours can have.
+    #[error(transparent)]
+    Model(#[from] model::Error),
 
     /// A tensor whose dimensions disagree with the metadata. Dimensions are in GGUF order, row length first.
     #[error("tensor {name} has dimensions {found:?}; the metadata call for {expected:?}")]

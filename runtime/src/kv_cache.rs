@@ -6,9 +6,9 @@
 
 use half::f16;
 
-use crate::config::ModelConfig;
-use crate::cpu::Kernels;
-use crate::cpu::ops::{KEY_BLOCK, k_transposed_len};
+use cpu::Kernels;
+use cpu::ops::{KEY_BLOCK, k_transposed_len};
+use model::config::ModelConfig;
 
 /// The cache of one session.
 #[derive(Clone, Debug)]

@@ -6,12 +6,12 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use crate::config::ModelConfig;
-use crate::cpu::ops::{HyperCoefficients, HyperWeights, RopeTable};
-use crate::cpu::{Kernels, Pool, ROW_BLOCK, TernaryMatrix};
 use crate::kv_cache::KvCache;
 use crate::model::Model;
 use crate::weights::{Block, Hyper, Table};
+use cpu::ops::{HyperCoefficients, HyperWeights, RopeTable};
+use cpu::{Kernels, Pool, ROW_BLOCK, TernaryMatrix};
+use model::config::ModelConfig;
 
 /// Most tokens of a lane: enough to pay for unpacking weights and cached keys once for all of them.
 pub const LANE_TOKENS: usize = 64;

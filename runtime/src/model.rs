@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 
 use formats::gguf::Gguf;
 
-use crate::config::ModelConfig;
-use crate::cpu::{Kernels, Pool};
 use crate::error::{Error, Result};
 use crate::session::default_threads;
 use crate::weights::Weights;
+use cpu::{Kernels, Pool};
+use model::config::ModelConfig;
 
 /// A model, ready to run.
 #[derive(Debug)]

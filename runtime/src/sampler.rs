@@ -17,11 +17,11 @@ use std::collections::VecDeque;
 
 use formats::gguf::Metadata;
 
-use crate::cpu::Kernels;
-use crate::cpu::ops::exp;
 use crate::error::{Error, Result};
 use crate::sequence::Choose;
-use crate::xoshiro::Xoshiro256;
+use cpu::Kernels;
+use cpu::ops::exp;
+use model::xoshiro::Xoshiro256;
 
 /// How the next token is chosen.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -1,9 +1,9 @@
 //! What runs a sequence of tokens, wherever it runs: the calls that generation and evaluation need of a session.
 
-use crate::config::ModelConfig;
 use crate::error::Result;
 use crate::sampler::Sampling;
 use crate::session::Session;
+use model::config::ModelConfig;
 
 /// Tokens that the processor reads at a time: enough of them to be fast.
 const PREFILL_STEP: usize = 256;

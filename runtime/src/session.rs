@@ -4,13 +4,13 @@
 use std::sync::Mutex;
 use std::time::Instant;
 
-use crate::cpu::ops::RopeTable;
-use crate::cpu::{Pool, THREADS_MAX};
 use crate::error::{Error, Result};
 use crate::kv_cache::KvCache;
 use crate::lane::{LANE_TOKENS, Lane, Spread};
 use crate::model::Model;
 use crate::tuner::Tuner;
+use cpu::ops::RopeTable;
+use cpu::{Pool, THREADS_MAX};
 
 /// Angles are computed for this many positions at first, and for twice as many whenever they run out.
 const ROPE_FIRST: usize = 256;

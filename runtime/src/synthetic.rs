@@ -6,12 +6,12 @@ use formats::gguf::{Gguf, GgufWriter, Metadata};
 use formats::ternary::GROUP;
 use half::f16;
 
-use crate::config::{Activation, ModelConfig, RopeKind, StoredType};
-use crate::cpu::Kernels;
 use crate::error::Result;
 use crate::model::Model;
-use crate::tensor_list::{Role, TensorSpec};
-use crate::xoshiro::Xoshiro256;
+use cpu::Kernels;
+use model::config::{Activation, ModelConfig, RopeKind, StoredType};
+use model::tensors::{Role, TensorSpec};
+use model::xoshiro::Xoshiro256;
 
 /// The shapes, each with a line about it.
 pub const SHAPES: [(&str, &str); 4] = [

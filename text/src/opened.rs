@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use cpu::Kernels;
 use formats::gguf::Gguf;
 use formats::tokenizer::{SEPARATOR, Tokenizer};
-use runtime::cpu::Kernels;
 use runtime::sampler::Sampling;
 use runtime::{Model, in_file};
 

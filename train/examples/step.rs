@@ -4,11 +4,11 @@
 
 use std::time::Instant;
 
-use runtime::config::{Activation, ModelConfig, RopeKind, StoredType};
+use model::config::{Activation, ModelConfig, RopeKind, StoredType};
+use model::rng::SplitMix64;
 use train::backend::Rates;
 use train::cpu::CpuOptions;
 use train::optim::{Matrices, Settings, adamw, muon};
-use train::rng::SplitMix64;
 use train::trainer::Trainer;
 
 fn arg(name: &str, default: usize) -> usize {

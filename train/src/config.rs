@@ -6,9 +6,9 @@
 use std::fmt;
 use std::path::Path;
 
+use cpu::{Pool, THREADS_MAX};
 use formats::{shown, utf8};
-use runtime::config::{self as shape, ModelConfig, RopeKind};
-use runtime::cpu::{Pool, THREADS_MAX};
+use model::config::{self as shape, ModelConfig, RopeKind};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
@@ -95,7 +95,7 @@ pub struct Model {
     pub float: bool,
 }
 
-/// `runtime::config::Activation`, as the file spells it.
+/// `model::config::Activation`, as the file spells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[allow(missing_docs)]
@@ -105,7 +105,7 @@ pub enum Activation {
     Relu2Gated,
 }
 
-/// `runtime::config::StoredType`, as the file spells it.
+/// `model::config::StoredType`, as the file spells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub enum Stored {
@@ -471,7 +471,7 @@ impl Train {
     }
 }
 
-impl From<Activation> for runtime::config::Activation {
+impl From<Activation> for model::config::Activation {
     fn from(a: Activation) -> Self {
         match a {
             Activation::Swiglu => Self::SwiGlu,
@@ -481,7 +481,7 @@ impl From<Activation> for runtime::config::Activation {
     }
 }
 
-impl From<Stored> for runtime::config::StoredType {
+impl From<Stored> for model::config::StoredType {
     fn from(s: Stored) -> Self {
         match s {
             Stored::F16 => Self::F16,

@@ -204,9 +204,18 @@ pub enum Error {
     /// A float run has no ternary codes.
     #[error("this run trained in float (model.float), to compare; it has no ternary model to export")]
     FloatRun,
-    /// The model did not run.
-    #[error(transparent)]
-    Runtime(#[from] runtime::Error),
+    /// The model did not write.
+    #[error("{problem}")]
+    Sample {
+        /// In the words of whoever was to write with it.
+        problem: String,
+    },
+    /// The system gave no threads.
+    #[error("no worker threads: {source}")]
+    Threads {
+        /// Its own words.
+        source: std::io::Error,
+    },
     /// A text that cannot be trained on.
     #[error("{problem} (in {place})")]
     Text {

@@ -8,7 +8,7 @@ use formats::gguf::{GgufWriter, Metadata};
 use formats::ternary::{GROUP, SCALE_MIN, quantise_group};
 use formats::tokenizer::{SEPARATOR, Tokenizer};
 use half::f16;
-use runtime::config::ModelConfig;
+use model::config::ModelConfig;
 
 use crate::error::{Error, Result};
 use crate::metrics::ternary_block;

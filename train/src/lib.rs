@@ -14,7 +14,6 @@ pub mod needs;
 pub mod optim;
 pub mod preset;
 pub mod program;
-pub mod rng;
 pub mod run;
 pub mod sample;
 pub mod schedule;

@@ -168,6 +168,6 @@ mod tests {
         assert_eq!((m.width, m.blocks, m.heads, m.head_dim, m.ffn, m.streams), (256, 4, 4, 64, 512, 2));
         assert_eq!((c.train.batch, m.context, c.train.steps), (4, 256, 5000));
         assert_eq!((c.tokenizer.kind.as_str(), c.tokenizer.compact), ("gpt2", false));
-        assert!(m.tied && m.activation == runtime::config::Activation::SwiGlu);
+        assert!(m.tied && m.activation == model::config::Activation::SwiGlu);
     }
 }

@@ -1,7 +1,7 @@
 //! The training step as plain data: coarse ops over numbered buffers. A backend runs a program; the graph builds one.
 //! A program depends on shapes alone, never on values, so it is recorded once and replayed every step.
 
-use runtime::config::{Activation, RopeKind, StoredType};
+use model::config::{Activation, RopeKind, StoredType};
 
 /// A buffer of f32 rows, one row a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -217,7 +217,7 @@ mod tests {
             "\0",
             "\u{fffd}",
         ];
-        let mut random = crate::rng::SplitMix64::new(&[5]);
+        let mut random = model::rng::SplitMix64::new(&[5]);
         for _ in 0..2000 {
             texts.push((0..12).map(|_| bits[random.below(bits.len() as u64) as usize]).collect());
         }

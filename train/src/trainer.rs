@@ -2,7 +2,7 @@
 //! How a step is computed is the backend's business; when to step, save or stop is the loop's.
 
 use half::f16;
-use runtime::config::ModelConfig;
+use model::config::ModelConfig;
 
 use crate::backend::{Backend, Batch, Moments, Rates, StepStats};
 use crate::cpu::{CpuBackend, CpuOptions, IGNORED};

@@ -49,7 +49,7 @@ fn bench_measures_cold_matrices_too() {
     let args = ["bench", "--quick", "--shape", "512x1024", "--batch", "1", "--threads", "1"];
     let text = done(tercet(&args).args(["--format", "csv"]));
     let cold = text.lines().filter(|l| l.starts_with("product,") && l.contains(",1,1,false,")).count();
-    let fast = runtime::cpu::Kernels::available().len() - 1;
+    let fast = cpu::Kernels::available().len() - 1;
     assert_eq!(cold, fast, "{text}");
 }
 

@@ -8,6 +8,7 @@ mod dependencies;
 mod documents;
 mod info;
 mod model;
+mod served;
 mod signals;
 mod threads;
 mod train;

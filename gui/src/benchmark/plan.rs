@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use bench::{ModelOptions, Options, ProductOptions, Shape, Source};
-use runtime::cpu::{Kernels, Pool};
+use cpu::{Kernels, Pool};
 use runtime::gpu::AdapterInfo;
 use serde::{Deserialize, Serialize};
 

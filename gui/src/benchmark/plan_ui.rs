@@ -3,11 +3,11 @@
 use std::sync::OnceLock;
 
 use bench::ProductOptions;
+use cpu::Kernels;
 use eframe::egui::{
     Align2, Button, Checkbox, DragValue, FontId, Frame, Label, Margin, Panel, ProgressBar, RichText, Role,
     ScrollArea, Sense, TextEdit, Ui, WidgetInfo, pos2, vec2,
 };
-use runtime::cpu::Kernels;
 
 use super::bars::fit;
 use super::machine::{SOFTWARE, short};

@@ -1,8 +1,8 @@
 //! Hyper-connections as a model's biases make them: how each sub-layer reads, mixes and writes the residual streams.
 
+use cpu::ops::HyperCoefficients;
 use eframe::egui::{Align2, FontId, Rect, Sense, Ui, pos2, vec2};
 use runtime::Model;
-use runtime::cpu::ops::HyperCoefficients;
 
 use super::paint::blend;
 use crate::tokens::{Tokens, size, space};

@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use cpu::Kernels;
 use eframe::egui::containers::menu::{MenuButton, MenuConfig};
 use eframe::egui::{
     Align, Button, Layout, PopupCloseBehavior, RichText, Role, TextEdit, Ui, WidgetInfo, vec2,
 };
-use runtime::cpu::Kernels;
 
 use super::Shell;
 use crate::app::App;

@@ -64,11 +64,11 @@ fn a_tiny_benchmark_runs_to_its_end_and_is_right() {
     let mut f = measured(|_| Answers::default());
     assert!(is_there(&f, "all results right"));
     // Bars have their figures as words: the scalar kernels are what others are counted from.
-    let best = words(&f, &format!("tg4, {} ×1\n", runtime::cpu::Kernels::best().name));
+    let best = words(&f, &format!("tg4, {} ×1\n", cpu::Kernels::best().name));
     for part in ["tokens/s", "median", "2 repetitions", "as fast as scalar ×1", "right, same bits"] {
         assert!(best.contains(part), "{part} is not in {best}");
     }
-    let kernels = runtime::cpu::Kernels::available().len();
+    let kernels = cpu::Kernels::available().len();
     // Three tests of the model and two batches, on one thread and on two.
     assert!(f.harness.query_by_label_contains(&format!("{} figures measured in", 10 * kernels)).is_some());
 

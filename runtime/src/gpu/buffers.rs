@@ -5,9 +5,9 @@ use wgpu::{Buffer, BufferUsages};
 
 use super::device::Gpu;
 use super::memory::Taken;
-use crate::config::ModelConfig;
-use crate::cpu::ops::RopeTable;
 use crate::error::Result;
+use cpu::ops::RopeTable;
+use model::config::ModelConfig;
 
 /// Most bytes of logits that come back at once, one token's aside.
 const LOGITS_MAX: usize = 1 << 26;

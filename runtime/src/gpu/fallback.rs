@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::model::GpuModel;
 use super::session::{GpuSession, Want};
-use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::sequence::{Choose, Next, Sequence};
 use crate::session::Session;
+use model::config::ModelConfig;
 
 /// Why the CPU had to go on; empty while it has not.
 pub type Fault = Arc<Mutex<Option<String>>>;

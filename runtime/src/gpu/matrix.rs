@@ -11,9 +11,9 @@ use shaders::Table as Kind;
 use wgpu::Buffer;
 
 use super::device::Gpu;
-use crate::cpu::TernaryMatrix;
 use crate::error::Result;
 use crate::weights::Table;
+use cpu::TernaryMatrix;
 
 /// A matrix on the device.
 #[derive(Debug)]

@@ -8,10 +8,10 @@ use super::device::Gpu;
 use super::kernels::Kernels;
 use super::matrix::Matrix;
 use super::memory::Taken;
-use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::weights::{self, Weights};
+use model::config::ModelConfig;
 
 /// A model on a device.
 #[derive(Debug)]

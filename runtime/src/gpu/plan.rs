@@ -9,8 +9,8 @@ use super::device::Gpu;
 use super::kernels::{Constants, Kernels};
 use super::matrix::{Matrix, Part};
 use super::model::{Block, GpuModel, Hyper};
-use crate::config::{Activation, ModelConfig, RopeKind};
 use crate::error::Result;
+use model::config::{Activation, ModelConfig, RopeKind};
 
 /// Workgroups of one dimension.
 #[derive(Clone, Copy, Debug)]

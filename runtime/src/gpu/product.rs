@@ -11,8 +11,8 @@ use super::kernels::Kernels;
 use super::matrix::Matrix;
 use super::plan::{Dispatch, To, product, record};
 use super::timer::Timer;
-use crate::cpu::TernaryMatrix;
 use crate::error::Result;
+use cpu::TernaryMatrix;
 
 /// A matrix, the quantised rows it is multiplied by, and the result.
 #[derive(Debug)]

@@ -11,9 +11,9 @@ use super::model::GpuModel;
 use super::pace::Pace;
 use super::plan::{Plan, record};
 use super::timer::Timer;
-use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::sequence::{Choose, Next, Sequence};
+use model::config::ModelConfig;
 
 /// Most tokens of a submission.
 const CHUNK_MAX: usize = 128;

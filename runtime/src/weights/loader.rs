@@ -10,10 +10,10 @@ use formats::ternary::GROUP;
 use half::f16;
 
 use super::{Block, Hyper, Table, Weights, mixing, rows};
-use crate::config::ModelConfig;
-use crate::cpu::ops::permutations;
-use crate::cpu::{Kernels, Pool, ROW_BLOCK, TernaryMatrix, advise_huge_pages};
 use crate::error::{Error, Result};
+use cpu::ops::permutations;
+use cpu::{Kernels, Pool, ROW_BLOCK, TernaryMatrix, advise_huge_pages};
+use model::config::ModelConfig;
 
 /// Row blocks that a thread lays out at a time.
 const BLOCKS_A_TASK: usize = 4;

@@ -1,8 +1,8 @@
 //! The conservation law of hyper-connections, checked when a model is loaded: every row and column of a mixing matrix sums to 1.
 
-use crate::cpu::Kernels;
-use crate::cpu::ops::{HyperCoefficients, HyperWeights};
 use crate::error::{Error, Result};
+use cpu::Kernels;
+use cpu::ops::{HyperCoefficients, HyperWeights};
 
 /// How far rows and columns of a mixing matrix may be from summing to 1: f32 rounding of 24 shares stays below 1e-6.
 const TOLERANCE: f32 = 1e-5;

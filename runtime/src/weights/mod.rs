@@ -7,9 +7,9 @@ mod rows;
 use formats::ternary::GROUP;
 use half::f16;
 
-use crate::config::ModelConfig;
-use crate::cpu::ops::{HeadRows, HyperWeights};
-use crate::cpu::{Kernels, TernaryMatrix};
+use cpu::ops::{HeadRows, HyperWeights};
+use cpu::{Kernels, TernaryMatrix};
+use model::config::ModelConfig;
 
 /// Everything a model has learnt.
 #[derive(Debug)]

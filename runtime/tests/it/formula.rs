@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use formats::gguf::Gguf;
 use half::f16;
-use runtime::config::{Activation, ModelConfig};
+use model::config::{Activation, ModelConfig};
 
 /// One token's row.
 type Row = Vec<f64>;

@@ -12,7 +12,7 @@ use crate::tiny;
 
 fn model(context: usize) -> Model {
     // An untied head, whose logits are mild enough for draws to vary.
-    let c = runtime::config::ModelConfig { context, streams: 2, tied: false, ..tiny::config() };
+    let c = model::config::ModelConfig { context, streams: 2, tied: false, ..tiny::config() };
     Model::from_gguf(&tiny::gguf(&c, 21)).unwrap()
 }
 
@@ -223,7 +223,7 @@ fn engine_refuses_a_context_the_model_lacks() {
 
 #[test]
 fn generation_reports_prefill_and_stops_between_its_steps() {
-    let c = runtime::config::ModelConfig { context: 1024, ..tiny::config() };
+    let c = model::config::ModelConfig { context: 1024, ..tiny::config() };
     let model = Model::from_gguf(&tiny::gguf(&c, 22)).unwrap();
     let mut session = Session::with_threads(&model, 1024, 2).unwrap();
     let prompt = tiny::tokens(&c, 23, 700);
@@ -244,7 +244,7 @@ fn generation_reports_prefill_and_stops_between_its_steps() {
 
 #[test]
 fn generation_stops_between_the_steps_of_a_slide() {
-    let c = runtime::config::ModelConfig { context: 1024, ..tiny::config() };
+    let c = model::config::ModelConfig { context: 1024, ..tiny::config() };
     let model = Model::from_gguf(&tiny::gguf(&c, 22)).unwrap();
     let mut session = Session::with_threads(&model, 1024, 2).unwrap();
     let prompt = tiny::tokens(&c, 23, 1024);

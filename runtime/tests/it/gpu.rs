@@ -6,8 +6,8 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use runtime::config::ModelConfig;
-use runtime::cpu::{Kernels, TernaryMatrix};
+use cpu::{Kernels, TernaryMatrix};
+use model::config::ModelConfig;
 use runtime::engine::{Engine, EngineOptions};
 use runtime::generate::{Event, Finish, GenerateRequest, WhenFull, generate};
 use runtime::gpu::{Fault, Gpu, GpuModel, GpuOptions, GpuOrCpu, GpuSession, Product, Variant, adapters};

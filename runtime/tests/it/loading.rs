@@ -2,7 +2,7 @@
 
 use formats::blocks::{TensorType, unpack};
 use formats::gguf::{Gguf, Metadata};
-use runtime::config::{ModelConfig, StoredType};
+use model::config::{ModelConfig, StoredType};
 use runtime::{Error, Model, Session};
 
 use crate::tiny::{self, Dense};

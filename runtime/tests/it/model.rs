@@ -1,6 +1,6 @@
 //! The forward pass: it computes the formulas, and how the work is cut up never shows.
 
-use runtime::cpu::Kernels;
+use cpu::Kernels;
 use runtime::{Error, Model, Session};
 
 use crate::{formula, tiny};

@@ -1,12 +1,12 @@
 //! Every op of the CPU backend, on every row of the table of kernels, against the plain reference loops.
 
 use crate::cases::Noise;
+use cpu::ops::{HyperCoefficients, HyperWeights, RopeTable, k_transposed_len, transpose_key};
+use cpu::{Kernels, TernaryMatrix};
 use formats::ternary::{GROUP, quantise_group};
 use half::f16;
-use runtime::config::{Activation, RopeKind};
-use runtime::cpu::ops::{HyperCoefficients, HyperWeights, RopeTable, k_transposed_len, transpose_key};
-use runtime::cpu::{Kernels, TernaryMatrix};
-use runtime::reference;
+use model::config::{Activation, RopeKind};
+use model::reference;
 
 /// Another order of summation in f32 over at most a thousand terms, relative to the largest output;
 /// measured 6e-7 at worst.

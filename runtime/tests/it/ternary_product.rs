@@ -1,7 +1,7 @@
 //! Every ternary product of every row of the table of kernels gives the defined bits.
 
 use crate::cases;
-use runtime::cpu::{Kernels, Pool, ROW_BLOCK, TernaryMatrix, VecLutMatrix};
+use cpu::{Kernels, Pool, ROW_BLOCK, TernaryMatrix, VecLutMatrix};
 
 #[track_caller]
 fn assert_same_bits(got: &[f32], expected: &[f32], what: &str) {

@@ -2,9 +2,9 @@
 
 use formats::blocks::{TensorType, pack};
 use formats::gguf::{Gguf, GgufWriter, Metadata};
-use runtime::config::{Activation, ModelConfig, RopeKind, StoredType};
-use runtime::xoshiro::Xoshiro256;
-use runtime::{Role, TensorSpec};
+use model::config::{Activation, ModelConfig, RopeKind, StoredType};
+use model::tensors::{Role, TensorSpec};
+use model::xoshiro::Xoshiro256;
 
 /// Two blocks, fewer key-value heads than heads, everything else as plain as it comes.
 pub fn config() -> ModelConfig {

@@ -42,7 +42,7 @@ fn learn_slowly(documents: &[&str], merges_max: usize) -> Vec<Pair> {
 
 /// `letters` drawn from an alphabet, the same every time.
 fn drawn(alphabet: &[&str], letters: usize, seed: u64) -> String {
-    let mut random = crate::rng::SplitMix64::new(&[seed]);
+    let mut random = model::rng::SplitMix64::new(&[seed]);
     (0..letters).map(|_| alphabet[random.below(alphabet.len() as u64) as usize]).collect()
 }
 

@@ -6,15 +6,15 @@ mod ops;
 mod params;
 mod shard;
 
+use cpu::ops::RopeTable;
+use cpu::{Kernels, Pool};
 use half::f16;
-use runtime::config::ModelConfig;
-use runtime::cpu::ops::RopeTable;
-use runtime::cpu::{Kernels, Pool};
+use model::config::ModelConfig;
 
 pub use ops::cross_entropy::IGNORED;
 
 use crate::backend::{Backend, Batch, Moments, Rates, StepStats};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::optim::{self, Matrices, adamw, muon};
 use crate::program::{Param, ParamKind, Program};
 use kernels::gemm::gemm;
@@ -72,8 +72,7 @@ impl CpuBackend {
         seq: usize,
         options: CpuOptions,
     ) -> Result<CpuBackend> {
-        let pool = Pool::new(options.threads)
-            .map_err(|source| runtime::Error::Resource { what: "worker threads", source })?;
+        let pool = Pool::new(options.threads).map_err(|source| Error::Threads { source })?;
         let params: Vec<_> =
             program.params.iter().map(|s| Parameter::new(s, options.seed, options.float)).collect();
         let moments =

@@ -1,14 +1,14 @@
 //! The parameters on the CPU: latent values, and what the forward pass reads in their place.
 
+use cpu::Kernels;
 use formats::blocks::q8_0;
 use half::f16;
 use half::slice::HalfFloatSliceExt;
-use runtime::config::StoredType;
-use runtime::cpu::Kernels;
+use model::config::StoredType;
 
 use super::ops::linear::{TernaryWeights, Weights};
 use crate::program::{Init, Param, ParamKind, ParamSpec};
-use crate::rng::SplitMix64;
+use model::rng::SplitMix64;
 
 /// One parameter.
 #[derive(Debug)]

@@ -1,14 +1,15 @@
 //! One shard of a batch: its own activations and gradients, so that a shard never waits for another. Interprets the token ops of a
 //! program over one pass (a few sequences) at a time; memory does not grow with the batch.
 
+use cpu::Kernels;
+use cpu::ops::{HyperCoefficients, HyperWeights, RopeTable};
 use half::f16;
-use runtime::cpu::Kernels;
-use runtime::cpu::ops::{HyperCoefficients, HyperWeights, RopeTable};
+use model::dropout::Mask;
 
 use super::ops::attention::{self, Heads};
 use super::ops::hyper::{self, CoefficientGradient, ConnectionGradient};
 use super::ops::linear::{self, QuantRows};
-use super::ops::{activation, cross_entropy, dropout::Mask, embed, norm, rope};
+use super::ops::{activation, cross_entropy, embed, norm, rope};
 use super::params::Parameters;
 use crate::program::{Buffers, Coefs, Connection, Op, Param, Program, Quant, Rows, Site};
 

@@ -7,11 +7,11 @@ pub use text::Text;
 
 use crate::config::{CONTEXT_MIN, Config};
 use crate::error::{Error, Result};
-use crate::rng::SplitMix64;
 use crate::run::Observer;
 use crate::tokenizers::Kind;
 use crate::watch::Watch;
 use formats::tokenizer::Tokenizer;
+use model::rng::SplitMix64;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 

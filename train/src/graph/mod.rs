@@ -3,7 +3,7 @@
 
 mod block;
 
-use runtime::config::{ModelConfig, StoredType};
+use model::config::{ModelConfig, StoredType};
 
 use crate::program::{Buffers, Init, Op, Param, ParamKind, ParamSpec, Program, Site};
 

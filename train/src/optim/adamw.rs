@@ -1,6 +1,6 @@
 //! AdamW (arXiv 1711.05101) with bias correction.
 
-use runtime::cpu::Kernels;
+use cpu::Kernels;
 
 /// Constants of AdamW.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -4,7 +4,7 @@
 pub mod adamw;
 pub mod muon;
 
-use runtime::cpu::Kernels;
+use cpu::Kernels;
 use serde::{Deserialize, Serialize};
 
 use crate::backend::Moments;

@@ -1,7 +1,7 @@
 //! Muon: Nesterov momentum whose update is orthogonalised by Newton-Schulz steps.
 //! Source: K. Jordan et al., "Muon: an optimizer for hidden layers in neural networks", 2024.
 
-use runtime::cpu::Kernels;
+use cpu::Kernels;
 
 use crate::cpu::kernels::gemm::gemm;
 use crate::cpu::kernels::symmetric::gemm_symmetric;

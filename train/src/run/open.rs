@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 use formats::atomic::TEMP_SUFFIX;
 use formats::checkpoint;
 use formats::run_log::{Log, LogWriter, RunDir, RunLock};
-use runtime::config::ModelConfig;
+use model::config::ModelConfig;
 use serde::{Deserialize, Serialize};
 
 use super::observer::{Event, Observer, Opened, Summary};
@@ -18,6 +18,7 @@ use crate::config::Config;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::metrics::CodesWatch;
+use crate::sample;
 use crate::trainer::Trainer;
 
 /// What a run is asked to do.
@@ -33,6 +34,8 @@ pub struct Options {
     pub pause_after: Option<u64>,
     /// Commit of the program, for the record.
     pub commit: String,
+    /// Who writes samples.
+    pub write: sample::Write,
 }
 
 /// `run.toml`.
@@ -70,6 +73,7 @@ pub struct Run {
     pub(super) samples: LogWriter,
     pub(super) events: LogWriter,
     pub(super) pause_after: Option<u64>,
+    pub(super) write: sample::Write,
     _lock: RunLock,
 }
 
@@ -157,7 +161,7 @@ impl Run {
         dataset: Dataset,
         make: MakeTrainer<'_>,
     ) -> Result<Run> {
-        let Options { config, out, commit, pause_after, .. } = options;
+        let Options { config, out, commit, pause_after, write, .. } = options;
         let vocab = dataset.tokenizer.vocab_size();
         let mut trainer = make(&config, &config.model_config(vocab))?;
         let fresh = Meta {
@@ -233,6 +237,7 @@ impl Run {
             step,
             config,
             pause_after,
+            write,
             _lock: lock,
         };
         // The first checkpoint shows at once whether the disk can hold one, and `run.toml`, which makes the folder a

@@ -188,7 +188,7 @@ impl Run {
             seed,
             documents: !self.config.data.separator.is_empty(),
         };
-        match sample::write(&model, &self.trainer.params(), &self.dataset.tokenizer, &settings) {
+        match sample::sample(&model, &self.trainer.params(), &self.dataset.tokenizer, &settings, self.write) {
             Ok(text) => {
                 let line = SampleLine {
                     step: self.step,

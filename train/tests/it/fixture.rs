@@ -2,7 +2,7 @@
 
 use super::oracle::random::Random;
 use super::oracle::{Batch, Params, ops};
-use runtime::config::ModelConfig;
+use model::config::ModelConfig;
 use train::backend::Rates;
 use train::cpu::{CpuOptions, IGNORED};
 use train::optim::{Matrices, Settings, adamw, muon};

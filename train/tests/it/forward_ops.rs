@@ -4,11 +4,9 @@
 use super::oracle::hyper::{self, Projection};
 use super::oracle::random::Random;
 use super::oracle::{ops, rounding};
-use runtime::config::{Activation, RopeKind};
-use runtime::cpu::Kernels;
-use runtime::cpu::ops::{
-    HyperCoefficients, HyperWeights, RopeTable, k_transposed_len, permutations, transpose_key,
-};
+use cpu::Kernels;
+use cpu::ops::{HyperCoefficients, HyperWeights, RopeTable, k_transposed_len, permutations, transpose_key};
+use model::config::{Activation, RopeKind};
 
 /// f32 sums of at most 512 terms of order one.
 const TOL_F32: f64 = 3e-6;

@@ -5,7 +5,7 @@ use super::fixture::{batch, options, params_of, set, steps};
 use super::oracle::params::{config, random, shapes};
 use super::oracle::random::Random;
 use super::oracle::{Batch, Oracle, Params};
-use runtime::config::{Activation, ModelConfig, StoredType};
+use model::config::{Activation, ModelConfig, StoredType};
 use train::cpu::{CpuOptions, IGNORED};
 use train::trainer::{Named, Trainer};
 

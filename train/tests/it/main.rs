@@ -5,6 +5,5 @@ mod forward_ops;
 mod gradients;
 mod oracle;
 mod run;
-mod served;
 mod start;
 mod tokenizers;

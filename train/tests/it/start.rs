@@ -4,7 +4,7 @@ use super::fixture::{batch, options, steps};
 use super::oracle::Batch;
 use super::oracle::params::config;
 use super::oracle::random::Random;
-use runtime::config::{ModelConfig, StoredType};
+use model::config::{ModelConfig, StoredType};
 use train::cpu::CpuOptions;
 use train::trainer::{Named, Trainer};
 

@@ -26,9 +26,9 @@
     )
 )]
 
+use cpu::{Kernels, Level};
 use formats::ternary::GROUP;
 use half::f16;
-use runtime::cpu::{Kernels, Level};
 
 #[cfg(x86_kernels)]
 use super::avx2;

@@ -5,9 +5,9 @@ use super::dx_ternary::{DxMatrix, dx_ternary};
 use super::gemm::gemm;
 use super::testing::Lcg;
 use crate::optim::{adamw, muon};
+use cpu::Kernels;
 use formats::ternary::GROUP;
 use half::f16;
-use runtime::cpu::Kernels;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 

@@ -1,8 +1,8 @@
 //! Gradient of the feed-forward non-linearities.
 
-use runtime::config::Activation;
-use runtime::cpu::Kernels;
-use runtime::cpu::ops::sigmoid;
+use cpu::Kernels;
+use cpu::ops::sigmoid;
+use model::config::Activation;
 
 /// Overwrites `d_gate` (where gated) and `d_up`.
 pub(crate) fn backward(

@@ -1,8 +1,8 @@
 //! Causal grouped-query attention over the sequences of a pass. Forward calls the kernel that serves decoding;
 //! backward recomputes the probabilities from the log-sum-exp, a block of queries at a time, as dense products.
 
-use runtime::cpu::Kernels;
-use runtime::cpu::ops::{exp, k_transposed_len, transpose_key};
+use cpu::Kernels;
+use cpu::ops::{exp, k_transposed_len, transpose_key};
 
 use crate::cpu::kernels::gemm::gemm;
 
@@ -130,7 +130,7 @@ pub(crate) fn backward(
                 gemm(rows, keys, hd, 1.0, d_out, (qw, 1), &v[kv_at..], (1, kw), 0.0, d_p, across);
                 kn.vectorise(|| {
                     for i in 0..rows {
-                        let inner = runtime::cpu::ops::dot(&d_out[i * qw..][..hd], &out[i * qw..][..hd]);
+                        let inner = cpu::ops::dot(&d_out[i * qw..][..hd], &out[i * qw..][..hd]);
                         let p = &mut p[i * keys..(i + 1) * keys];
                         let d_p = &mut d_p[i * keys..(i + 1) * keys];
                         softmax_backward(p, d_p, lse(i), inner, block + i + 1);

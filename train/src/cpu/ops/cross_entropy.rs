@@ -1,8 +1,8 @@
 //! Cross-entropy of the head's softmax and its gradient, a block of tokens at a time: the logits of a block
 //! stay in cache and are turned into their own gradient in place.
 
-use runtime::cpu::Kernels;
-use runtime::cpu::ops::exp;
+use cpu::Kernels;
+use cpu::ops::exp;
 
 use crate::cpu::kernels::gemm::gemm;
 

@@ -1,8 +1,8 @@
 //! From token ids to streams, and the gradient back into the embedding table.
 
-use runtime::cpu::Kernels;
+use cpu::Kernels;
 
-use super::dropout::Mask;
+use model::dropout::Mask;
 
 /// `x[token][stream] = dropout(scale * table[id])` for every one of `streams`.
 pub(crate) fn forward(

@@ -1,10 +1,10 @@
 //! Hyper-connections over the rows of a pass: reading, writing, and their gradients through streams and coefficients.
 //! A connection of one stream is the ordinary residual and has no parameters.
 
-use runtime::cpu::Kernels;
-use runtime::cpu::ops::{HyperCoefficients, HyperWeights, STREAMS_MAX, dot, permutations};
+use cpu::Kernels;
+use cpu::ops::{HyperCoefficients, HyperWeights, STREAMS_MAX, dot, permutations};
 
-use super::dropout::Mask;
+use model::dropout::Mask;
 
 /// Gradient of one token's read, write and mix weights.
 #[derive(Clone, Copy, Debug, Default)]

@@ -1,8 +1,8 @@
 //! The products with weight matrices, forward and backward. Ternary: forward by the runtime's exact integer kernel, the input's gradient
 //! by table lookup in f32, the weights' gradient as a dense product. Float (for comparison): three dense products.
 
+use cpu::{Kernels, VecLutMatrix};
 use half::f16;
-use runtime::cpu::{Kernels, VecLutMatrix};
 
 use crate::cpu::kernels::dx_ternary::{DxMatrix, dx_ternary};
 use crate::cpu::kernels::gemm::gemm;

@@ -1,10 +1,9 @@
 //! The ops of a training step on the CPU, forward and backward, one op a file, over the rows of one pass of one shard.
-//! Forward ops call the runtime's kernels, so that what is trained is what is served.
+//! Forward ops call the kernels that serve, so that what is trained is what is served.
 
 pub(super) mod activation;
 pub(super) mod attention;
 pub(super) mod cross_entropy;
-pub(super) mod dropout;
 pub(super) mod embed;
 pub(super) mod hyper;
 pub(super) mod linear;

@@ -1,6 +1,6 @@
 //! Gradient of RMS norm, for whole rows or for heads within a row.
 
-use runtime::cpu::{Kernels, ops::dot};
+use cpu::{Kernels, ops::dot};
 
 /// Gradient of `y = x * inv_rms * gain` over `rows` of `width`: overwrites `d_x`, adds to `d_gain`.
 /// `inv_rms` has one value a row.

@@ -1,10 +1,10 @@
 //! Per-head RMS norm, rotation by position and rounding to f16, for the queries and keys of a pass.
 
+use cpu::Kernels;
+use cpu::ops::RopeTable;
 use half::f16;
 use half::slice::HalfFloatSliceExt;
-use runtime::config::RopeKind;
-use runtime::cpu::Kernels;
-use runtime::cpu::ops::RopeTable;
+use model::config::RopeKind;
 
 use super::norm;
 

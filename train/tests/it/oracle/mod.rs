@@ -15,9 +15,9 @@ pub mod rounding;
 
 mod model_tests;
 
+use ::model::config::ModelConfig;
 use model::Point;
 use rounding::Rounding;
-use runtime::config::ModelConfig;
 use std::collections::BTreeMap;
 
 /// Parameters by name, row-major.

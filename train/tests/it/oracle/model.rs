@@ -5,7 +5,7 @@ use super::hyper::{self, Projection};
 use super::ops;
 use super::rounding::{self, Rounding};
 use super::{Batch, Params};
-use runtime::config::{ModelConfig, RopeKind};
+use model::config::{ModelConfig, RopeKind};
 
 /// One evaluation.
 pub struct Point {

@@ -6,7 +6,7 @@ use super::params::{config, random, shapes};
 use super::random::Random;
 use super::rounding::{self, Rounding};
 use super::{Batch, Oracle, Params, ops};
-use runtime::config::{Activation, ModelConfig, StoredType};
+use ::model::config::{Activation, ModelConfig, StoredType};
 
 /// Half-width of the central differences: the error of order `h^2` stays below 1e-6 of a gradient and the
 /// rounding of f64 losses near 1e-11.

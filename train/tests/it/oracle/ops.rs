@@ -1,7 +1,7 @@
 //! The model's ops in f64, one row or one sequence at a time: the formulas and nothing else.
 //! Which op follows which is `model`'s business, the residual streams are `hyper`'s.
 
-use runtime::config::Activation;
+use model::config::Activation;
 
 /// `y[t, r] = sum_i w[r, i] x[t, i]` for `x: (tokens, cols)`, `w: (rows, cols)`.
 pub fn linear(w: &[f64], x: &[f64], cols: usize) -> Vec<f64> {

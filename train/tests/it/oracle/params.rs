@@ -2,7 +2,7 @@
 
 use super::Params;
 use super::random::Random;
-use runtime::config::{Activation, ModelConfig, RopeKind, StoredType};
+use model::config::{Activation, ModelConfig, RopeKind, StoredType};
 
 /// A small model that has everything: two blocks, grouped-query heads, `n` streams.
 pub fn config(streams: usize) -> ModelConfig {

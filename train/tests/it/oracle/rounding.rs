@@ -4,7 +4,7 @@
 use super::Params;
 use formats::ternary::{GROUP, quantise_group};
 use half::f16;
-use runtime::config::{ModelConfig, StoredType};
+use model::config::{ModelConfig, StoredType};
 use std::collections::BTreeMap;
 
 /// What a rounding site does to its values.

@@ -5,7 +5,7 @@ use crate::rng::SplitMix64;
 
 /// The masks of one site in one step.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Mask {
+pub struct Mask {
     key: u32,
     /// A value survives where its hash is at least this.
     threshold: u32,
@@ -15,19 +15,19 @@ pub(crate) struct Mask {
 
 impl Mask {
     /// The mask of `site` in `step`; `p` in [0, 1) is the share dropped.
-    pub(crate) fn new(seed: u64, step: u64, site: u32, p: f32) -> Mask {
+    pub fn new(seed: u64, step: u64, site: u32, p: f32) -> Mask {
         let key = SplitMix64::new(&[seed, step, u64::from(site)]).next_u64() as u32;
         Mask { key, threshold: (f64::from(p) * 4_294_967_296.0) as u32, scale: 1.0 / (1.0 - p) }
     }
 
     /// Whether anything is dropped at all.
-    pub(crate) fn active(&self) -> bool {
+    pub fn active(&self) -> bool {
         self.threshold > 0
     }
 
     /// Drops from one token's row in place.
     #[inline(always)]
-    pub(crate) fn apply(&self, token: usize, row: &mut [f32]) {
+    pub fn apply(&self, token: usize, row: &mut [f32]) {
         let first = (token as u32).wrapping_mul(row.len() as u32);
         for (i, v) in row.iter_mut().enumerate() {
             let keep = mix(first.wrapping_add(i as u32) ^ self.key) >= self.threshold;

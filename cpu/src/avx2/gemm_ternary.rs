@@ -7,8 +7,8 @@ use std::ops::Range;
 use formats::ternary::GROUP;
 
 use super::{gemm_madd, gemm_veclut, gemv_madd, gemv_pshufb};
-use crate::cpu::veclut::{CHUNK, VecLutView};
-use crate::cpu::{RowLayout, TernaryMatrix};
+use crate::veclut::{CHUNK, VecLutView};
+use crate::{RowLayout, TernaryMatrix};
 
 /// From this many tokens of a tile of 16 on, tables are faster than multiply-add, even half empty (Zen 3).
 const VECLUT_TOKENS_MIN: usize = 12;

@@ -1,7 +1,7 @@
 //! The two compilations of each op agree bit for bit, and each op agrees with its formula in f64.
 
 use super::*;
-use crate::cpu::Kernels;
+use crate::Kernels;
 
 /// Deterministic noise in (-1, 1), roughly.
 fn noise(seed: u64, n: usize) -> Vec<f32> {

@@ -7,7 +7,7 @@ use formats::ternary::fold_lanes;
 use half::f16;
 
 use super::half::{widen, widen_one};
-use crate::cpu::memory::prefetch;
+use crate::memory::prefetch;
 
 /// Rows that are unpacked together: as many independent sums as the adders can keep in flight.
 const ROWS: usize = 4;
@@ -204,8 +204,8 @@ fn rows_int8(codes: &[i8], scales: &[f32], group: usize, q: &[i8], a: f32, y: &m
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cpu::Kernels;
-    use crate::xoshiro::Xoshiro256;
+    use crate::Kernels;
+    use model::xoshiro::Xoshiro256;
 
     fn noise(seed: u64, n: usize) -> Vec<f32> {
         let mut rng = Xoshiro256::from_seed(seed);

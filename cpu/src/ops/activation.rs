@@ -1,7 +1,7 @@
 //! The feed-forward non-linearities of the model family.
 
 use super::exp::sigmoid;
-use crate::config::Activation;
+use model::config::Activation;
 
 #[inline(always)]
 pub(super) fn body(kind: Activation, gate: &[f32], up: &[f32], out: &mut [f32]) {

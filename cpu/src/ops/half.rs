@@ -45,7 +45,7 @@ pub(super) fn narrow(x: &[f32], y: &mut [f16]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cpu::Kernels;
+    use crate::Kernels;
 
     #[test]
     fn narrow_rounds_as_the_standard_says() {

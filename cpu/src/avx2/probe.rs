@@ -4,7 +4,7 @@ use std::arch::asm;
 use std::arch::x86_64::*;
 use std::hint::black_box;
 
-use crate::cpu::probe::BLOCK;
+use crate::probe::BLOCK;
 
 /// Instructions of one turn.
 const UNROLLED: u64 = 96;

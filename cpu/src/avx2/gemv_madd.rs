@@ -27,7 +27,7 @@ use std::ops::Range;
 
 use formats::ternary::GROUP;
 
-use crate::cpu::{RowLayout, TernaryMatrix};
+use crate::{RowLayout, TernaryMatrix};
 
 /// Rows of a block.
 pub const BLOCK: usize = RowLayout::Lanes.block();

@@ -30,7 +30,7 @@ pub use rope::RopeTable;
 use ::half::f16;
 
 use super::{Kernels, Level};
-use crate::config::{Activation, RopeKind};
+use model::config::{Activation, RopeKind};
 
 /// Declares one method of [`Kernels`] an op: the body, called as it is or compiled for AVX2. A second body is the same op where
 /// the processor has AVX2, FMA and F16C.

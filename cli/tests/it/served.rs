@@ -1,17 +1,18 @@
 //! What is exported is what was trained: codes and scales bit for bit, logits to rounding, greedy text to the token.
 
+use cpu::Kernels;
 use formats::blocks::q1_58;
 use formats::gguf::Gguf;
 use half::f16;
-use runtime::config::{Activation, ModelConfig, RopeKind, StoredType};
-use runtime::cpu::Kernels;
+use model::config::{Activation, ModelConfig, RopeKind, StoredType};
 use runtime::{Model, Session};
 use train::export::{ExportType, Provenance, to_gguf};
 use train::tokenizers;
 use train::trainer::Trainer;
 
-use super::fixture;
-use super::oracle::random::Random;
+use model::rng::SplitMix64;
+use train::cpu::CpuOptions;
+use train::optim::{Matrices, Settings, adamw, muon};
 
 /// Logits of the trainer and of the runtime share every rounding to int8 and f16; only the f32 sums of the head differ in order.
 const TOL_HEAD: f32 = 1e-4;
@@ -43,11 +44,34 @@ fn config(streams: usize, tied: bool, activation: Activation) -> ModelConfig {
     }
 }
 
+/// Two shards on two threads.
+fn options() -> CpuOptions {
+    CpuOptions {
+        shards: 2,
+        threads: 2,
+        pass_tokens: 1,
+        seed: 5,
+        dropout: 0.0,
+        float: false,
+        optimiser: Settings {
+            matrices: Matrices::Muon,
+            muon: muon::Settings { momentum: 0.95, ns_steps: 5, weight_decay: 0.0 },
+            adam: adamw::Settings { beta1: 0.9, beta2: 0.95, eps: 1e-8, weight_decay: 0.0 },
+            clip_norm: 1.0,
+        },
+    }
+}
+
+/// Random token ids.
+fn random_tokens(seed: u64, count: usize, vocab: usize) -> Vec<u32> {
+    let mut random = SplitMix64::new(&[seed]);
+    (0..count).map(|_| random.below(vocab as u64) as u32).collect()
+}
+
 /// A briefly trained model and its file.
 fn trained(c: &ModelConfig) -> (Trainer, Gguf) {
-    let mut trainer = Trainer::on_cpu(c, SEQ, fixture::options()).unwrap();
-    let mut random = Random::new(3);
-    let tokens = random.tokens(3 * SEQ, c.vocab);
+    let mut trainer = Trainer::on_cpu(c, SEQ, options()).unwrap();
+    let tokens = random_tokens(3, 3 * SEQ, c.vocab);
     // The next token is a function of this one, so that there is something to learn.
     let targets: Vec<u32> = tokens.iter().map(|t| (t * 7 + 3) % c.vocab as u32).collect();
     for step in 0..12 {
@@ -78,11 +102,11 @@ fn check(streams: usize, tied: bool, activation: Activation) {
     }
     assert_eq!(matrices, 2 * if activation.gated() { 7 } else { 6 });
 
-    let mut prompt = Random::new(9).tokens(16, c.vocab);
+    let mut prompt = random_tokens(9, 16, c.vocab);
     for kernels in Kernels::available() {
         let model = Model::with_kernels(&gguf, kernels).unwrap();
         let mut session = Session::new(&model, SEQ).unwrap();
-        let text = Random::new(4).tokens(SEQ, c.vocab);
+        let text = random_tokens(4, SEQ, c.vocab);
         let (expected, _) = trainer.logits(&text);
         let got = session.forward_all(&text).unwrap();
         let size = expected.iter().fold(0.0f32, |m, v| m.max(v.abs()));

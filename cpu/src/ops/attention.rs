@@ -11,7 +11,7 @@ use formats::ternary::fold_lanes;
 use super::exp::exp;
 use super::half::widen_one;
 #[cfg(x86_kernels)]
-use crate::cpu::avx2;
+use crate::avx2;
 
 /// Keys that stand side by side in the transposed layout.
 pub const KEY_BLOCK: usize = 16;

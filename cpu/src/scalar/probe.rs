@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use crate::cpu::probe::BLOCK;
+use crate::probe::BLOCK;
 
 /// Exclusive or of the words of eight bytes.
 pub fn read(blocks: &[[u8; BLOCK]], passes: usize) -> u64 {

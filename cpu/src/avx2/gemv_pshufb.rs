@@ -25,7 +25,7 @@ use std::ops::Range;
 use formats::ternary::GROUP;
 use half::f16;
 
-use crate::cpu::{RowLayout, TernaryMatrix};
+use crate::{RowLayout, TernaryMatrix};
 
 /// Rows of a block.
 const BLOCK: usize = RowLayout::Bytes.block();

@@ -21,7 +21,7 @@ use std::cell::RefCell;
 
 use formats::ternary::GROUP;
 
-use crate::cpu::veclut::{CHUNK, ROW_PAD, VecLutView};
+use crate::veclut::{CHUNK, ROW_PAD, VecLutView};
 
 /// Tokens of a table entry.
 pub const TOKENS: usize = 16;

@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use super::row_product;
-use crate::cpu::TernaryMatrix;
+use crate::TernaryMatrix;
 
 /// `y[t * y_stride + r - rows.start] = a[t] * sum_G scale[r, G] * (f32) sum_k code[r, k] q[t, k]`.
 pub fn gemm(m: &TernaryMatrix, rows: Range<usize>, q: &[i8], a: &[f32], y: &mut [f32], y_stride: usize) {

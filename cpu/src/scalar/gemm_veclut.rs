@@ -2,7 +2,7 @@
 //! with every token.
 
 use super::row_product;
-use crate::cpu::veclut::{CHUNK, VecLutView, ZERO_WORD};
+use crate::veclut::{CHUNK, VecLutView, ZERO_WORD};
 
 /// Writes the index words of `codes` (whole rows of `cols`) to `indices[chunk * stride + first + row]`.
 pub fn index_codes(codes: &[i8], cols: usize, first: usize, stride: usize, indices: &mut [u64]) {

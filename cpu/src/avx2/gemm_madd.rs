@@ -15,7 +15,7 @@ use formats::ternary::GROUP;
 use half::f16;
 
 use super::gemv_madd::{BLOCK, group_sum};
-use crate::cpu::{RowLayout, TernaryMatrix};
+use crate::{RowLayout, TernaryMatrix};
 
 /// Tokens that share one decoding; their sums fill half of the registers.
 const TILE_TOKENS: usize = 8;

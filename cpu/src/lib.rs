@@ -14,7 +14,7 @@ mod ternary;
 mod veclut;
 
 pub use kernels::{Kernels, Level};
-pub(crate) use memory::advise_huge_pages;
+pub use memory::advise_huge_pages;
 pub use pool::{Pool, THREADS_MAX};
 pub use probe::{Memory, features};
 pub use ternary::{ROW_BLOCK, RowBlock, RowLayout, TernaryMatrix};

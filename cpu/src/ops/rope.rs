@@ -1,6 +1,6 @@
 //! Rotary position embedding (arXiv 2104.09864): the table of angles and the rotation of one row of heads.
 
-use crate::config::RopeKind;
+use model::config::RopeKind;
 
 /// Cosines and sines, positions x (head_dim / 2), computed in f64 and rounded once.
 #[derive(Clone, Debug)]

@@ -1,0 +1,52 @@
+//! The one error type of this crate: what metadata can say that is no model of ours.
+
+use formats::shown;
+
+/// Why a file's metadata describe no model that we know.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A key or a tensor that is missing or of another type.
+    #[error(transparent)]
+    Format(#[from] formats::Error),
+
+    /// Another family of model.
+    #[error("the model's architecture is \"{}\"; this program runs \"tercet\"", shown(found))]
+    Architecture {
+        /// Value of `general.architecture`.
+        found: String,
+    },
+
+    /// A model in several files.
+    #[error(
+        "this is {part} of a split model; join the parts (llama-gguf-split --merge does) and open the whole"
+    )]
+    Split {
+        /// "part 1 of 2".
+        part: String,
+    },
+
+    /// A number in the metadata that no model of ours can have.
+    #[error("metadata key {key} is {found}; expected {expected}")]
+    Config {
+        /// The GGUF key.
+        key: &'static str,
+        /// Its value.
+        found: String,
+        /// What would be accepted.
+        expected: String,
+    },
+
+    /// A tensor stored in a type that this place cannot read.
+    #[error("tensor {name} is stored as {found}; expected {expected}")]
+    TensorType {
+        /// The tensor.
+        name: String,
+        /// Its type.
+        found: String,
+        /// What would be accepted.
+        expected: &'static str,
+    },
+}
+
+/// Shorthand for this crate.
+pub type Result<T> = std::result::Result<T, Error>;

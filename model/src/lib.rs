@@ -1,0 +1,12 @@
+//! What a model is: its shape, its tensors and how they start, randomness, the mathematics. No device, no thread, no file's bytes.
+
+pub mod config;
+pub mod dropout;
+mod error;
+pub mod metadata;
+pub mod reference;
+pub mod rng;
+pub mod tensors;
+pub mod xoshiro;
+
+pub use error::{Error, Result};
