@@ -110,10 +110,9 @@ struct Pass<'m> {
 
 impl<'m> Pass<'m> {
     fn new(model: &'m Model, pool: &'m Pool) -> Self {
-        let (c, blocks) = (model.config(), &model.weights().blocks);
-        let matrices = || blocks.iter().flat_map(|b| [&b.qkv, &b.o, &b.gate_up, &b.down]);
-        let cols = matrices().map(TernaryMatrix::cols).max().unwrap_or(0).max(c.width);
-        let rows = matrices().map(TernaryMatrix::rows).max().unwrap_or(0).max(c.vocab);
+        let (c, matrices) = (model.config(), model.weights().stacks());
+        let cols = matrices.iter().map(TernaryMatrix::cols).max().unwrap_or(0).max(c.width);
+        let rows = matrices.iter().map(TernaryMatrix::rows).max().unwrap_or(0).max(c.vocab);
         let q: Vec<i8> = (0..cols).map(|i| (i * 37 % 255) as u8 as i8).collect();
         let x = q.iter().map(|&q| f32::from(q) / 64.0).collect();
         Pass { model, pool, q, x, y: vec![0.0; rows] }
@@ -128,11 +127,10 @@ impl<'m> Pass<'m> {
             times[kind] += now - std::mem::replace(&mut last, now);
         };
         let model = self.model;
-        for block in &model.weights().blocks {
-            for (kind, m) in [&block.qkv, &block.o, &block.gate_up, &block.down].into_iter().enumerate() {
-                self.product(m);
-                lap(kind);
-            }
+        // A block has one of each kind, in their order.
+        for (i, m) in model.weights().stacks().iter().enumerate() {
+            self.product(m);
+            lap(i % (KINDS - 1));
         }
         self.head();
         lap(KINDS - 1);
@@ -147,13 +145,14 @@ impl<'m> Pass<'m> {
 
     fn head(&mut self) {
         let (c, w, kernels) = (self.model.config(), self.model.weights(), self.model.kernels());
-        if let Table::Ternary(m) = w.head_table() {
+        let table = w.table(self.model.forward().head_table());
+        if let Table::Ternary(m) = table {
             return self.product(m);
         }
         let (q, x) = (&self.q[..c.width], &self.x[..c.width]);
         self.pool.split_mut(&mut self.y[..c.vocab], ROW_BLOCK, |first, y| {
             let rows = first..first + y.len();
-            match w.head_table() {
+            match table {
                 Table::Scaled { codes, scales, group } if c.head_int8 => {
                     let elements = rows.start * c.width..rows.end * c.width;
                     let scales = &scales[elements.start / group..elements.end / group];
@@ -170,20 +169,19 @@ impl<'m> Pass<'m> {
     /// Bytes of matrices that one pass reads.
     fn bytes(&self) -> u64 {
         let w = self.model.weights();
-        let blocks = w.blocks.iter().flat_map(|b| [&b.qkv, &b.o, &b.gate_up, &b.down]);
-        let head = match w.head_table() {
+        let head = match w.table(self.model.forward().head_table()) {
             Table::Ternary(m) => m.bytes(),
             Table::F16(w) => 2 * w.len(),
             Table::Scaled { codes, scales, .. } => codes.len() + 4 * scales.len(),
         };
-        (blocks.map(TernaryMatrix::bytes).sum::<usize>() + head) as u64
+        (w.stacks().iter().map(TernaryMatrix::bytes).sum::<usize>() + head) as u64
     }
 
     /// Multiplications and additions of one pass.
     fn ops(&self) -> u64 {
         let c = self.model.config();
-        let blocks = self.model.weights().blocks.iter().flat_map(|b| [&b.qkv, &b.o, &b.gate_up, &b.down]);
-        2 * (blocks.map(|m| m.rows() * m.cols()).sum::<usize>() + c.vocab * c.width) as u64
+        let stacks = self.model.weights().stacks().iter();
+        2 * (stacks.map(|m| m.rows() * m.cols()).sum::<usize>() + c.vocab * c.width) as u64
     }
 }
 

@@ -54,10 +54,9 @@ fn open(source: &Source, kernels: &'static Kernels) -> Result<Opened> {
             };
             let model = Model::synthetic(&config, kernels, 1)?;
             let (mut size_bytes, mut params) = (0, 0);
-            for tensor in config.tensors() {
-                let (row, rows) = (tensor.dims[0], tensor.dims[1..].iter().product::<usize>());
-                size_bytes += tensor.ty.row_bytes(row as u64)? * rows as u64;
-                params += (row * rows) as u64;
+            for tensor in &model.forward().tensors {
+                size_bytes += tensor.tensor_type().row_bytes(tensor.cols() as u64)? * tensor.rows() as u64;
+                params += tensor.len() as u64;
             }
             let load_ms = model.load_time().as_secs_f64() * 1e3;
             Ok(Opened { name: name.clone(), model, size_bytes, params, load_ms, peak_memory_bytes: None })

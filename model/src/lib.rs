@@ -2,11 +2,14 @@
 
 pub mod config;
 pub mod dropout;
-mod error;
+pub mod forward;
+pub mod init;
+
 pub mod metadata;
 pub mod reference;
 pub mod rng;
 pub mod tensors;
 pub mod xoshiro;
 
+mod error;
 pub use error::{Error, Result};

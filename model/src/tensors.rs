@@ -1,20 +1,43 @@
-//! The tensors that a file of a configuration holds: names, types and shapes, as docs/formats.md lists them. For whoever makes
-//! models; reading them is `weights`' business.
+//! The tensors of a model: names, shapes, what they do and how they start. Which there are and in which order is the forward
+//! pass's business, since each is there because an op reads it.
 
 use formats::blocks::TensorType;
 
-use crate::config::ModelConfig;
+use crate::config::StoredType;
 
-/// What a tensor does, which decides what values it starts from.
+/// A tensor, by its place in [`Forward::tensors`](crate::forward::Forward::tensors).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TensorId(pub usize);
+
+/// What a tensor is to the model, and so how it is stored, prepared and trained.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TensorKind {
+    /// A ternary matrix, output rows x input columns.
+    Ternary {
+        /// Outputs.
+        rows: usize,
+        /// Inputs.
+        cols: usize,
+    },
+    /// An embedding or a head, vocabulary x width, used in its stored precision.
+    Table {
+        /// Vocabulary.
+        rows: usize,
+        /// Width.
+        cols: usize,
+        /// Stored precision.
+        stored: StoredType,
+    },
+    /// Used as it is, f32.
+    Plain(Role),
+}
+
+/// What an f32 tensor does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// An embedding or a head.
-    Table,
-    /// A ternary matrix of a block.
-    Matrix,
-    /// The gain of a norm.
+    /// The gain of a norm over a row.
     Gain,
-    /// Of a query's or key's norm.
+    /// The gain of a norm over each query or key head.
     HeadGain,
     /// What makes a hyper-connection depend on its input.
     HyperWeight,
@@ -24,67 +47,64 @@ pub enum Role {
     HyperAlpha,
 }
 
-/// One tensor.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TensorSpec {
-    /// Its name.
-    pub name: String,
-    /// How it is stored.
-    pub ty: TensorType,
-    /// Sizes in GGUF order: row length first; a vector has one.
-    pub dims: Vec<usize>,
-    /// What it does.
-    pub role: Role,
+/// How a tensor starts when it is trained from nothing.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Init {
+    /// Normal with this standard deviation.
+    Normal(f32),
+    /// All equal.
+    Constant(f32),
+    /// All `base` but one.
+    OneHot {
+        /// The others.
+        base: f32,
+        /// Which one.
+        at: usize,
+        /// Its value.
+        value: f32,
+    },
 }
 
-impl ModelConfig {
-    /// The tensors of a model of this shape, in the order of its forward pass.
-    pub fn tensors(&self) -> Vec<TensorSpec> {
-        let mut list = Vec::new();
-        let mut add = |name: String, ty: TensorType, dims: &[usize], role: Role| {
-            list.push(TensorSpec { name, ty, dims: dims.to_vec(), role });
-        };
-        let (d, f, t) = (self.width, TensorType::F32, TensorType::Q1_58);
-        add("token_embd.weight".into(), self.embedding.tensor_type(), &[d, self.vocab], Role::Table);
-        add("output_norm.weight".into(), f, &[d], Role::Gain);
-        if !self.tied {
-            add("output.weight".into(), self.head.tensor_type(), &[d, self.vocab], Role::Table);
+/// One tensor.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TensorSpec {
+    /// Its name in a GGUF file.
+    pub name: String,
+    /// Outer dimension first; a vector has one.
+    pub shape: Vec<usize>,
+    /// What it is.
+    pub kind: TensorKind,
+    /// How it starts.
+    pub init: Init,
+}
+
+impl TensorSpec {
+    /// Number of values.
+    pub fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Whether it has no values.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Values of a row, the innermost dimension.
+    pub fn cols(&self) -> usize {
+        self.shape[self.shape.len() - 1]
+    }
+
+    /// Rows; a vector has one.
+    pub fn rows(&self) -> usize {
+        self.len() / self.cols()
+    }
+
+    /// How a file of ours stores it.
+    pub fn tensor_type(&self) -> TensorType {
+        match self.kind {
+            TensorKind::Ternary { .. } => TensorType::Q1_58,
+            TensorKind::Table { stored, .. } => stored.tensor_type(),
+            TensorKind::Plain(_) => TensorType::F32,
         }
-        for b in 0..self.blocks {
-            let name = |part: &str| format!("blk.{b}.{part}.weight");
-            add(name("attn_norm"), f, &[d], Role::Gain);
-            add(name("attn_q"), t, &[d, self.q_width()], Role::Matrix);
-            add(name("attn_k"), t, &[d, self.kv_width()], Role::Matrix);
-            add(name("attn_v"), t, &[d, self.kv_width()], Role::Matrix);
-            if self.qk_norm {
-                add(name("attn_q_norm"), f, &[self.head_dim], Role::HeadGain);
-                add(name("attn_k_norm"), f, &[self.head_dim], Role::HeadGain);
-            }
-            if self.attn_sub_norm {
-                add(name("attn_sub_norm"), f, &[self.q_width()], Role::Gain);
-            }
-            add(name("attn_output"), t, &[self.q_width(), d], Role::Matrix);
-            add(name("ffn_norm"), f, &[d], Role::Gain);
-            if self.activation.gated() {
-                add(name("ffn_gate"), t, &[d, self.ffn], Role::Matrix);
-            }
-            add(name("ffn_up"), t, &[d, self.ffn], Role::Matrix);
-            if self.ffn_sub_norm {
-                add(name("ffn_sub_norm"), f, &[self.ffn], Role::Gain);
-            }
-            add(name("ffn_down"), t, &[self.ffn, d], Role::Matrix);
-            if self.streams > 1 {
-                let n = self.streams;
-                for kind in ["attn", "ffn"] {
-                    for (part, outputs) in [("pre", n), ("post", n), ("res", (1..=n).product())] {
-                        let name = format!("blk.{b}.hc_{kind}_{part}");
-                        add(format!("{name}.weight"), f, &[n * d, outputs], Role::HyperWeight);
-                        add(format!("{name}.bias"), f, &[outputs], Role::HyperBias);
-                        add(format!("{name}.alpha"), f, &[1], Role::HyperAlpha);
-                    }
-                }
-            }
-        }
-        list
     }
 }

@@ -1,5 +1,5 @@
-//! A few consecutive tokens on their way through the model, and every buffer they need. The order of ops is that of the
-//! trainer's forward, and the ops are the same, so that a served logit is a trained one.
+//! A few consecutive tokens on their way through the model, and every buffer they need. Which ops it runs, in which order,
+//! is `model::forward`'s business; the trainer runs the same, so that a served logit is a trained one.
 //!
 //! A lane runs on one thread; when it holds a single token it may instead spread each product over the
 //! rows of a matrix and attention over heads ([`Spread`]). No result depends on either choice.
@@ -8,10 +8,11 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::kv_cache::KvCache;
 use crate::model::Model;
-use crate::weights::{Block, Hyper, Table};
+use crate::weights::Table;
 use cpu::ops::{HyperCoefficients, HyperWeights, RopeTable};
 use cpu::{Kernels, Pool, ROW_BLOCK, TernaryMatrix};
 use model::config::ModelConfig;
+use model::forward::{Op, Rows};
 
 /// Most tokens of a lane: enough to pay for unpacking weights and cached keys once for all of them.
 pub const LANE_TOKENS: usize = 64;
@@ -28,32 +29,34 @@ pub struct Spread<'a> {
     pub scratch: &'a [Mutex<Vec<f32>>],
 }
 
+/// What the ops of a lane read beside it.
+#[derive(Clone, Copy)]
+pub struct Around<'a> {
+    /// Weights and kernels.
+    pub model: &'a Model,
+    /// Keys and values of all tokens so far.
+    pub cache: &'a KvCache,
+    /// Angles of all positions so far.
+    pub rope: &'a RopeTable,
+    /// The threads, if the lane is alone.
+    pub spread: Option<Spread<'a>>,
+}
+
 /// Tokens in flight.
 #[derive(Debug)]
 pub struct Lane {
-    /// Tokens.
-    n: usize,
+    tokens: Vec<u32>,
     /// Position of the first.
     first: usize,
-    /// Streams, (n, streams, d), and where a sub-layer leaves them.
-    x: Vec<f32>,
-    x_next: Vec<f32>,
+    /// The pass's buffers, (tokens, width of the slot).
+    slots: Vec<Vec<f32>>,
+    /// Of the sub-layer that is being run.
     coefficients: Vec<HyperCoefficients>,
-    /// Input of a sub-layer, (n, d), then its output.
-    h: Vec<f32>,
     /// One normed row.
     row: Vec<f32>,
     /// Quantised rows and their scales.
     q8: Vec<i8>,
     a: Vec<f32>,
-    /// Queries, keys and values, (n, H hd + 2 K hd).
-    qkv: Vec<f32>,
-    /// Attention's output, (n, H hd).
-    mixed: Vec<f32>,
-    /// Gate, if any, and up, (n, 2 F or F).
-    gate_up: Vec<f32>,
-    /// What down reads, (n, F).
-    hidden: Vec<f32>,
     scores: Vec<f32>,
 }
 
@@ -61,80 +64,145 @@ impl Lane {
     /// An empty lane; buffers grow to what they are used for.
     pub fn new() -> Self {
         Lane {
-            n: 0,
+            tokens: Vec::new(),
             first: 0,
-            x: Vec::new(),
-            x_next: Vec::new(),
+            slots: Vec::new(),
             coefficients: Vec::new(),
-            h: Vec::new(),
             row: Vec::new(),
             q8: Vec::new(),
             a: Vec::new(),
-            qkv: Vec::new(),
-            mixed: Vec::new(),
-            gate_up: Vec::new(),
-            hidden: Vec::new(),
             scores: Vec::new(),
         }
     }
 
     /// Tokens in this lane.
     pub fn len(&self) -> usize {
-        self.n
+        self.tokens.len()
     }
 
-    /// Embeds `tokens`, the first of which stands at position `first`.
+    /// Takes `tokens`, the first of which stands at position `first`.
     pub fn start(&mut self, model: &Model, tokens: &[u32], first: usize) {
-        let c = model.config();
-        let n = tokens.len();
-        (self.n, self.first) = (n, first);
-        let wide = c.streams * c.width;
-        for (buffer, width) in [
-            (&mut self.x, wide),
-            (&mut self.x_next, wide),
-            (&mut self.h, c.width),
-            (&mut self.qkv, qkv_width(c)),
-            (&mut self.mixed, c.q_width()),
-            (&mut self.gate_up, gate_up_width(c)),
-            (&mut self.hidden, c.ffn),
-            (&mut self.a, 1),
-        ] {
-            buffer.resize(n * width, 0.0);
+        self.tokens.clear();
+        self.tokens.extend_from_slice(tokens);
+        self.first = first;
+        let widths = model.slots().widths();
+        self.slots.resize_with(widths.len(), Vec::new);
+        for (slot, width) in self.slots.iter_mut().zip(widths) {
+            slot.resize(tokens.len() * width, 0.0);
         }
-        self.coefficients.resize(n, HyperCoefficients::default());
-        let table = &model.weights().embedding;
-        for (x, &id) in self.x.chunks_exact_mut(wide).zip(tokens) {
-            let (stream, copies) = x.split_at_mut(c.width);
-            table.unpack_row(model.kernels(), id as usize, stream);
-            stream.iter_mut().for_each(|v| *v *= c.embedding_scale);
-            copies.chunks_exact_mut(c.width).for_each(|copy| copy.copy_from_slice(stream));
+        self.coefficients.resize(tokens.len(), HyperCoefficients::default());
+    }
+
+    /// Runs ops over all tokens, up to where keys and values are stored, which is [`store`](Self::store)'s, or up to the head, which is
+    /// [`head`](Self::head)'s; without what is for logits alone, unless they are wanted.
+    pub fn run(&mut self, ops: &[Op], logits: bool, around: Around<'_>) {
+        for op in ops {
+            match op {
+                Op::Store { .. } | Op::Head { .. } => {}
+                Op::FinalNorm { .. } if !logits => {}
+                op => self.run_one(op, around),
+            }
         }
     }
 
-    /// Attention up to queries, keys and values, normed and rotated.
-    pub fn attention_in(&mut self, model: &Model, b: usize, rope: &RopeTable, spread: Option<Spread<'_>>) {
-        let (c, kn, block) = (model.config(), model.kernels(), &model.weights().blocks[b]);
-        self.read(c, kn, block.hc_attn.as_ref());
-        norm_quantise(
-            kn,
-            c,
-            &self.h,
-            c.width,
-            Some(&block.attn_norm),
-            &mut self.row,
-            &mut self.q8,
-            &mut self.a,
-        );
-        product(kn, &block.qkv, &self.q8, &self.a, &mut self.qkv, spread);
-        self.row.resize(c.head_dim, 0.0);
-        for (t, qkv) in self.qkv.chunks_exact_mut(qkv_width(c)).enumerate() {
+    fn run_one(&mut self, op: &Op, around: Around<'_>) {
+        let Around { model, spread, .. } = around;
+        let (c, kn, w) = (model.config(), model.kernels(), model.weights());
+        match *op {
+            Op::Embed { table, x } => {
+                let (table, wide) = (w.table(table), c.streams * c.width);
+                let x = &mut self.slots[model.slots().of(x)];
+                for (x, &id) in x.chunks_exact_mut(wide).zip(&self.tokens) {
+                    let (stream, copies) = x.split_at_mut(c.width);
+                    table.unpack_row(kn, id as usize, stream);
+                    stream.iter_mut().for_each(|v| *v *= c.embedding_scale);
+                    copies.chunks_exact_mut(c.width).for_each(|copy| copy.copy_from_slice(stream));
+                }
+            }
+            Op::Read { connection, x, y } => {
+                let hyper = model.forward().connections[connection.0].hyper.map(|h| w.hyper(c, &h));
+                let (coefficients, [x, y]) = (&mut self.coefficients, pair(&mut self.slots, model, x, y));
+                read(c, kn, hyper, x, coefficients, y);
+            }
+            Op::NormQuantise { x, gain, .. } => {
+                let x = &self.slots[model.slots().of(x)];
+                let gain = gain.map(|gain| w.plain(gain));
+                norm_quantise(
+                    kn,
+                    c,
+                    x,
+                    x.len() / self.tokens.len(),
+                    gain,
+                    &mut self.row,
+                    &mut self.q8,
+                    &mut self.a,
+                );
+            }
+            Op::Project { stack, y, .. } => {
+                let y = &mut self.slots[model.slots().of(y)];
+                product(kn, w.stack(stack), &self.q8, &self.a, y, spread);
+            }
+            Op::NormRope { qkv, q_gain, k_gain } => {
+                self.norm_rope(around, qkv, q_gain.map(|g| w.plain(g)), k_gain.map(|g| w.plain(g)));
+            }
+            Op::Attention { block, qkv, out } => self.attention(around, block, qkv, out),
+            Op::Activation { up_gate, out } => {
+                let [up_gate, out] = pair(&mut self.slots, model, up_gate, out);
+                let width = up_gate.len() / self.tokens.len();
+                for (up_gate, out) in up_gate.chunks_exact(width).zip(out.chunks_exact_mut(c.ffn)) {
+                    let (up, gate) = up_gate.split_at(c.ffn);
+                    kn.activation(c.activation, gate, up, out);
+                }
+            }
+            Op::Write { x, f, out, .. } => {
+                let of = |rows| model.slots().of(rows);
+                let [x, f, out] = self
+                    .slots
+                    .get_disjoint_mut([of(x), of(f), of(out)])
+                    .expect("what an op reads and writes is never shared");
+                let wide = c.streams * c.width;
+                let tokens =
+                    x.chunks_exact(wide).zip(f.chunks_exact(c.width)).zip(out.chunks_exact_mut(wide));
+                for (((x, f), out), coefficients) in tokens.zip(&self.coefficients) {
+                    kn.hyper_write(coefficients, x, f, out);
+                }
+            }
+            Op::FinalNorm { x, gain, y } => {
+                let (row, gain) = (&mut self.row, w.plain(gain));
+                row.resize(c.width, 0.0);
+                let [x, y] = pair(&mut self.slots, model, x, y);
+                for (x, y) in x.chunks_exact(c.streams * c.width).zip(y.chunks_exact_mut(c.width)) {
+                    row.copy_from_slice(&x[..c.width]);
+                    for stream in x[c.width..].chunks_exact(c.width) {
+                        kn.add_scaled(1.0, stream, row);
+                    }
+                    kn.rms_norm(row, Some(gain), c.norm_eps, y);
+                }
+            }
+            Op::Store { .. } | Op::Head { .. } => unreachable!("{op:?} is not run with the others"),
+        }
+    }
+
+    /// Hands keys and values to the cache.
+    pub fn store(&self, model: &Model, block: usize, qkv: Rows, cache: &mut KvCache) {
+        let qkv_width = model.forward().width(qkv);
+        cache.store(model.kernels(), block, self.first, &self.slots[model.slots().of(qkv)], qkv_width);
+    }
+
+    fn norm_rope(&mut self, around: Around<'_>, qkv: Rows, q_gain: Option<&[f32]>, k_gain: Option<&[f32]>) {
+        let Around { model, rope, .. } = around;
+        let (c, kn, row) = (model.config(), model.kernels(), &mut self.row);
+        row.resize(c.head_dim, 0.0);
+        let width = model.forward().width(qkv);
+        let qkv = &mut self.slots[model.slots().of(qkv)];
+        for (t, qkv) in qkv.chunks_exact_mut(width).enumerate() {
             let (cos, sin) = rope.at(self.first + t);
             let (q, kv) = qkv.split_at_mut(c.q_width());
-            for (heads, gain) in [(q, &block.q_norm), (&mut kv[..c.kv_width()], &block.k_norm)] {
+            for (heads, gain) in [(q, q_gain), (&mut kv[..c.kv_width()], k_gain)] {
                 if let Some(gain) = gain {
                     for head in heads.chunks_exact_mut(c.head_dim) {
-                        kn.rms_norm(head, Some(gain), c.norm_eps, &mut self.row);
-                        head.copy_from_slice(&self.row);
+                        kn.rms_norm(head, Some(gain), c.norm_eps, row);
+                        head.copy_from_slice(row);
                     }
                 }
                 kn.rope(heads, cos, sin, c.rope);
@@ -142,35 +210,14 @@ impl Lane {
         }
     }
 
-    /// Hands the keys and values of [`attention_in`](Self::attention_in) to the cache.
-    pub fn store(&self, b: usize, model: &Model, cache: &mut KvCache) {
-        cache.store(model.kernels(), b, self.first, &self.qkv, qkv_width(model.config()));
-    }
-
-    /// The rest of block `b`: attention over the cache, its projection, and the feed-forward network.
-    pub fn finish_block(&mut self, model: &Model, b: usize, cache: &KvCache, spread: Option<Spread<'_>>) {
-        let (c, kn, block) = (model.config(), model.kernels(), &model.weights().blocks[b]);
-        self.attend(c, kn, b, cache, spread);
-        let gain = block.attn_sub_norm.as_deref();
-        norm_quantise(kn, c, &self.mixed, c.q_width(), gain, &mut self.row, &mut self.q8, &mut self.a);
-        product(kn, &block.o, &self.q8, &self.a, &mut self.h, spread);
-        self.write(c, kn);
-        self.feed_forward(c, kn, block, spread);
-    }
-
-    fn attend(
-        &mut self,
-        c: &ModelConfig,
-        kn: &Kernels,
-        b: usize,
-        cache: &KvCache,
-        spread: Option<Spread<'_>>,
-    ) {
-        let (group, n) = (c.heads / c.kv_heads, self.n);
-        let (qkv, first, q_stride) = (&self.qkv, self.first, qkv_width(c));
+    fn attention(&mut self, around: Around<'_>, block: usize, qkv: Rows, out: Rows) {
+        let Around { model, cache, spread, .. } = around;
+        let (c, kn, q_stride) = (model.config(), model.kernels(), model.forward().width(qkv));
+        let (group, n, first) = (c.heads / c.kv_heads, self.tokens.len(), self.first);
+        let (scores, [qkv, mixed]) = (&mut self.scores, pair(&mut self.slots, model, qkv, out));
         // The query heads that share key-value head `kv`, into `out` whose rows are `stride` long.
         let attend = |kv: usize, out: &mut [f32], stride: usize, scores: &mut Vec<f32>| {
-            let head = cache.head(b, kv);
+            let head = cache.head(block, kv);
             let k = head.k_transposed(first + n, c.head_dim);
             let v = head.v(first + n, c.head_dim);
             let scale = 1.0 / (c.head_dim as f32).sqrt();
@@ -183,94 +230,35 @@ impl Lane {
         let width = group * c.head_dim;
         match spread {
             Some(Spread { pool, scratch }) if n == 1 && (first + 1) * c.q_width() >= SPREAD_MIN_ATTENTION => {
-                pool.chunks_mut(&mut self.mixed, width, |kv, out| {
+                pool.chunks_mut(mixed, width, |kv, out| {
                     attend(kv, out, width, &mut scratch[kv].lock().unwrap_or_else(PoisonError::into_inner));
                 });
             }
             _ => {
                 for kv in 0..c.kv_heads {
-                    attend(kv, &mut self.mixed[kv * width..], c.q_width(), &mut self.scores);
+                    attend(kv, &mut mixed[kv * width..], c.q_width(), scores);
                 }
             }
-        }
-    }
-
-    fn feed_forward(&mut self, c: &ModelConfig, kn: &Kernels, block: &Block, spread: Option<Spread<'_>>) {
-        self.read(c, kn, block.hc_ffn.as_ref());
-        norm_quantise(
-            kn,
-            c,
-            &self.h,
-            c.width,
-            Some(&block.ffn_norm),
-            &mut self.row,
-            &mut self.q8,
-            &mut self.a,
-        );
-        product(kn, &block.gate_up, &self.q8, &self.a, &mut self.gate_up, spread);
-        for (gate_up, hidden) in
-            self.gate_up.chunks_exact(gate_up_width(c)).zip(self.hidden.chunks_exact_mut(c.ffn))
-        {
-            let (gate, up) = gate_up.split_at(gate_up.len() - c.ffn);
-            kn.activation(c.activation, gate, up, hidden);
-        }
-        let gain = block.ffn_sub_norm.as_deref();
-        norm_quantise(kn, c, &self.hidden, c.ffn, gain, &mut self.row, &mut self.q8, &mut self.a);
-        product(kn, &block.down, &self.q8, &self.a, &mut self.h, spread);
-        self.write(c, kn);
-    }
-
-    /// A sub-layer's input from the streams. One stream is the ordinary residual, whose coefficients are all one.
-    fn read(&mut self, c: &ModelConfig, kn: &Kernels, hyper: Option<&Hyper>) {
-        let weights: Option<HyperWeights<'_>> = hyper.map(|h| h.weights(c));
-        let tokens = self.x.chunks_exact(c.streams * c.width).zip(self.h.chunks_exact_mut(c.width));
-        for ((x, h), coefficients) in tokens.zip(&mut self.coefficients) {
-            match &weights {
-                Some(w) => {
-                    kn.hyper_coefficients(w, x, coefficients);
-                    kn.hyper_read(coefficients, x, h);
-                }
-                None => {
-                    coefficients.streams = 1;
-                    (coefficients.pre[0], coefficients.post[0], coefficients.mix[0]) = (1.0, 1.0, 1.0);
-                    h.copy_from_slice(x);
-                }
-            }
-        }
-    }
-
-    /// The streams after a sub-layer whose output is in `h`.
-    fn write(&mut self, c: &ModelConfig, kn: &Kernels) {
-        let wide = c.streams * c.width;
-        let tokens = self.x.chunks_exact(wide).zip(self.x_next.chunks_exact_mut(wide));
-        for ((x, out), (h, coefficients)) in tokens.zip(self.h.chunks_exact(c.width).zip(&self.coefficients))
-        {
-            kn.hyper_write(coefficients, x, h, out);
-        }
-        std::mem::swap(&mut self.x, &mut self.x_next);
-    }
-
-    /// Sums the streams and norms them, ready for [`head`](Self::head).
-    pub fn final_norm(&mut self, model: &Model) {
-        let (c, kn) = (model.config(), model.kernels());
-        self.row.resize(c.width, 0.0);
-        for (x, h) in self.x.chunks_exact(c.streams * c.width).zip(self.h.chunks_exact_mut(c.width)) {
-            self.row.copy_from_slice(&x[..c.width]);
-            for stream in x[c.width..].chunks_exact(c.width) {
-                kn.add_scaled(1.0, stream, &mut self.row);
-            }
-            kn.rms_norm(&self.row, Some(&model.weights().output_norm), c.norm_eps, h);
         }
     }
 
     /// Logits of the last `count` tokens into `logits` (count x vocab).
-    pub fn head(&mut self, model: &Model, count: usize, logits: &mut [f32], spread: Option<Spread<'_>>) {
-        let (c, kn, w) = (model.config(), model.kernels(), model.weights());
-        let hidden = &self.h[(self.n - count) * c.width..self.n * c.width];
+    pub fn head(
+        &mut self,
+        model: &Model,
+        op: &Op,
+        count: usize,
+        logits: &mut [f32],
+        spread: Option<Spread<'_>>,
+    ) {
+        let Op::Head { table, y } = *op else { unreachable!("{op:?} is no head") };
+        let (c, kn, table) = (model.config(), model.kernels(), model.weights().table(table));
+        let n = self.tokens.len();
+        let hidden = &self.slots[model.slots().of(y)][(n - count) * c.width..n * c.width];
         assert_eq!(logits.len(), count * c.vocab);
         if !c.head_int8 {
             let product = |first: usize, rows: usize, y: &mut [f32]| {
-                let w = w.head_table().rows(first..first + rows, c.width);
+                let w = table.rows(first..first + rows, c.width);
                 kn.head_products(w, c.width, hidden, y, rows, &mut Vec::new());
             };
             match spread {
@@ -288,7 +276,7 @@ impl Lane {
         {
             *a = kn.quantise(x, q);
         }
-        match w.head_table() {
+        match table {
             Table::Ternary(m) => product(kn, m, &self.q8, &self.a, logits, spread),
             Table::Scaled { codes, scales, group } => {
                 let (q8, a) = (&self.q8, &self.a);
@@ -313,6 +301,37 @@ impl Lane {
                 }
             }
             Table::F16(_) => unreachable!("validation refuses int8 activations with an F16 head"),
+        }
+    }
+}
+
+/// Two buffers, of which an op changes the second.
+fn pair<'a>(slots: &'a mut [Vec<f32>], model: &Model, a: Rows, b: Rows) -> [&'a mut Vec<f32>; 2] {
+    let at = [model.slots().of(a), model.slots().of(b)];
+    slots.get_disjoint_mut(at).expect("what an op reads and writes is never shared")
+}
+
+/// A sub-layer's input from the streams. One stream is the ordinary residual, whose coefficients are all one.
+fn read(
+    c: &ModelConfig,
+    kn: &Kernels,
+    hyper: Option<HyperWeights<'_>>,
+    x: &[f32],
+    coefficients: &mut [HyperCoefficients],
+    y: &mut [f32],
+) {
+    let tokens = x.chunks_exact(c.streams * c.width).zip(y.chunks_exact_mut(c.width));
+    for ((x, y), coefficients) in tokens.zip(coefficients) {
+        match &hyper {
+            Some(w) => {
+                kn.hyper_coefficients(w, x, coefficients);
+                kn.hyper_read(coefficients, x, y);
+            }
+            None => {
+                coefficients.streams = 1;
+                (coefficients.pre[0], coefficients.post[0], coefficients.mix[0]) = (1.0, 1.0, 1.0);
+                y.copy_from_slice(x);
+            }
         }
     }
 }
@@ -349,12 +368,4 @@ fn product(kn: &Kernels, m: &TernaryMatrix, q8: &[i8], a: &[f32], y: &mut [f32],
         (Some(Spread { pool, .. }), &[a]) => pool.gemv_ternary(kn, m, q8, a, y),
         _ => kn.gemm_ternary(m, 0..m.rows(), q8, a, y, m.rows()),
     }
-}
-
-fn qkv_width(c: &ModelConfig) -> usize {
-    c.q_width() + 2 * c.kv_width()
-}
-
-fn gate_up_width(c: &ModelConfig) -> usize {
-    if c.activation.gated() { 2 * c.ffn } else { c.ffn }
 }

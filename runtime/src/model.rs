@@ -11,11 +11,13 @@ use crate::session::default_threads;
 use crate::weights::Weights;
 use cpu::{Kernels, Pool};
 use model::config::ModelConfig;
+use model::forward::{Forward, Slots};
 
 /// A model, ready to run.
 #[derive(Debug)]
 pub struct Model {
-    config: ModelConfig,
+    forward: Forward,
+    slots: Slots,
     weights: Weights,
     kernels: &'static Kernels,
     load_time: Duration,
@@ -49,13 +51,24 @@ impl Model {
     pub fn with_kernels(gguf: &Gguf, kernels: &'static Kernels) -> Result<Self> {
         let start = Instant::now();
         let config = ModelConfig::from_gguf(gguf)?;
-        let weights = Weights::from_gguf(gguf, &config, kernels, &Pool::up_to(default_threads()))?;
-        Ok(Model { config, weights, kernels, load_time: start.elapsed() })
+        let forward = Forward::new(&config);
+        let weights = Weights::from_gguf(gguf, &forward, kernels, &Pool::up_to(default_threads()))?;
+        Ok(Model { slots: Slots::new(&forward), forward, weights, kernels, load_time: start.elapsed() })
     }
 
     /// Its shape.
     pub fn config(&self) -> &ModelConfig {
-        &self.config
+        &self.forward.config
+    }
+
+    /// What is computed with it, in order.
+    pub fn forward(&self) -> &Forward {
+        &self.forward
+    }
+
+    /// Which buffers of the forward pass share room.
+    pub(crate) fn slots(&self) -> &Slots {
+        &self.slots
     }
 
     /// What it has learnt.
@@ -70,7 +83,7 @@ impl Model {
 
     /// The farthest that a row or column of any hyper-connection's mixing matrix is from summing to 1; `None` with one stream.
     pub fn mixing_error(&self) -> Option<f32> {
-        self.weights.mixing_error(&self.config, self.kernels)
+        self.weights.mixing_error(&self.forward, self.kernels)
     }
 
     /// How long reading, checking and laying out took.

@@ -6,11 +6,12 @@ use std::time::Instant;
 
 use crate::error::{Error, Result};
 use crate::kv_cache::KvCache;
-use crate::lane::{LANE_TOKENS, Lane, Spread};
+use crate::lane::{Around, LANE_TOKENS, Lane, Spread};
 use crate::model::Model;
 use crate::tuner::Tuner;
 use cpu::ops::RopeTable;
 use cpu::{Pool, THREADS_MAX};
+use model::forward::Op;
 
 /// Angles are computed for this many positions at first, and for twice as many whenever they run out.
 const ROPE_FIRST: usize = 256;
@@ -227,35 +228,32 @@ impl<'m> Session<'m> {
         let all = (threads > 1).then_some(Spread { pool, scratch: &self.scratch });
         let spread = if tile.len() == 1 { all } else { None };
         let lanes = &mut self.lanes[..runs.len()];
-        pool.each_mut(lanes, |i, lane| {
-            lane.start(model, runs[i], first + i * per_lane);
-            lane.attention_in(model, 0, rope, spread);
-        });
-        let blocks = model.config().blocks;
-        for b in 0..blocks {
-            // Every token's keys must be in the cache before any token looks back.
-            lanes.iter().for_each(|lane| lane.store(b, model, &mut self.cache));
-            let cache = &self.cache;
-            pool.each_mut(lanes, |_, lane| {
-                lane.finish_block(model, b, cache, spread);
-                if b + 1 < blocks {
-                    lane.attention_in(model, b + 1, rope, spread);
-                } else if want != Want::Nothing {
-                    lane.final_norm(model);
-                }
-            });
+        for ((i, lane), run) in lanes.iter_mut().enumerate().zip(&runs) {
+            lane.start(model, run, first + i * per_lane);
         }
+        let ops = &model.forward().ops;
+        for stretch in ops.split_inclusive(|op| matches!(op, Op::Store { .. })) {
+            let around = Around { model, cache: &self.cache, rope, spread };
+            pool.each_mut(lanes, |_, lane| lane.run(stretch, want != Want::Nothing, around));
+            // Every token's keys must be in the cache before any token looks back.
+            if let Some(&Op::Store { block, qkv }) = stretch.last() {
+                lanes.iter().for_each(|lane| lane.store(model, block, qkv, &mut self.cache));
+            }
+        }
+        let head = ops.last().expect("a forward pass ends with its head");
         let vocab = model.config().vocab;
         match want {
             Want::Nothing => {}
             Want::Last => {
                 let last = lanes.last_mut().expect("a tile has tokens");
-                last.head(model, 1, &mut self.logits, all);
+                last.head(model, head, 1, &mut self.logits, all);
             }
             Want::All => {
                 let logits = self.logits[at..][..tile.len() * vocab].chunks_mut(per_lane * vocab);
                 let mut work: Vec<(&mut Lane, &mut [f32])> = lanes.iter_mut().zip(logits).collect();
-                pool.each_mut(&mut work, |_, (lane, logits)| lane.head(model, lane.len(), logits, spread));
+                pool.each_mut(&mut work, |_, (lane, logits)| {
+                    lane.head(model, head, lane.len(), logits, spread)
+                });
             }
         }
     }

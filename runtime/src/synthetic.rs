@@ -10,7 +10,8 @@ use crate::error::Result;
 use crate::model::Model;
 use cpu::Kernels;
 use model::config::{Activation, ModelConfig, RopeKind, StoredType};
-use model::tensors::{Role, TensorSpec};
+use model::forward::Forward;
+use model::tensors::{Role, TensorKind, TensorSpec};
 use model::xoshiro::Xoshiro256;
 
 /// The shapes, each with a line about it.
@@ -107,9 +108,9 @@ impl Model {
         config.to_gguf(&mut meta);
         let mut writer = GgufWriter::new(meta);
         let mut rng = Xoshiro256::from_seed(seed);
-        for tensor in config.tensors() {
-            let dims: Vec<u64> = tensor.dims.iter().map(|&d| d as u64).collect();
-            writer.add_tensor(&tensor.name, tensor.ty, &dims, bytes(&tensor, &mut rng))?;
+        for tensor in Forward::new(config).tensors {
+            let dims: Vec<u64> = tensor.shape.iter().rev().map(|&d| d as u64).collect();
+            writer.add_tensor(&tensor.name, tensor.tensor_type(), &dims, bytes(&tensor, &mut rng))?;
         }
         let file = writer.to_bytes()?;
         drop(writer);
@@ -119,10 +120,10 @@ impl Model {
 
 /// A tensor as a file holds it. Rows keep the size of what they multiply, so that activations are neither lost nor infinite.
 fn bytes(tensor: &TensorSpec, rng: &mut Xoshiro256) -> Vec<u8> {
-    let (cols, len) = (tensor.dims[0], tensor.dims.iter().product::<usize>());
+    let (ty, cols, len) = (tensor.tensor_type(), tensor.cols(), tensor.len());
     let spread = 1.0 / (cols as f32).sqrt();
     let mut bytes = Vec::with_capacity(len);
-    if tensor.ty == TensorType::Q1_58 {
+    if ty == TensorType::Q1_58 {
         // Half of the codes are zeros.
         let scale = f16::from_f32(spread * std::f32::consts::SQRT_2);
         for _ in 0..len / GROUP {
@@ -131,10 +132,10 @@ fn bytes(tensor: &TensorSpec, rng: &mut Xoshiro256) -> Vec<u8> {
         }
         return bytes;
     }
-    let (centre, spread) = match tensor.role {
-        Role::Gain | Role::HeadGain => (1.0, 0.0),
-        Role::HyperBias | Role::HyperAlpha => (0.0, 0.1),
-        Role::Table | Role::Matrix | Role::HyperWeight => (0.0, spread),
+    let (centre, spread) = match tensor.kind {
+        TensorKind::Plain(Role::Gain | Role::HeadGain) => (1.0, 0.0),
+        TensorKind::Plain(Role::HyperBias | Role::HyperAlpha) => (0.0, 0.1),
+        _ => (0.0, spread),
     };
     let mut row = vec![0.0f32; cols];
     for _ in 0..len / cols {
@@ -145,7 +146,7 @@ fn bytes(tensor: &TensorSpec, rng: &mut Xoshiro256) -> Vec<u8> {
                 *v = centre + spread * 3.0f32.sqrt() * (bits as i32 as f32 / 2f32.powi(31));
             }
         }
-        pack(tensor.ty, &row, &mut bytes).expect("whole rows of finite values");
+        pack(ty, &row, &mut bytes).expect("whole rows of finite values");
     }
     bytes
 }

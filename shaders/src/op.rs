@@ -7,7 +7,7 @@ use crate::Variant;
 pub enum Input {
     /// A row, or the sum of a token's streams.
     Row,
-    /// The feed-forward non-linearity of gate and up.
+    /// The feed-forward non-linearity of up and gate.
     Activation,
     /// The streams through a hyper-connection.
     Hyper,

@@ -76,7 +76,7 @@ impl Config {
                     if self.model.float { 0 } else { PREPARED_TERNARY }
                 }
                 ParamKind::Table { .. } => 4,
-                ParamKind::Plain => 0,
+                ParamKind::Plain(_) => 0,
             };
             bytes += n * (4 + prepared + moments + 4 * shards);
         }

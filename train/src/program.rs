@@ -1,7 +1,9 @@
 //! The training step as plain data: coarse ops over numbered buffers. A backend runs a program; the graph builds one.
 //! A program depends on shapes alone, never on values, so it is recorded once and replayed every step.
 
-use model::config::{Activation, RopeKind, StoredType};
+use model::config::{Activation, RopeKind};
+use model::forward::Hyper;
+pub use model::tensors::{TensorId as Param, TensorKind as ParamKind, TensorSpec as ParamSpec};
 
 /// A buffer of f32 rows, one row a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,90 +17,9 @@ pub struct Quant(pub usize);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Coefs(pub usize);
 
-/// A parameter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Param(pub usize);
-
 /// Where a dropout mask is drawn; every place has a number of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Site(pub u32);
-
-/// What a parameter is to the model, and so how a backend prepares it before the forward pass.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ParamKind {
-    /// A ternary matrix, output rows x input columns.
-    Ternary {
-        /// Outputs.
-        rows: usize,
-        /// Inputs.
-        cols: usize,
-    },
-    /// Embedding table or head, vocabulary x width, used in its stored precision.
-    Table {
-        /// Vocabulary.
-        rows: usize,
-        /// Width.
-        cols: usize,
-        /// Stored precision.
-        stored: StoredType,
-    },
-    /// Used as it is, f32.
-    Plain,
-}
-
-/// How a parameter starts.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Init {
-    /// Normal with this standard deviation.
-    Normal(f32),
-    /// All equal.
-    Constant(f32),
-    /// All `base` but one.
-    OneHot {
-        /// The others.
-        base: f32,
-        /// Which one.
-        at: usize,
-        /// Its value.
-        value: f32,
-    },
-}
-
-/// One parameter: its GGUF name, its shape, what it is and how it starts.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ParamSpec {
-    /// GGUF tensor name.
-    pub name: String,
-    /// Outer dimension first.
-    pub shape: Vec<usize>,
-    /// What it is.
-    pub kind: ParamKind,
-    /// How it starts.
-    pub init: Init,
-}
-
-impl ParamSpec {
-    /// Number of values.
-    pub fn len(&self) -> usize {
-        self.shape.iter().product()
-    }
-
-    /// Whether it has no values.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-}
-
-/// The parameters of one hyper-connection, for pre, post and res in turn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Connection {
-    /// `W`, outputs x nd.
-    pub weight: [Param; 3],
-    /// `b`.
-    pub bias: [Param; 3],
-    /// `a`, one value.
-    pub alpha: [Param; 3],
-}
 
 /// One step of the forward or backward pass. Gradient buffers are named `d_...`; parameter gradients are added to.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -109,13 +30,13 @@ pub enum Op {
     /// Adds the gradient of `Embed` to the table.
     EmbedBackward { table: Param, scale: f32, site: Site, d_x: Rows },
     /// Coefficients of the connection from the streams, and `y = sum_i pre_i x_i`. `None`: one stream, `y = x`.
-    Read { connection: Option<Connection>, x: Rows, coefs: Coefs, y: Rows },
+    Read { connection: Option<Hyper>, x: Rows, coefs: Coefs, y: Rows },
     /// `out = R x + post (outer) dropout(f)`.
     Write { x: Rows, coefs: Coefs, f: Rows, site: Site, out: Rows },
     /// `d_f` from the streams' gradient `d_x`, which becomes the gradient before the write; records `d_post`, `d_R`.
     WriteBackward { x: Rows, coefs: Coefs, f: Rows, site: Site, d_x: Rows, d_f: Rows },
     /// Adds `d_y` through the read and through all three coefficients to `d_x`.
-    ReadBackward { connection: Option<Connection>, x: Rows, coefs: Coefs, d_y: Rows, d_x: Rows },
+    ReadBackward { connection: Option<Hyper>, x: Rows, coefs: Coefs, d_y: Rows, d_x: Rows },
     /// `q = quantise(rms_norm(x) * gain)`; keeps `1 / rms`. No gain and no norm: `gain` is `None`, and `q = quantise(x)`.
     NormQuantise { x: Rows, gain: Option<Param>, q: Quant, inv_rms: Rows },
     /// Gradient of `NormQuantise`, straight through the rounding: overwrites `d_x`.

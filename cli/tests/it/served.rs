@@ -3,7 +3,6 @@
 use cpu::Kernels;
 use formats::blocks::q1_58;
 use formats::gguf::Gguf;
-use half::f16;
 use model::config::{Activation, ModelConfig, RopeKind, StoredType};
 use runtime::{Model, Session};
 use train::export::{ExportType, Provenance, to_gguf};
@@ -95,7 +94,7 @@ fn check(streams: usize, tied: bool, activation: Activation) {
         let mut found = [0i8; 128];
         for ((block, codes), scale) in tensor.bytes.chunks_exact(34).zip(codes.chunks_exact(128)).zip(&scales)
         {
-            let stored: f16 = q1_58::unpack_group(block.try_into().unwrap(), &mut found).unwrap();
+            let stored = q1_58::unpack_group(block.try_into().unwrap(), &mut found).unwrap();
             assert_eq!((stored.to_bits(), &found[..]), (scale.to_bits(), codes), "{name}");
         }
         matrices += 1;

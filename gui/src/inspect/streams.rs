@@ -29,15 +29,17 @@ pub struct Connection {
 pub fn connections(model: &Model) -> Vec<Connection> {
     let config = model.config();
     let (n, nothing) = (config.streams, vec![0.0; config.streams * config.width]);
-    let blocks = model.weights().blocks.iter().enumerate();
-    let both = blocks.flat_map(|(i, b)| [(i, "attention", &b.hc_attn), (i, "feed-forward", &b.hc_ffn)]);
-    both.filter_map(|(layer, around, hyper)| {
-        let mut c = HyperCoefficients::default();
-        model.kernels().hyper_coefficients(&hyper.as_ref()?.weights(config), &nothing, &mut c);
-        let (pre, post, mix) = (c.pre[..n].to_vec(), c.post[..n].to_vec(), c.mix[..n * n].to_vec());
-        Some(Connection { layer, around, streams: n, pre, post, mix })
-    })
-    .collect()
+    let two_a_block = model.forward().connections.iter().enumerate();
+    two_a_block
+        .filter_map(|(i, connection)| {
+            let (layer, around) = (i / 2, ["attention", "feed-forward"][i % 2]);
+            let hyper = model.weights().hyper(config, connection.hyper.as_ref()?);
+            let mut c = HyperCoefficients::default();
+            model.kernels().hyper_coefficients(&hyper, &nothing, &mut c);
+            let (pre, post, mix) = (c.pre[..n].to_vec(), c.post[..n].to_vec(), c.mix[..n * n].to_vec());
+            Some(Connection { layer, around, streams: n, pre, post, mix })
+        })
+        .collect()
 }
 
 /// Points of a cell of a mixing matrix.

@@ -34,7 +34,7 @@ pub struct Buffers {
     pub q_scales: Buffer,
     pub qkv: Buffer,
     pub mixed: Buffer,
-    pub gate_up: Buffer,
+    pub up_gate: Buffer,
     /// What an f32 head reads.
     pub h: Buffer,
     pub logits: Buffer,
@@ -56,10 +56,10 @@ impl Buffers {
     pub fn new(gpu: &Gpu, c: &ModelConfig, context: usize, chunk: usize) -> Result<Self> {
         let capacity = context.next_multiple_of(KEY_BLOCK as usize);
         let widest = c.width.max(c.ffn).max(c.q_width());
-        let gate_up = if c.activation.gated() { 2 * c.ffn } else { c.ffn };
+        let up_gate = if c.activation.gated() { 2 * c.ffn } else { c.ffn };
         let qkv = c.q_width() + 2 * c.kv_width();
         // Fewer tokens at a time where their rows would not fit.
-        let longest = (c.streams * c.width).max(gate_up).max(qkv);
+        let longest = (c.streams * c.width).max(up_gate).max(qkv);
         let fit = |row: usize, most: usize| ((gpu.binding_max() / (4 * row) as u64) as usize).clamp(1, most);
         let chunk = fit(longest, chunk.min(context));
         let wanted = fit(c.vocab, (LOGITS_MAX / (4 * c.vocab)).clamp(1, chunk));
@@ -79,7 +79,7 @@ impl Buffers {
             ("their scales", floats(chunk * (1 + widest / 128)), storage),
             ("queries, keys and values", floats(chunk * qkv), storage),
             ("attention's output", floats(chunk * c.q_width()), storage),
-            ("gate and up", floats(chunk * gate_up), storage),
+            ("up and gate", floats(chunk * up_gate), storage),
             ("the head's input", floats(wanted * c.width), storage),
             ("logits", floats(wanted * c.vocab), down),
             ("the next token", 4, down),
@@ -115,7 +115,7 @@ impl Buffers {
             q_scales: make()?,
             qkv: make()?,
             mixed: make()?,
-            gate_up: make()?,
+            up_gate: make()?,
             h: make()?,
             logits: make()?,
             chosen: make()?,

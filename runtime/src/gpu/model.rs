@@ -10,37 +10,36 @@ use super::matrix::Matrix;
 use super::memory::Taken;
 use crate::error::{Error, Result};
 use crate::model::Model;
-use crate::weights::{self, Weights};
+use crate::weights::Weights;
+use cpu::TernaryMatrix;
 use model::config::ModelConfig;
+use model::forward::{self, ConnectionId, Forward, Op, Stack, StackId};
+use model::tensors::{Role, TensorId, TensorKind};
 
 /// A model on a device.
 #[derive(Debug)]
 pub struct GpuModel {
     pub(super) gpu: Arc<Gpu>,
-    pub(super) config: ModelConfig,
+    pub(super) forward: Forward,
     pub(super) kernels: Mutex<Kernels>,
-    pub(super) embedding: Matrix,
-    /// An untied head.
-    head: Option<Matrix>,
-    pub(super) output_norm: Buffer,
-    pub(super) blocks: Vec<Block>,
+    /// One for each tensor of the forward pass.
+    tensors: Vec<OnDevice>,
+    /// One for each of its stacks.
+    stacks: Vec<Matrix>,
+    /// One for each of its connections.
+    hypers: Vec<Option<Hyper>>,
+    /// For each block the gains of query and key heads, one after the other; ones where there is no norm.
+    qk_gains: Vec<Buffer>,
     taken: Taken,
 }
 
+/// A tensor on the device.
 #[derive(Debug)]
-pub(super) struct Block {
-    pub hc_attn: Option<Hyper>,
-    pub attn_norm: Buffer,
-    pub qkv: Matrix,
-    /// Gains of query and key heads, one after the other; ones where there is no norm.
-    pub qk_gains: Buffer,
-    pub attn_sub_norm: Option<Buffer>,
-    pub o: Matrix,
-    pub hc_ffn: Option<Hyper>,
-    pub ffn_norm: Buffer,
-    pub gate_up: Matrix,
-    pub ffn_sub_norm: Option<Buffer>,
-    pub down: Matrix,
+enum OnDevice {
+    /// In another buffer, with its neighbours.
+    Elsewhere,
+    Gain(Buffer),
+    Table(Matrix),
 }
 
 /// One hyper-connection.
@@ -60,44 +59,32 @@ impl GpuModel {
     /// # Errors
     /// A shape beyond the shaders' limits or the device's, or more than is left of its memory, before anything is allocated; or no memory.
     pub fn new(gpu: Arc<Gpu>, model: &Model) -> Result<Self> {
-        let (c, w) = (model.config(), model.weights());
-        check(&gpu, c)?;
-        let taken = gpu.take("the model", bytes(&gpu, c, w)?)?;
-        let table = |what: &str, t| Matrix::table(&gpu, what, t, c.vocab, c.width);
-        let embedding = table("the embedding", &w.embedding)?;
-        let head = w.head.as_ref().map(|t| table("the head", t)).transpose()?;
-        let blocks = w
-            .blocks
-            .iter()
-            .map(|b| {
-                let block = Block::new(&gpu, c, b)?;
-                // What the driver keeps to copy from can go.
-                gpu.queue.submit([]);
-                gpu.device
-                    .poll(wgpu::PollType::wait_indefinitely())
-                    .map_err(|e| gpu.failed(e.to_string()))?;
-                Ok(block)
-            })
-            .collect::<Result<Vec<_>>>()?;
-        let output_norm = gpu.filled("output_norm", &w.output_norm)?;
+        let (forward, w) = (model.forward().clone(), model.weights());
+        check(&gpu, &forward.config)?;
+        let taken = gpu.take("the model", bytes(&gpu, &forward, w)?)?;
+        let upload = Upload { gpu: &gpu, forward: &forward, w };
+        let tensors = (0..forward.tensors.len()).map(|i| upload.tensor(TensorId(i)));
+        let tensors = tensors.collect::<Result<_>>()?;
+        let stacks = forward.stacks.iter().zip(w.stacks()).map(|(stack, m)| upload.stack(stack, m));
+        let stacks = stacks.collect::<Result<_>>()?;
+        let hypers =
+            forward.connections.iter().map(|c| c.hyper.as_ref().map(|h| upload.hyper(h)).transpose());
+        let hypers = hypers.collect::<Result<_>>()?;
+        let qk_gains = forward.ops.iter().filter_map(|op| match *op {
+            Op::NormRope { q_gain, k_gain, .. } => Some(upload.qk_gains(q_gain, k_gain)),
+            _ => None,
+        });
+        let qk_gains = qk_gains.collect::<Result<_>>()?;
         gpu.check()?;
-        let gpu_model = GpuModel {
-            config: c.clone(),
-            kernels: Mutex::default(),
-            embedding,
-            head,
-            output_norm,
-            blocks,
-            taken,
-            gpu,
-        };
+        let gpu_model =
+            GpuModel { kernels: Mutex::default(), tensors, stacks, hypers, qk_gains, taken, gpu, forward };
         debug_assert_eq!(gpu_model.buffers().map(Buffer::size).sum::<u64>(), gpu_model.bytes());
         Ok(gpu_model)
     }
 
     /// Its shape.
     pub fn config(&self) -> &ModelConfig {
-        &self.config
+        &self.forward.config
     }
 
     /// The device.
@@ -110,80 +97,114 @@ impl GpuModel {
         self.taken.bytes()
     }
 
-    /// The table that the head reads.
-    pub(super) fn head(&self) -> &Matrix {
-        self.head.as_ref().unwrap_or(&self.embedding)
+    /// The gain of a norm over rows.
+    pub(super) fn gain(&self, id: TensorId) -> &Buffer {
+        match &self.tensors[id.0] {
+            OnDevice::Gain(buffer) => buffer,
+            other => panic!("tensor {} is no gain: {other:?}", id.0),
+        }
+    }
+
+    /// An embedding or a head.
+    pub(super) fn table(&self, id: TensorId) -> &Matrix {
+        match &self.tensors[id.0] {
+            OnDevice::Table(matrix) => matrix,
+            other => panic!("tensor {} is no table: {other:?}", id.0),
+        }
+    }
+
+    /// Ternary matrices on top of each other.
+    pub(super) fn stack(&self, id: StackId) -> &Matrix {
+        &self.stacks[id.0]
+    }
+
+    /// The parameters of a connection; `None` with one stream.
+    pub(super) fn hyper(&self, id: ConnectionId) -> Option<&Hyper> {
+        self.hypers[id.0].as_ref()
+    }
+
+    /// The gains of a block's query and key heads.
+    pub(super) fn qk_gains(&self, block: usize) -> &Buffer {
+        &self.qk_gains[block]
     }
 
     fn buffers(&self) -> impl Iterator<Item = &Buffer> {
-        let tables = [&self.embedding].into_iter().chain(&self.head).flat_map(Matrix::buffers);
-        tables.chain([&self.output_norm]).chain(self.blocks.iter().flat_map(Block::buffers))
+        let gains =
+            self.tensors.iter().filter_map(|t| if let OnDevice::Gain(b) = t { Some(b) } else { None });
+        let tables =
+            self.tensors.iter().filter_map(|t| if let OnDevice::Table(m) = t { Some(m) } else { None });
+        let hypers = self.hypers.iter().flatten().flat_map(|h| [&h.weights, &h.constants]);
+        gains.chain(tables.chain(&self.stacks).flat_map(Matrix::buffers)).chain(hypers).chain(&self.qk_gains)
     }
 }
 
 /// Bytes that a model will take.
-fn bytes(gpu: &Gpu, c: &ModelConfig, w: &Weights) -> Result<u64> {
-    let table = |what, t| Matrix::table_bytes(gpu, what, t, c.vocab, c.width);
-    let mut sum = table("the embedding", &w.embedding)?;
-    if let Some(head) = &w.head {
-        sum += table("the head", head)?;
+fn bytes(gpu: &Gpu, forward: &Forward, w: &Weights) -> Result<u64> {
+    // Gains of query and key heads are there even where the model has none.
+    let mut sum = 4 * (2 * forward.config.head_dim * forward.config.blocks) as u64;
+    for (i, spec) in forward.tensors.iter().enumerate() {
+        sum += match spec.kind {
+            TensorKind::Ternary { .. } | TensorKind::Plain(Role::HeadGain) => 0,
+            TensorKind::Table { rows, cols, .. } => {
+                Matrix::table_bytes(gpu, &spec.name, w.table(TensorId(i)), rows, cols)?
+            }
+            TensorKind::Plain(_) => 4 * spec.len() as u64,
+        };
     }
-    let mut floats = w.output_norm.len();
-    for b in &w.blocks {
-        for (what, m) in
-            [("attn_qkv", &b.qkv), ("attn_output", &b.o), ("ffn_gate_up", &b.gate_up), ("ffn_down", &b.down)]
-        {
-            sum += Matrix::ternary_bytes(gpu, what, m)?;
-        }
-        let gains =
-            [Some(&b.attn_norm), b.attn_sub_norm.as_ref(), Some(&b.ffn_norm), b.ffn_sub_norm.as_ref()];
-        floats += gains.into_iter().flatten().map(Vec::len).sum::<usize>() + 2 * c.head_dim;
-        for h in [&b.hc_attn, &b.hc_ffn].into_iter().flatten() {
-            let h = h.weights(c);
-            floats += h.alpha.len() + h.weight.iter().chain(&h.bias).map(|w| w.len()).sum::<usize>();
-        }
+    for (stack, m) in forward.stacks.iter().zip(w.stacks()) {
+        sum += Matrix::ternary_bytes(gpu, name(forward, stack), m)?;
     }
-    Ok(sum + 4 * floats as u64)
+    Ok(sum)
 }
 
-impl Block {
-    fn buffers(&self) -> impl Iterator<Item = &Buffer> {
-        let hypers = self.hc_attn.iter().chain(&self.hc_ffn).flat_map(|h| [&h.weights, &h.constants]);
-        let gains = [&self.attn_norm, &self.qk_gains, &self.ffn_norm].into_iter();
-        let gains = gains.chain(&self.attn_sub_norm).chain(&self.ffn_sub_norm);
-        let matrices = [&self.qkv, &self.o, &self.gate_up, &self.down].into_iter();
-        hypers.chain(gains).chain(matrices.flat_map(Matrix::buffers))
-    }
+/// What to call a stack where one word must do.
+fn name<'f>(forward: &'f Forward, stack: &Stack) -> &'f str {
+    &forward.tensors[stack.parts[0].0].name
+}
 
-    fn new(gpu: &Gpu, c: &ModelConfig, b: &weights::Block) -> Result<Self> {
-        let gain = |what, g: &Vec<f32>| gpu.filled(what, g);
-        let optional = |what, g: &Option<Vec<f32>>| g.as_ref().map(|g| gain(what, g)).transpose();
-        let ones = vec![1.0; c.head_dim];
-        let head_gain = |g: &Option<Vec<f32>>| g.clone().unwrap_or_else(|| ones.clone());
-        Ok(Block {
-            hc_attn: b.hc_attn.as_ref().map(|h| Hyper::new(gpu, c, h)).transpose()?,
-            attn_norm: gain("attn_norm", &b.attn_norm)?,
-            qkv: Matrix::ternary(gpu, "attn_qkv", &b.qkv)?,
-            qk_gains: gpu.filled("attn_qk_norm", &[head_gain(&b.q_norm), head_gain(&b.k_norm)].concat())?,
-            attn_sub_norm: optional("attn_sub_norm", &b.attn_sub_norm)?,
-            o: Matrix::ternary(gpu, "attn_output", &b.o)?,
-            hc_ffn: b.hc_ffn.as_ref().map(|h| Hyper::new(gpu, c, h)).transpose()?,
-            ffn_norm: gain("ffn_norm", &b.ffn_norm)?,
-            gate_up: Matrix::ternary(gpu, "ffn_gate_up", &b.gate_up)?,
-            ffn_sub_norm: optional("ffn_sub_norm", &b.ffn_sub_norm)?,
-            down: Matrix::ternary(gpu, "ffn_down", &b.down)?,
+/// Weights on their way to a device.
+struct Upload<'a> {
+    gpu: &'a Gpu,
+    forward: &'a Forward,
+    w: &'a Weights,
+}
+
+impl Upload<'_> {
+    fn tensor(&self, id: TensorId) -> Result<OnDevice> {
+        let spec = &self.forward.tensors[id.0];
+        Ok(match spec.kind {
+            TensorKind::Plain(Role::Gain) => OnDevice::Gain(self.gpu.filled(&spec.name, self.w.plain(id))?),
+            TensorKind::Table { rows, cols, .. } => {
+                OnDevice::Table(Matrix::table(self.gpu, &spec.name, self.w.table(id), rows, cols)?)
+            }
+            TensorKind::Ternary { .. } | TensorKind::Plain(_) => OnDevice::Elsewhere,
         })
     }
-}
 
-impl Hyper {
-    fn new(gpu: &Gpu, c: &ModelConfig, h: &weights::Hyper) -> Result<Self> {
-        let w = h.weights(c);
+    fn stack(&self, stack: &Stack, m: &TernaryMatrix) -> Result<Matrix> {
+        let matrix = Matrix::ternary(self.gpu, name(self.forward, stack), m)?;
+        // What the driver keeps to copy from can go.
+        self.gpu.queue.submit([]);
+        let done = self.gpu.device.poll(wgpu::PollType::wait_indefinitely());
+        done.map_err(|e| self.gpu.failed(e.to_string()))?;
+        Ok(matrix)
+    }
+
+    fn qk_gains(&self, q_gain: Option<TensorId>, k_gain: Option<TensorId>) -> Result<Buffer> {
+        let gain = |id: Option<TensorId>| match id {
+            Some(id) => self.w.plain(id).to_vec(),
+            None => vec![1.0; self.forward.config.head_dim],
+        };
+        self.gpu.filled("gains of query and key heads", &[gain(q_gain), gain(k_gain)].concat())
+    }
+
+    fn hyper(&self, h: &forward::Hyper) -> Result<Hyper> {
+        let w = self.w.hyper(&self.forward.config, h);
         let constants = [&w.alpha[..], w.bias[0], w.bias[1], w.bias[2]].concat();
         Ok(Hyper {
-            weights: gpu.filled("hyper-connection weights", &w.weight.concat())?,
+            weights: self.gpu.filled("hyper-connection weights", &w.weight.concat())?,
             rows: (constants.len() - 3) as u32,
-            constants: gpu.filled("hyper-connection constants", &constants)?,
+            constants: self.gpu.filled("hyper-connection constants", &constants)?,
         })
     }
 }

@@ -1,16 +1,17 @@
 //! The forward pass as a list of dispatches: which shader, which buffers, how many workgroups. It is made once for a
 //! session; a submission walks it and nothing is created then. A block takes 10 dispatches, 12 with hyper-connections.
 
-use shaders::{Input, Op, Output, Step, Table, Weights};
+use shaders::{Input, Output, Step, Table, Weights};
 use wgpu::{BindGroup, Buffer, ComputePipeline};
 
 use super::buffers::Buffers;
 use super::device::Gpu;
 use super::kernels::{Constants, Kernels};
 use super::matrix::{Matrix, Part};
-use super::model::{Block, GpuModel, Hyper};
+use super::model::{GpuModel, Hyper};
 use crate::error::Result;
 use model::config::{Activation, ModelConfig, RopeKind};
+use model::forward::Op;
 
 /// Workgroups of one dimension.
 #[derive(Clone, Copy, Debug)]
@@ -64,27 +65,27 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The plan of a model over some buffers.
+    /// The plan of a model over some buffers: its forward pass, with neighbouring ops that share a shader taken together.
     ///
     /// # Errors
     /// What the driver has against a shader or a binding.
     pub fn new(model: &GpuModel, kernels: &mut Kernels, buffers: &Buffers) -> Result<Self> {
-        let mut p = Planner { gpu: &model.gpu, kernels, c: &model.config, b: buffers, list: Vec::new() };
-        p.embed(&model.embedding)?;
-        let embed = std::mem::take(&mut p.list);
-        let mut blocks = |together| -> Result<Vec<Dispatch>> {
-            for (i, block) in model.blocks.iter().enumerate() {
-                p.attention(i, block, together)?;
-                p.feed_forward(block, together)?;
-            }
-            Ok(std::mem::take(&mut p.list))
+        let (c, ops) = (model.config(), &model.forward.ops[..]);
+        let mut p = Planner { gpu: &model.gpu, model, kernels, c, b: buffers, list: Vec::new() };
+        let [Op::Embed { table, .. }, blocks @ .., Op::FinalNorm { gain, .. }, Op::Head { table: head, .. }] =
+            ops
+        else {
+            unreachable!("a forward pass begins with tokens and ends with logits")
         };
-        let (few, many) = (blocks(false)?, blocks(true)?);
-        p.head(model.head(), &model.output_norm)?;
+        p.embed(model.table(*table))?;
+        let embed = std::mem::take(&mut p.list);
+        let few = p.blocks(blocks, false)?;
+        let many = p.blocks(blocks, true)?;
+        p.head(model.table(*head), model.gain(*gain))?;
         let head = std::mem::take(&mut p.list);
         let vocab = [("VOCAB", p.c.vocab as f64)];
         p.add(
-            Op::Argmax,
+            shaders::Op::Argmax,
             &vocab,
             &[&p.b.logits, &p.b.tokens, &p.b.chosen],
             Extent::Fixed(1),
@@ -92,7 +93,7 @@ impl Plan {
         )?;
         let choose = std::mem::take(&mut p.list);
         let buffers = [&p.b.logits, &p.b.tokens, &p.b.chosen, &p.b.draw];
-        p.add(Op::Draw, &vocab, &buffers, Extent::Fixed(1), Extent::Fixed(1))?;
+        p.add(shaders::Op::Draw, &vocab, &buffers, Extent::Fixed(1), Extent::Fixed(1))?;
         Ok(Plan { embed, few, many, head, choose, draw: p.list })
     }
 }
@@ -101,7 +102,7 @@ impl Plan {
 fn dispatch(
     gpu: &Gpu,
     kernels: &mut Kernels,
-    op: Op,
+    op: shaders::Op,
     constants: Constants<'_>,
     buffers: &[&Buffer],
     (x, y): (Extent, Extent),
@@ -171,11 +172,11 @@ pub fn product(
         if together {
             buffers.insert(0, step);
             let extents = (Extent::Fixed(part.rows.div_ceil(shaders::GEMM_ROWS)), Extent::Tiles);
-            return dispatch(gpu, kernels, Op::Gemm(output), &constants, &buffers, extents);
+            return dispatch(gpu, kernels, shaders::Op::Gemm(output), &constants, &buffers, extents);
         }
         constants.push(("TILE", f64::from(m.tile())));
         let extents = (Extent::Fixed(part.rows.div_ceil(m.tile())), Extent::Tokens);
-        dispatch(gpu, kernels, Op::Gemv(weights, output), &constants, &buffers, extents)
+        dispatch(gpu, kernels, shaders::Op::Gemv(weights, output), &constants, &buffers, extents)
     };
     m.parts.iter().map(one).collect()
 }
@@ -199,6 +200,7 @@ pub fn record<'d>(
 /// Puts dispatches on a list.
 struct Planner<'a> {
     gpu: &'a Gpu,
+    model: &'a GpuModel,
     kernels: &'a mut Kernels,
     c: &'a ModelConfig,
     b: &'a Buffers,
@@ -208,7 +210,7 @@ struct Planner<'a> {
 impl Planner<'_> {
     fn add(
         &mut self,
-        op: Op,
+        op: shaders::Op,
         constants: Constants<'_>,
         buffers: &[&Buffer],
         x: Extent,
@@ -229,15 +231,61 @@ impl Planner<'_> {
             ];
             let mut buffers = vec![&self.b.tokens, &self.b.x, &part.codes];
             buffers.extend(&part.scales);
-            self.add(Op::Embed(table.kind), &constants, &buffers, Extent::Tokens, Extent::Fixed(1))?;
+            self.add(shaders::Op::Embed(table.kind), &constants, &buffers, Extent::Tokens, Extent::Fixed(1))?;
         }
         Ok(())
     }
 
-    fn attention(&mut self, i: usize, block: &Block, together: bool) -> Result<()> {
+    /// All blocks, products a token at a time or 16 together.
+    fn blocks(&mut self, mut ops: &[Op], together: bool) -> Result<Vec<Dispatch>> {
+        let (model, c, b) = (self.model, self.c, self.b);
+        while !ops.is_empty() {
+            ops = match *ops {
+                [Op::Read { connection, .. }, Op::NormQuantise { gain: Some(gain), .. }, ref rest @ ..] => {
+                    self.read(model.hyper(connection), model.gain(gain))?;
+                    rest
+                }
+                [
+                    Op::Project { stack, .. },
+                    Op::NormRope { .. },
+                    Op::Store { block, .. },
+                    Op::Attention { .. },
+                    Op::NormQuantise { gain, .. },
+                    ref rest @ ..,
+                ] => {
+                    self.product(
+                        model.stack(stack),
+                        Some((&b.qkv, c.q_width() + 2 * c.kv_width())),
+                        together,
+                    )?;
+                    self.attention(block)?;
+                    self.quantise(&b.mixed, c.q_width(), 1, gain.map(|g| model.gain(g)), false)?;
+                    rest
+                }
+                [
+                    Op::Project { stack, .. },
+                    Op::Activation { .. },
+                    Op::NormQuantise { gain, .. },
+                    ref rest @ ..,
+                ] => {
+                    let matrix = model.stack(stack);
+                    self.product(matrix, Some((&b.up_gate, matrix.rows as usize)), together)?;
+                    self.activation(gain.map(|g| model.gain(g)))?;
+                    rest
+                }
+                [Op::Project { stack, .. }, Op::Write { .. }, ref rest @ ..] => {
+                    self.product(model.stack(stack), None, together)?;
+                    rest
+                }
+                _ => unreachable!("no shaders for what begins with {:?}", ops[0]),
+            };
+        }
+        Ok(std::mem::take(&mut self.list))
+    }
+
+    /// Queries and keys normed and rotated, keys and values stored, attention.
+    fn attention(&mut self, block: usize) -> Result<()> {
         let (c, b) = (self.c, self.b);
-        self.read(block.hc_attn.as_ref(), &block.attn_norm)?;
-        self.product(&block.qkv, Some((&b.qkv, c.q_width() + 2 * c.kv_width())), together)?;
         let shape = [
             ("HEADS", c.heads as f64),
             ("KV_HEADS", c.kv_heads as f64),
@@ -249,48 +297,42 @@ impl Planner<'_> {
             ("QK_NORM", f64::from(u8::from(c.qk_norm))),
             ("INTERLEAVED", f64::from(u8::from(c.rope == RopeKind::Interleaved))),
         ];
-        let (keys, values) = &b.cache[i];
+        let (keys, values) = &b.cache[block];
         let heads = Extent::Fixed((c.heads + 2 * c.kv_heads) as u32);
         self.add(
-            Op::QkRopeStore,
+            shaders::Op::QkRopeStore,
             &[&shape[..], &own].concat(),
-            &[&b.step, &b.qkv, &block.qk_gains, &b.angles, keys, values],
+            &[&b.step, &b.qkv, self.model.qk_gains(block), &b.angles, keys, values],
             heads,
             Extent::Tokens,
         )?;
         let scale = [("SCALE", f64::from(1.0 / (c.head_dim as f32).sqrt()))];
         self.add(
-            Op::Attention,
+            shaders::Op::Attention,
             &[&shape[..], &scale].concat(),
             &[&b.step, &b.qkv, keys, values, &b.mixed],
             Extent::Fixed(c.heads as u32),
             Extent::Tokens,
-        )?;
-        let gain = block.attn_sub_norm.as_ref();
-        self.quantise(&b.mixed, c.q_width(), 1, gain, false)?;
-        self.product(&block.o, None, together)
+        )
     }
 
-    fn feed_forward(&mut self, block: &Block, together: bool) -> Result<()> {
+    /// The feed-forward non-linearity, normed if there is a gain, and quantised.
+    fn activation(&mut self, gain: Option<&Buffer>) -> Result<()> {
         let (c, b) = (self.c, self.b);
-        self.read(block.hc_ffn.as_ref(), &block.ffn_norm)?;
-        self.product(&block.gate_up, Some((&b.gate_up, block.gate_up.rows as usize)), together)?;
         let kind = match c.activation {
             Activation::SwiGlu => 0.0,
             Activation::Relu2 => 1.0,
             Activation::Relu2Gated => 2.0,
         };
-        let gain = block.ffn_sub_norm.as_ref();
         let constants = [
             ("WIDTH", c.ffn as f64),
             ("EPS", f64::from(c.norm_eps)),
             ("NORM", f64::from(u8::from(gain.is_some()))),
             ("ACTIVATION", kind),
         ];
-        let buffers = [gain.unwrap_or(&block.ffn_norm), &b.q, &b.q_scales, &b.gate_up];
-        let op = Op::NormQuantise(Input::Activation);
-        self.add(op, &constants, &buffers, Extent::Tokens, Extent::Fixed(1))?;
-        self.product(&block.down, None, together)
+        let buffers = [gain.unwrap_or(&b.coefficients), &b.q, &b.q_scales, &b.up_gate];
+        let op = shaders::Op::NormQuantise(Input::Activation);
+        self.add(op, &constants, &buffers, Extent::Tokens, Extent::Fixed(1))
     }
 
     /// A sub-layer's input from the streams, normed and quantised.
@@ -301,7 +343,13 @@ impl Planner<'_> {
         };
         let constants = [("LENGTH", (c.streams * c.width) as f64), ("ROWS", f64::from(hyper.rows))];
         let rows = Extent::Fixed(hyper.rows + 1);
-        self.add(Op::HyperProject, &constants, &[&b.x, &hyper.weights, &b.projected], rows, Extent::Tokens)?;
+        self.add(
+            shaders::Op::HyperProject,
+            &constants,
+            &[&b.x, &hyper.weights, &b.projected],
+            rows,
+            Extent::Tokens,
+        )?;
         let constants = [
             ("WIDTH", c.width as f64),
             ("EPS", f64::from(c.norm_eps)),
@@ -309,7 +357,13 @@ impl Planner<'_> {
             ("STREAMS", c.streams as f64),
         ];
         let buffers = [gain, &b.q, &b.q_scales, &b.x, &b.projected, &hyper.constants, &b.coefficients];
-        self.add(Op::NormQuantise(Input::Hyper), &constants, &buffers, Extent::Tokens, Extent::Fixed(1))
+        self.add(
+            shaders::Op::NormQuantise(Input::Hyper),
+            &constants,
+            &buffers,
+            Extent::Tokens,
+            Extent::Fixed(1),
+        )
     }
 
     /// Rows, or sums of streams, quantised, and normed if there is a gain; those whose logits are wanted or all.
@@ -331,7 +385,7 @@ impl Planner<'_> {
         ];
         let buffers = [&b.step, gain.unwrap_or(&b.coefficients), &b.q, &b.q_scales, x];
         let tokens = if head { Extent::Wanted } else { Extent::Tokens };
-        self.add(Op::NormQuantise(Input::Row), &constants, &buffers, tokens, Extent::Fixed(1))
+        self.add(shaders::Op::NormQuantise(Input::Row), &constants, &buffers, tokens, Extent::Fixed(1))
     }
 
     /// A product with the quantised rows, to a buffer of some numbers a token, or back to the streams.
@@ -362,7 +416,7 @@ impl Planner<'_> {
             ("STREAMS", c.streams as f64),
             ("HEAD", 1.0),
         ];
-        self.add(Op::Norm, &norm, &[&b.step, gain, &b.h, &b.x], Extent::Wanted, Extent::Fixed(1))?;
+        self.add(shaders::Op::Norm, &norm, &[&b.step, gain, &b.h, &b.x], Extent::Wanted, Extent::Fixed(1))?;
         for part in &m.parts {
             let constants = [
                 ("WIDTH", c.width as f64),
@@ -373,7 +427,7 @@ impl Planner<'_> {
             let mut buffers = vec![&b.h, &b.logits, &part.codes];
             buffers.extend(&part.scales);
             let rows = Extent::Fixed(part.rows.div_ceil(shaders::HEAD_ROWS));
-            self.add(Op::Head(m.kind), &constants, &buffers, rows, Extent::Wanted)?;
+            self.add(shaders::Op::Head(m.kind), &constants, &buffers, rows, Extent::Wanted)?;
         }
         Ok(())
     }

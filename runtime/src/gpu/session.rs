@@ -77,7 +77,7 @@ impl<'m> GpuSession<'m> {
     /// # Errors
     /// A context of 0 or beyond the model's, a buffer larger than the device allows, or no memory left there.
     pub fn new(model: &'m GpuModel, context: usize) -> Result<Self> {
-        let c = &model.config;
+        let c = model.config();
         if !(1..=c.context).contains(&context) {
             return Err(Error::Context { asked: context, trained: c.context });
         }
@@ -110,7 +110,7 @@ impl<'m> GpuSession<'m> {
 
     /// The model's shape.
     pub fn config(&self) -> &'m ModelConfig {
-        &self.model.config
+        self.model.config()
     }
 
     /// Most tokens it holds.
@@ -209,7 +209,7 @@ impl<'m> GpuSession<'m> {
     }
 
     pub(super) fn run(&mut self, tokens: &[u32], want: Want) -> Result<u32> {
-        let vocab = self.model.config.vocab;
+        let vocab = self.model.config().vocab;
         if let Some(&id) = tokens.iter().find(|&&id| id as usize >= vocab) {
             return Err(Error::Token { id, vocab });
         }
@@ -242,7 +242,7 @@ impl<'m> GpuSession<'m> {
     /// One submission: reads `tokens`, at most a chunk, and brings back what is wanted.
     fn submit(&mut self, tokens: &[u32], want: Want) -> Result<u32> {
         let (model, b, start) = (self.model, &self.buffers, Instant::now());
-        let (gpu, vocab) = (&model.gpu, model.config.vocab);
+        let (gpu, vocab) = (&model.gpu, model.config().vocab);
         let count = tokens.len();
         let head_count = match want {
             Want::Nothing => 0,

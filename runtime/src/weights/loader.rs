@@ -9,108 +9,84 @@ use formats::gguf::{Gguf, Tensor};
 use formats::ternary::GROUP;
 use half::f16;
 
-use super::{Block, Hyper, Table, Weights, mixing, rows};
+use super::{Held, Table, Weights, mixing, rows};
 use crate::error::{Error, Result};
-use cpu::ops::permutations;
 use cpu::{Kernels, Pool, ROW_BLOCK, TernaryMatrix, advise_huge_pages};
-use model::config::ModelConfig;
+use model::forward::Forward;
+use model::tensors::{TensorId, TensorKind, TensorSpec};
 
 /// Row blocks that a thread lays out at a time.
 const BLOCKS_A_TASK: usize = 4;
 
 impl Weights {
-    /// Takes every tensor of the configuration out of `gguf`.
+    /// Takes every tensor of a forward pass out of `gguf`.
     ///
     /// # Errors
     /// A tensor that is missing, of another shape or type, or not finite, or a hyper-connection that does not conserve its streams; each by name.
-    pub fn from_gguf(gguf: &Gguf, c: &ModelConfig, kernels: &Kernels, pool: &Pool) -> Result<Self> {
-        let loader = Loader { gguf, config: c, kernels, pool };
-        let embedding = loader.table("token_embd.weight", c.tied && !c.head_int8)?;
-        let head = if c.tied { None } else { Some(loader.table("output.weight", !c.head_int8)?) };
-        Ok(Weights {
-            embedding,
-            head,
-            output_norm: loader.vector("output_norm.weight", c.width)?,
-            blocks: (0..c.blocks).map(|b| loader.block(b)).collect::<Result<_>>()?,
-        })
+    pub fn from_gguf(gguf: &Gguf, forward: &Forward, kernels: &Kernels, pool: &Pool) -> Result<Self> {
+        let loader = Loader { gguf, kernels, pool };
+        let by_f32 = |id| id == forward.head_table() && !forward.config.head_int8;
+        let tensors = forward.tensors.iter().enumerate().map(|(i, spec)| {
+            Ok(match spec.kind {
+                TensorKind::Ternary { .. } => Held::Stacked,
+                TensorKind::Table { .. } => Held::Table(loader.table(spec, by_f32(TensorId(i)))?),
+                TensorKind::Plain(_) => Held::Plain(loader.plain(spec)?),
+            })
+        });
+        let tensors = tensors.collect::<Result<_>>()?;
+        let stacks = forward.stacks.iter().map(|stack| {
+            let parts: Vec<_> = stack.parts.iter().map(|id| &forward.tensors[id.0]).collect();
+            loader.ternary(&parts)
+        });
+        let weights = Weights { tensors, stacks: stacks.collect::<Result<_>>()? };
+        for connection in &forward.connections {
+            if let Some(hyper) = &connection.hyper {
+                mixing::check(&connection.name, &weights.hyper(&forward.config, hyper), kernels)?;
+            }
+        }
+        Ok(weights)
     }
 }
 
 struct Loader<'a> {
     gguf: &'a Gguf,
-    config: &'a ModelConfig,
     kernels: &'a Kernels,
     pool: &'a Pool,
 }
 
 impl<'a> Loader<'a> {
-    fn block(&self, b: usize) -> Result<Block> {
-        let c = self.config;
-        let name = |part: &str| format!("blk.{b}.{part}.weight");
-        let matrix = |parts: &[(&str, usize)], cols| {
-            let parts: Vec<_> = parts.iter().map(|&(part, rows)| (name(part), rows)).collect();
-            self.ternary(&parts, cols)
-        };
-        let (gate, up) = (("ffn_gate", c.ffn), ("ffn_up", c.ffn));
-        let gain = |part, len| self.vector(&name(part), len);
-        let optional = |present: bool, part, len| present.then(|| gain(part, len)).transpose();
-        Ok(Block {
-            hc_attn: self.hyper(&format!("blk.{b}.hc_attn"))?,
-            attn_norm: gain("attn_norm", c.width)?,
-            qkv: matrix(
-                &[("attn_q", c.q_width()), ("attn_k", c.kv_width()), ("attn_v", c.kv_width())],
-                c.width,
-            )?,
-            q_norm: optional(c.qk_norm, "attn_q_norm", c.head_dim)?,
-            k_norm: optional(c.qk_norm, "attn_k_norm", c.head_dim)?,
-            attn_sub_norm: optional(c.attn_sub_norm, "attn_sub_norm", c.q_width())?,
-            o: matrix(&[("attn_output", c.width)], c.q_width())?,
-            hc_ffn: self.hyper(&format!("blk.{b}.hc_ffn"))?,
-            ffn_norm: gain("ffn_norm", c.width)?,
-            gate_up: if c.activation.gated() {
-                matrix(&[gate, up], c.width)?
-            } else {
-                matrix(&[up], c.width)?
-            },
-            ffn_sub_norm: optional(c.ffn_sub_norm, "ffn_sub_norm", c.ffn)?,
-            down: matrix(&[("ffn_down", c.width)], c.ffn)?,
-        })
-    }
-
-    /// A tensor of rows x cols; a vector has one row.
-    fn tensor(&self, name: &str, rows: usize, cols: usize) -> Result<Tensor<'a>> {
-        let tensor = self.gguf.tensor(name)?;
+    /// A tensor, of the shape that it must have.
+    fn tensor(&self, spec: &TensorSpec) -> Result<Tensor<'a>> {
+        let tensor = self.gguf.tensor(&spec.name)?;
         let dims = tensor.info.dims;
-        if (dims.row(), dims.rows()) != (cols as u64, rows as u64) {
-            let expected = if rows == 1 { vec![cols as u64] } else { vec![cols as u64, rows as u64] };
-            return Err(Error::TensorShape { name: name.to_owned(), found: dims.to_vec(), expected });
+        if (dims.row(), dims.rows()) != (spec.cols() as u64, spec.rows() as u64) {
+            let expected = spec.shape.iter().rev().map(|&d| d as u64).collect();
+            return Err(Error::TensorShape { name: spec.name.clone(), found: dims.to_vec(), expected });
         }
         Ok(tensor)
     }
 
-    /// An f32 vector: a gain, a bias.
-    fn vector(&self, name: &str, len: usize) -> Result<Vec<f32>> {
-        self.dense(name, 1, len)
-    }
-
-    fn dense(&self, name: &str, rows: usize, cols: usize) -> Result<Vec<f32>> {
-        let tensor = self.tensor(name, rows, cols)?;
+    /// f32 values: a gain, a bias.
+    fn plain(&self, spec: &TensorSpec) -> Result<Vec<f32>> {
+        let tensor = self.tensor(spec)?;
         let ty = tensor.ty()?;
         if !matches!(ty, TensorType::F32 | TensorType::F16 | TensorType::BF16) {
-            return Err(rows::wrong_type(name, ty.name(), "F32, F16 or BF16"));
+            return Err(rows::wrong_type(&spec.name, ty.name(), "F32, F16 or BF16"));
         }
         let values = tensor.to_f32()?;
-        rows::check_finite(name, 0, &values)?;
+        rows::check_finite(&spec.name, 0, &values)?;
         Ok(values)
     }
 
-    /// Tensors of some rows each, on top of each other, as one matrix of the ternary kernels.
-    fn ternary(&self, parts: &[(String, usize)], cols: usize) -> Result<TernaryMatrix> {
+    /// Tensors on top of each other, as one matrix of the ternary kernels.
+    fn ternary(&self, parts: &[&TensorSpec]) -> Result<TernaryMatrix> {
+        let cols = parts[0].cols();
         let mut tensors = Vec::new();
         let mut total = 0;
-        for (name, rows) in parts {
-            tensors.push((total..total + rows, self.tensor(name, *rows, cols)?));
-            total += rows;
+        for spec in parts {
+            let rows = total..total + spec.rows();
+            total = rows.end;
+            tensors.push((rows, self.tensor(spec)?));
         }
         // Only after the shapes were found right is there anything to allocate for.
         let mut matrix = TernaryMatrix::new(self.kernels, total, cols);
@@ -141,9 +117,9 @@ impl<'a> Loader<'a> {
     }
 
     /// The embedding, or an untied head; `by_f32` if a head multiplies it by f32.
-    fn table(&self, name: &str, by_f32: bool) -> Result<Table> {
-        let (rows, cols) = (self.config.vocab, self.config.width);
-        let tensor = self.tensor(name, rows, cols)?;
+    fn table(&self, spec: &TensorSpec, by_f32: bool) -> Result<Table> {
+        let (name, rows, cols) = (&spec.name, spec.rows(), spec.cols());
+        let tensor = self.tensor(spec)?;
         match tensor.ty()? {
             TensorType::F16 => {
                 let halves: Vec<f16> =
@@ -154,7 +130,7 @@ impl<'a> Loader<'a> {
                 }
             }
             TensorType::Q8_0 => self.eight_bit(&tensor),
-            _ if !by_f32 => Ok(Table::Ternary(self.ternary(&[(name.to_owned(), rows)], cols)?)),
+            _ if !by_f32 => Ok(Table::Ternary(self.ternary(&[spec])?)),
             _ => {
                 let mut codes = vec![0i8; rows * cols];
                 let mut scales = vec![f16::ZERO; rows * cols / GROUP];
@@ -184,22 +160,6 @@ impl<'a> Loader<'a> {
             Some(block) => Err(rows::non_finite(&tensor.info.name, block * q8_0::LEN, scales[block])),
             None => Ok(Table::Scaled { codes, scales, group: q8_0::LEN }),
         }
-    }
-
-    fn hyper(&self, name: &str) -> Result<Option<Hyper>> {
-        let (n, d) = (self.config.streams, self.config.width);
-        if n == 1 {
-            return Ok(None);
-        }
-        let outputs = [n, n, permutations(n).len()];
-        let mut hyper = Hyper { alpha: [0.0; 3], weight: Default::default(), bias: Default::default() };
-        for (i, part) in ["pre", "post", "res"].into_iter().enumerate() {
-            hyper.weight[i] = self.dense(&format!("{name}_{part}.weight"), outputs[i], n * d)?;
-            hyper.bias[i] = self.vector(&format!("{name}_{part}.bias"), outputs[i])?;
-            hyper.alpha[i] = self.vector(&format!("{name}_{part}.alpha"), 1)?[0];
-        }
-        mixing::check(name, &hyper.weights(self.config), self.kernels)?;
-        Ok(Some(hyper))
     }
 }
 

@@ -10,47 +10,27 @@ use half::f16;
 use cpu::ops::{HeadRows, HyperWeights};
 use cpu::{Kernels, TernaryMatrix};
 use model::config::ModelConfig;
+use model::forward::{Forward, Hyper, StackId};
+use model::tensors::TensorId;
 
-/// Everything a model has learnt.
+/// Everything a model has learnt, by the places that `model::forward` gives.
 #[derive(Debug)]
 pub struct Weights {
-    /// One row for each id.
-    pub embedding: Table,
-    /// An untied head; a tied one reads the embedding.
-    pub head: Option<Table>,
-    /// Gain of the last norm, (d).
-    pub output_norm: Vec<f32>,
-    /// The blocks, first to last.
-    pub blocks: Vec<Block>,
+    /// One for each tensor.
+    tensors: Vec<Held>,
+    /// One for each stack.
+    stacks: Vec<TernaryMatrix>,
 }
 
-/// One block: attention, then the feed-forward network.
+/// A tensor in memory.
 #[derive(Debug)]
-pub struct Block {
-    /// The streams around attention; `None` for one stream.
-    pub hc_attn: Option<Hyper>,
-    /// Gain of the norm before q, k and v, (d).
-    pub attn_norm: Vec<f32>,
-    /// Query, key and value on top of each other, (H hd + 2 K hd x d): they read the same input.
-    pub qkv: TernaryMatrix,
-    /// Gain of each query head's norm, (hd).
-    pub q_norm: Option<Vec<f32>>,
-    /// Gain of each key head's norm, (hd).
-    pub k_norm: Option<Vec<f32>>,
-    /// Gain of the norm before the output projection, (H hd).
-    pub attn_sub_norm: Option<Vec<f32>>,
-    /// Output projection, (d x H hd).
-    pub o: TernaryMatrix,
-    /// The streams around the feed-forward network; `None` for one stream.
-    pub hc_ffn: Option<Hyper>,
-    /// Gain of the norm before gate and up, (d).
-    pub ffn_norm: Vec<f32>,
-    /// Gate, where the activation has one, on top of up, (2 F x d) or (F x d).
-    pub gate_up: TernaryMatrix,
-    /// Gain of the norm before down, (F).
-    pub ffn_sub_norm: Option<Vec<f32>>,
-    /// Down, (d x F).
-    pub down: TernaryMatrix,
+enum Held {
+    /// Part of a stack.
+    Stacked,
+    /// f32 values.
+    Plain(Vec<f32>),
+    /// An embedding or a head.
+    Table(Table),
 }
 
 /// An embedding or a head, rows x cols.
@@ -106,37 +86,54 @@ impl Table {
     }
 }
 
-/// Parameters of one hyper-connection: pre, post, res.
-#[derive(Debug)]
-pub struct Hyper {
-    alpha: [f32; 3],
-    weight: [Vec<f32>; 3],
-    bias: [Vec<f32>; 3],
-}
-
-impl Hyper {
-    /// As the ops take them.
-    pub fn weights(&self, config: &ModelConfig) -> HyperWeights<'_> {
-        HyperWeights {
-            streams: config.streams,
-            eps: config.norm_eps,
-            alpha: self.alpha,
-            weight: self.weight.each_ref().map(Vec::as_slice),
-            bias: self.bias.each_ref().map(Vec::as_slice),
+impl Weights {
+    /// A gain, or a parameter of a hyper-connection.
+    ///
+    /// # Panics
+    /// If the tensor is a matrix.
+    pub fn plain(&self, id: TensorId) -> &[f32] {
+        match &self.tensors[id.0] {
+            Held::Plain(values) => values,
+            _ => panic!("tensor {} is a matrix", id.0),
         }
     }
-}
 
-impl Weights {
-    /// The farthest that a row or column of any mixing matrix is from summing to 1; `None` with one stream.
-    pub fn mixing_error(&self, c: &ModelConfig, kernels: &Kernels) -> Option<f32> {
-        let hypers = self.blocks.iter().flat_map(|b| [&b.hc_attn, &b.hc_ffn]).flatten();
-        let sums = hypers.flat_map(|h| mixing::sums(&h.weights(c), kernels));
-        sums.map(|(_, _, sum)| (sum - 1.0).abs()).reduce(f32::max)
+    /// An embedding or a head.
+    ///
+    /// # Panics
+    /// If the tensor is another.
+    pub fn table(&self, id: TensorId) -> &Table {
+        match &self.tensors[id.0] {
+            Held::Table(table) => table,
+            _ => panic!("tensor {} is no table", id.0),
+        }
     }
 
-    /// The table that the head reads.
-    pub fn head_table(&self) -> &Table {
-        self.head.as_ref().unwrap_or(&self.embedding)
+    /// Ternary matrices on top of each other.
+    pub fn stack(&self, id: StackId) -> &TernaryMatrix {
+        &self.stacks[id.0]
+    }
+
+    /// All of them, in the order of the forward pass.
+    pub fn stacks(&self) -> &[TernaryMatrix] {
+        &self.stacks
+    }
+
+    /// A hyper-connection as the ops take it.
+    pub fn hyper(&self, c: &ModelConfig, h: &Hyper) -> HyperWeights<'_> {
+        HyperWeights {
+            streams: c.streams,
+            eps: c.norm_eps,
+            alpha: h.alpha.map(|id| self.plain(id)[0]),
+            weight: h.weight.map(|id| self.plain(id)),
+            bias: h.bias.map(|id| self.plain(id)),
+        }
+    }
+
+    /// The farthest that a row or column of any mixing matrix is from summing to 1; `None` with one stream.
+    pub fn mixing_error(&self, forward: &Forward, kernels: &Kernels) -> Option<f32> {
+        let hypers = forward.connections.iter().filter_map(|c| c.hyper.as_ref());
+        let sums = hypers.flat_map(|h| mixing::sums(&self.hyper(&forward.config, h), kernels));
+        sums.map(|(_, _, sum)| (sum - 1.0).abs()).reduce(f32::max)
     }
 }

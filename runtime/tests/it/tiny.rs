@@ -3,7 +3,8 @@
 use formats::blocks::{TensorType, pack};
 use formats::gguf::{Gguf, GgufWriter, Metadata};
 use model::config::{Activation, ModelConfig, RopeKind, StoredType};
-use model::tensors::{Role, TensorSpec};
+use model::forward::Forward;
+use model::tensors::{Role, TensorKind, TensorSpec};
 use model::xoshiro::Xoshiro256;
 
 /// Two blocks, fewer key-value heads than heads, everything else as plain as it comes.
@@ -105,24 +106,25 @@ pub struct Dense {
 pub fn parts(c: &ModelConfig, seed: u64) -> (Metadata, Vec<Dense>) {
     let mut rng = Xoshiro256::from_seed(seed);
     let tensor = |t: TensorSpec| {
-        let (centre, spread) = match t.role {
-            Role::Table if t.name == "token_embd.weight" => (0.0, 1.0),
-            Role::Table | Role::Matrix => (0.0, 0.2),
-            Role::Gain => (1.0, 0.3),
-            Role::HeadGain => (1.5, 0.3),
-            Role::HyperWeight => (0.0, 0.1),
-            Role::HyperBias => (0.0, 1.0),
-            Role::HyperAlpha => (0.5, 0.1),
+        let (centre, spread) = match t.kind {
+            TensorKind::Table { .. } if t.name == "token_embd.weight" => (0.0, 1.0),
+            TensorKind::Table { .. } | TensorKind::Ternary { .. } => (0.0, 0.2),
+            TensorKind::Plain(Role::Gain) => (1.0, 0.3),
+            TensorKind::Plain(Role::HeadGain) => (1.5, 0.3),
+            TensorKind::Plain(Role::HyperWeight) => (0.0, 0.1),
+            TensorKind::Plain(Role::HyperBias) => (0.0, 1.0),
+            TensorKind::Plain(Role::HyperAlpha) => (0.5, 0.1),
         };
         // A sum of uniforms is normal enough.
         let mut value = || {
             let sum: f64 = (0..4).map(|_| rng.next_f64() - 0.5).sum();
             centre + spread * sum as f32
         };
-        let values = (0..t.dims.iter().product::<usize>()).map(|_| value()).collect();
-        Dense { name: t.name, ty: t.ty, dims: t.dims.iter().map(|&d| d as u64).collect(), values }
+        let values = (0..t.len()).map(|_| value()).collect();
+        let dims = t.shape.iter().rev().map(|&d| d as u64).collect();
+        Dense { ty: t.tensor_type(), name: t.name, dims, values }
     };
-    let tensors = c.tensors().into_iter().map(tensor).collect();
+    let tensors = Forward::new(c).tensors.into_iter().map(tensor).collect();
     let mut meta = Metadata::new();
     c.to_gguf(&mut meta);
     (meta, tensors)

@@ -5,10 +5,10 @@ use formats::blocks::q8_0;
 use half::f16;
 use half::slice::HalfFloatSliceExt;
 use model::config::StoredType;
+use model::init::initial;
 
 use super::ops::linear::{TernaryWeights, Weights};
-use crate::program::{Init, Param, ParamKind, ParamSpec};
-use model::rng::SplitMix64;
+use crate::program::{Param, ParamKind, ParamSpec};
 
 /// One parameter.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ impl Parameter {
             _ if float => Prepared::Latent,
             ParamKind::Ternary { rows, cols } => Prepared::Ternary(Box::new(TernaryWeights::new(rows, cols))),
             ParamKind::Table { .. } => Prepared::Rounded(vec![0.0; spec.len()]),
-            ParamKind::Plain => Prepared::Latent,
+            ParamKind::Plain(_) => Prepared::Latent,
         };
         Parameter { spec: spec.clone(), latent: initial(spec, seed), prepared }
     }
@@ -84,23 +84,6 @@ impl std::ops::Index<Param> for Parameters {
 
     fn index(&self, p: Param) -> &Parameter {
         &self.0[p.0]
-    }
-}
-
-fn initial(spec: &ParamSpec, seed: u64) -> Vec<f32> {
-    let n = spec.len();
-    match spec.init {
-        Init::Constant(v) => vec![v; n],
-        Init::OneHot { base, at, value } => {
-            let mut v = vec![base; n];
-            v[at] = value;
-            v
-        }
-        Init::Normal(std) => {
-            let words: Vec<u64> = [seed].into_iter().chain(spec.name.bytes().map(u64::from)).collect();
-            let mut rng = SplitMix64::new(&words);
-            (0..n).map(|_| rng.normal() as f32 * std).collect()
-        }
     }
 }
 

@@ -5,13 +5,14 @@ use cpu::Kernels;
 use cpu::ops::{HyperCoefficients, HyperWeights, RopeTable};
 use half::f16;
 use model::dropout::Mask;
+use model::forward::Hyper;
 
 use super::ops::attention::{self, Heads};
 use super::ops::hyper::{self, CoefficientGradient, ConnectionGradient};
 use super::ops::linear::{self, QuantRows};
 use super::ops::{activation, cross_entropy, embed, norm, rope};
 use super::params::Parameters;
-use crate::program::{Buffers, Coefs, Connection, Op, Param, Program, Quant, Rows, Site};
+use crate::program::{Buffers, Coefs, Op, Param, Program, Quant, Rows, Site};
 
 /// What every op of one pass may read.
 pub(crate) struct Pass<'a> {
@@ -41,7 +42,7 @@ impl Pass<'_> {
         Mask::new(self.seed, self.step, site.0, self.dropout)
     }
 
-    fn hyper(&self, c: &Connection) -> HyperWeights<'_> {
+    fn hyper(&self, c: &Hyper) -> HyperWeights<'_> {
         HyperWeights {
             streams: self.streams,
             eps: self.eps,
@@ -441,7 +442,7 @@ impl Shard {
     fn read_backward(
         &mut self,
         p: &Pass<'_>,
-        connection: Option<Connection>,
+        connection: Option<Hyper>,
         x: Rows,
         coefs: Coefs,
         d_y: Rows,
