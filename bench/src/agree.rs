@@ -4,9 +4,9 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use runtime::pass::Worker;
 use runtime::sampler::argmax;
-use runtime::sequence::{Choose, Next, Sequence};
-use runtime::{Model, Session};
+use runtime::{Model, Sequence, Session};
 
 use crate::error::Result;
 use crate::model::token_ids;
@@ -61,7 +61,11 @@ impl Reference {
     }
 
     /// Holds an empty sequence against it; `None` once cancelled.
-    pub fn compare(&self, sequence: &mut dyn Sequence, cancel: &AtomicBool) -> Result<Option<Agreement>> {
+    pub fn compare<W: Worker>(
+        &self,
+        sequence: &mut Sequence<W>,
+        cancel: &AtomicBool,
+    ) -> Result<Option<Agreement>> {
         let mut found = Agreement::default();
         let mut ids = self.prompt.clone();
         for (expected, likeliest) in &self.steps {
@@ -69,9 +73,7 @@ impl Reference {
                 return Ok(None);
             }
             let at = sequence.tokens().len() + ids.len();
-            let Next::Logits(logits) = sequence.next(&ids, Choose::No)? else {
-                unreachable!("nothing was to be chosen")
-            };
+            let logits = sequence.forward(&ids)?;
             let errors = expected.iter().zip(logits).map(|(a, b)| f64::from((a - b).abs()));
             found.max_abs_err =
                 errors.fold(found.max_abs_err, |m, e| m.max(if e.is_nan() { f64::INFINITY } else { e }));

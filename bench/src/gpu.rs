@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use cpu::{Kernels, Pool};
 use runtime::Model;
 use runtime::gpu::{Counters, Gpu, GpuModel, GpuSession, Product};
-use runtime::sequence::Sequence;
 
 use crate::agree::Reference;
 use crate::case::{Case, KINDS};
@@ -229,14 +228,15 @@ fn time(
         }
     }
     // Once more with the device's clock, whose readback the others do without.
-    session.measure_device_time()?;
+    session.worker_mut().measure_device_time()?;
     session.truncate(depth);
     let few = if test.prompt > 0 { n } else { n.min(16) };
     let start = Instant::now();
     if read(session, &ids[depth..depth + few], test.prompt, cancel)?.is_none() {
         return Ok(None);
     }
-    row.device_share = session.device_time().map(|d| d.as_secs_f64() / start.elapsed().as_secs_f64());
+    row.device_share =
+        session.worker().device_time().map(|d| d.as_secs_f64() / start.elapsed().as_secs_f64());
     let (mean, sd) = mean_sd(&rates);
     (row.tokens_per_second, row.sd) = (Some(mean), Some(sd));
     row.first_token_ms = (test.generate == 0).then(|| mean_sd(&first).0);
@@ -252,7 +252,7 @@ fn time(
 fn read(session: &mut GpuSession<'_>, ids: &[u32], prompt: usize, cancel: &AtomicBool) -> Result<Option<()>> {
     let (prompt, others) = ids.split_at(prompt);
     let mut rest = prompt;
-    while let Some((now, later)) = rest.split_at_checked(session.prefill_step()).filter(|s| !s.1.is_empty()) {
+    while let Some((now, later)) = rest.split_at_checked(session.step_tokens()).filter(|s| !s.1.is_empty()) {
         if cancel.load(Ordering::Relaxed) {
             return Ok(None);
         }

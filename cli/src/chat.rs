@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use runtime::engine::Engine;
-use runtime::generate::{GenerateRequest, WhenFull};
+use runtime::request::{GenerateRequest, WhenFull};
 use runtime::sampler::Sampling;
 use text::{Opened, Stops};
 

@@ -18,11 +18,11 @@ use ::train::data::Text;
 use ::train::watch::Watch;
 use anyhow::ensure;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use runtime::Session;
 use runtime::default_threads;
 use runtime::gpu::{Fault, GpuOrCpu};
+use runtime::pass::Worker;
 use runtime::sampler::log_sum_exp;
-use runtime::sequence::Sequence;
+use runtime::{CpuWorker, Sequence};
 use serde_json::json;
 use text::Opened;
 
@@ -114,15 +114,16 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let threads = args.threads.map_or_else(default_threads, usize::from);
     let on_gpu = args.device.model(&opened.model)?;
     let fault = Fault::default();
-    let mut session: Box<dyn Sequence> = match &on_gpu {
-        Some(on_gpu) => Box::new(GpuOrCpu::new(on_gpu, &opened.model, window, threads, Arc::clone(&fault))?),
-        None => Box::new(Session::up_to_threads(&opened.model, window, threads)?),
+    let worker: Box<dyn Worker> = match &on_gpu {
+        Some(on_gpu) => Box::new(GpuOrCpu::new(on_gpu, &opened.model, threads, Arc::clone(&fault))),
+        None => Box::new(CpuWorker::up_to_threads(&opened.model, threads)?),
     };
+    let mut session = Sequence::on(worker, window)?;
     let mut lines = args.per_token.then(|| BufWriter::new(std::io::stdout().lock()));
     let bar = progress_bar(ids.len() - 1);
     let start = Instant::now();
     let mut total = Total::default();
-    each_window(&mut *session, &ids, stride, &mut total, &mut |id, log_prob| {
+    each_window(&mut session, &ids, stride, &mut total, &mut |id, log_prob| {
         if let Some(lines) = &mut lines {
             let shown = String::from_utf8_lossy(opened.tokenizer.token_bytes(id));
             writeln!(lines, "{}", json!({ "id": id, "text": shown, "log_prob": log_prob }))?;
@@ -145,7 +146,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
 /// Predicts every token of `ids` but the first and tells `score` of each, with its log-probability; it answers with the token's bytes.
 fn each_window(
-    session: &mut dyn Sequence,
+    session: &mut Sequence<Box<dyn Worker + '_>>,
     ids: &[u32],
     stride: usize,
     total: &mut Total,

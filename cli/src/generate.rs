@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use formats::tokenizer::DecodeStream;
 use formats::utf8;
 use runtime::engine::Engine;
-use runtime::generate::{Event, Finish, GenerateRequest, Stats, WhenFull};
+use runtime::request::{Event, Finish, GenerateRequest, Stats, WhenFull};
 use runtime::sampler::Sampling;
 use serde_json::json;
 use text::{Opened, Stops};

@@ -21,7 +21,11 @@ pub fn engine(
         return Err(usage(format!("--context is {asked}; this model takes 1 to {trained}")));
     }
     let gpu = device.model(&opened.model)?;
-    let engine = Engine::start_on(Arc::clone(&opened.model), gpu, EngineOptions { context, threads })?;
+    let engine = Engine::start_on(
+        Arc::clone(&opened.model),
+        gpu,
+        EngineOptions { context, threads, ..EngineOptions::default() },
+    )?;
     if let Some(fault) = engine.fault() {
         note(format_args!("{fault}; the CPU goes on"));
     }

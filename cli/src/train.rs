@@ -17,7 +17,7 @@ use ::train::sample;
 use anyhow::Context;
 use clap::builder::TypedValueParser;
 use formats::gguf::Gguf;
-use runtime::generate::{Event, GenerateRequest, WhenFull, generate};
+use runtime::request::{Event, GenerateRequest, WhenFull};
 use runtime::sampler::Sampling;
 use runtime::{Model, Session};
 
@@ -155,7 +155,7 @@ fn write_sample(file: &Gguf, request: &sample::Request) -> Result<Vec<u32>, Stri
             log_probs: None,
         };
         let mut ids = Vec::new();
-        generate(&mut session, &request, &mut |event| {
+        session.generate(&request, &mut |event| {
             if let Event::Token { id, .. } = event {
                 ids.push(id);
             }

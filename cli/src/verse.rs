@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::bail;
-use runtime::generate::{GenerateRequest, WhenFull};
+use runtime::request::{GenerateRequest, WhenFull};
 use text::{Opened, Stops};
 
 use crate::device::DeviceArg;

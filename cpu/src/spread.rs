@@ -1,4 +1,6 @@
-//! The ternary product of one token on all threads of a pool, where that pays.
+//! Ternary products of one or a few tokens on all threads of a pool, where that pays.
+
+use std::ops::Range;
 
 use super::{Kernels, Pool, ROW_BLOCK, TernaryMatrix};
 
@@ -14,5 +16,38 @@ impl Pool {
             return kernels.gemv_ternary(m, 0..m.rows(), q, a, y);
         }
         self.split_mut(y, ROW_BLOCK, |first, y| kernels.gemv_ternary(m, first..first + y.len(), q, a, y));
+    }
+
+    /// Product of all rows with a few tokens, split by rows unless the matrix is small: `q` (n x cols), their scales `a` (n),
+    /// `y` (n x rows).
+    ///
+    /// The same bits as [`Kernels::gemm_ternary`], whatever the number of threads.
+    pub fn gemm_ternary(&self, kernels: &Kernels, m: &TernaryMatrix, q: &[i8], a: &[f32], y: &mut [f32]) {
+        match *a {
+            [a] => self.gemv_ternary(kernels, m, q, a, y),
+            _ if m.rows() * m.cols() * a.len() < WEIGHTS_MIN => {
+                kernels.gemm_ternary(m, 0..m.rows(), q, a, y, m.rows());
+            }
+            _ => self.by_rows(y, m.rows(), |rows, y| {
+                let stride = rows.len();
+                kernels.gemm_ternary(m, rows, q, a, y, stride);
+            }),
+        }
+    }
+
+    /// Fills `y` (tokens x rows) by ranges of rows, multiples of [`ROW_BLOCK`], on all threads: `part` fills its own (tokens x range).
+    pub fn by_rows(&self, y: &mut [f32], rows: usize, part: impl Fn(Range<usize>, &mut [f32]) + Sync) {
+        // Two for each thread: one that is late leaves the other to whoever is done.
+        let each = rows.div_ceil(2 * self.threads_used()).next_multiple_of(ROW_BLOCK);
+        let mut parts: Vec<Vec<&mut [f32]>> = (0..rows.div_ceil(each)).map(|_| Vec::new()).collect();
+        for token in y.chunks_exact_mut(rows) {
+            parts.iter_mut().zip(token.chunks_mut(each)).for_each(|(part, y)| part.push(y));
+        }
+        self.each_mut(&mut parts, |i, tokens| {
+            let range = i * each..((i + 1) * each).min(rows);
+            let mut own = vec![0.0; tokens.len() * range.len()];
+            part(range.clone(), &mut own);
+            tokens.iter_mut().zip(own.chunks_exact(range.len())).for_each(|(y, own)| y.copy_from_slice(own));
+        });
     }
 }

@@ -200,7 +200,7 @@ impl Loaded {
         };
         wanted()?;
         let context = context.map(|n| n.min(opened.model.config().context));
-        let options = EngineOptions { context, threads: *threads };
+        let options = EngineOptions { context, threads: *threads, ..EngineOptions::default() };
         let engine = Engine::start_on(Arc::clone(&opened.model), gpu, options).map_err(|e| sentence(&e))?;
         Ok(Loaded {
             fault: fault.or_else(|| engine.fault()),

@@ -1,34 +1,41 @@
-//! A thread that owns a session and serves one request after another. The terminal, the app and the server are its clients:
-//! a [`GenerateRequest`] goes in, [`Event`]s come out through a bounded channel, and dropping the channel cancels.
+//! A thread that owns a worker and serves requests, one after another or several at once. The terminal, the app and the server are its
+//! clients: a [`GenerateRequest`] goes in, [`Event`]s come out through a bounded channel, and dropping the channel cancels.
 
-use std::any::Any;
-use std::ops::ControlFlow;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, channel, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
 use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use crate::cpu_worker::{CpuWorker, default_threads, threads_of_use};
 use crate::error::{Error, Result};
-use crate::generate::{Event, Finish, GenerateRequest, generate};
 use crate::gpu::{Fault, GpuModel, GpuOrCpu};
 use crate::model::Model;
-use crate::sequence::Sequence;
-use crate::session::{Session, default_threads, threads_of_use};
+use crate::pass::Worker;
+use crate::request::{Event, GenerateRequest};
+use crate::scheduler::{Job, Scheduler};
 
-/// Events that may wait for a client before the engine does.
+/// Events that may wait for a client before its generation does.
 const EVENTS: usize = 64;
-/// How long the engine sleeps before it tries a slow client again, or looks whether it was cancelled.
+/// How long the engine sleeps before it tries again where all clients are slow.
 const RETRY: Duration = Duration::from_millis(1);
 
 /// How an engine runs its model.
 #[derive(Clone, Copy, Debug)]
 pub struct EngineOptions {
-    /// Tokens a session holds; `None` takes the model's context.
+    /// Tokens a text holds; `None` takes the model's context.
     pub context: Option<usize>,
     /// Most threads; `None` takes [`default_threads`].
     pub threads: Option<usize>,
+    /// Most texts at once; a request beyond them waits.
+    pub texts: usize,
+}
+
+impl Default for EngineOptions {
+    /// One text at a time, with the model's context.
+    fn default() -> Self {
+        EngineOptions { context: None, threads: None, texts: 1 }
+    }
 }
 
 /// A model at work.
@@ -44,12 +51,6 @@ pub struct Engine {
     thread: Option<JoinHandle<()>>,
 }
 
-struct Job {
-    request: GenerateRequest,
-    events: SyncSender<Event>,
-    cancel: Arc<AtomicBool>,
-}
-
 /// A request being served. Dropping it cancels.
 #[derive(Debug)]
 pub struct Generation {
@@ -62,7 +63,7 @@ pub struct Generation {
 pub struct Canceller(Arc<AtomicBool>);
 
 impl Canceller {
-    /// The generation ends within one token, with [`Finish::Cancelled`].
+    /// The generation ends within some milliseconds, also in the middle of a long prompt, with [`Finish::Cancelled`].
     pub fn cancel(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
@@ -94,20 +95,20 @@ impl Engine {
         let thread = std::thread::Builder::new()
             .name("tercet-engine".into())
             .spawn(move || {
-                let session: Result<Box<dyn Sequence + '_>> = match &gpu_there {
-                    Some(gpu) => GpuOrCpu::new(gpu, &model_there, context, threads, fault_there)
-                        .map(|s| Box::new(s) as Box<dyn Sequence + '_>),
-                    None => Session::up_to_threads(&model_there, context, threads)
-                        .map(|s| Box::new(s) as Box<dyn Sequence + '_>),
+                let worker: Result<Box<dyn Worker + '_>> = match &gpu_there {
+                    Some(gpu) => Ok(Box::new(GpuOrCpu::new(gpu, &model_there, threads, fault_there))),
+                    None => CpuWorker::up_to_threads(&model_there, threads).map(|w| Box::new(w) as Box<_>),
                 };
-                match session {
-                    Ok(mut session) => {
+                let mut worker = match worker {
+                    Ok(worker) => worker,
+                    Err(error) => return drop(ready.send(Err(error))),
+                };
+                match Scheduler::new(&mut *worker, context, options.texts) {
+                    Ok(scheduler) => {
                         let _ = ready.send(Ok(()));
-                        serve(&mut *session, &queue, &stop_there);
+                        serve(scheduler, &queue, &stop_there);
                     }
-                    Err(error) => {
-                        let _ = ready.send(Err(error));
-                    }
+                    Err(error) => drop(ready.send(Err(error))),
                 }
             })
             .map_err(|source| Error::Resource { what: "thread for the engine", source })?;
@@ -120,7 +121,7 @@ impl Engine {
         &self.model
     }
 
-    /// Tokens its session holds.
+    /// Tokens a text of it holds.
     pub fn context(&self) -> usize {
         self.context
     }
@@ -140,7 +141,7 @@ impl Engine {
         self.fault.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Hands in a request; it is served after those before it.
+    /// Hands in a request; it is served after those before it, or together with them.
     ///
     /// # Errors
     /// [`Error::EngineStopped`] if the thread is gone.
@@ -197,47 +198,20 @@ impl Drop for Generation {
 }
 
 /// The engine's thread, until no client can hand in anything more.
-fn serve(session: &mut dyn Sequence, queue: &Receiver<Job>, stop: &AtomicBool) {
-    while let Ok(Job { request, events, cancel }) = queue.recv() {
-        let unwanted = || stop.load(Ordering::Relaxed) || cancel.load(Ordering::Relaxed);
-        if unwanted() {
-            let _ = events.try_send(Event::Done { finish: Finish::Cancelled, stats: Default::default() });
-            continue;
-        }
-        // A bug in one request must not take the others with it.
-        let served = catch_unwind(AssertUnwindSafe(|| {
-            generate(session, &request, &mut |event| send(&events, event, unwanted))
-        }));
-        let last = match served {
-            Ok(Ok((finish, stats))) => Event::Done { finish, stats },
-            Ok(Err(error)) => Event::Error(error),
-            Err(panic) => {
-                session.reset();
-                Event::Error(Error::Panic { message: message(&*panic) })
-            }
-        };
-        // The last word waits for a slow client, but not when that client, or everybody, has gone.
-        let _ = send(&events, last, || stop.load(Ordering::Relaxed));
-    }
-}
-
-/// Sends an event, waiting for room; breaks if nobody wants it.
-fn send(events: &SyncSender<Event>, event: Event, unwanted: impl Fn() -> bool) -> ControlFlow<()> {
-    let mut event = event;
+fn serve(mut scheduler: Scheduler<'_>, queue: &Receiver<Job>, stop: &AtomicBool) {
     loop {
-        if unwanted() {
-            return ControlFlow::Break(());
+        if scheduler.is_done() {
+            match queue.recv() {
+                Ok(job) => scheduler.take(job),
+                Err(_) => return,
+            }
         }
-        match events.try_send(event) {
-            Ok(()) => return ControlFlow::Continue(()),
-            Err(TrySendError::Disconnected(_)) => return ControlFlow::Break(()),
-            Err(TrySendError::Full(back)) => event = back,
+        queue.try_iter().for_each(|job| scheduler.take(job));
+        if stop.load(Ordering::Relaxed) {
+            return;
         }
-        std::thread::sleep(RETRY);
+        if !scheduler.round(stop) && !scheduler.is_done() {
+            std::thread::sleep(RETRY);
+        }
     }
-}
-
-fn message(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message").to_owned()
 }

@@ -182,6 +182,13 @@ pub enum Error {
         message: String,
     },
 
+    /// What ended a request together with another, which was told more.
+    #[error("{message}")]
+    Shared {
+        /// In the other error's words.
+        message: String,
+    },
+
     /// The engine's thread is gone.
     #[error("the engine has stopped")]
     EngineStopped,

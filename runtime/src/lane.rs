@@ -1,16 +1,18 @@
-//! A few consecutive tokens on their way through the model, and every buffer they need. Which ops it runs, in which order,
+//! A few tokens of one or more texts on their way through the model, and every buffer they need. Which ops it runs, in which order,
 //! is `model::forward`'s business; the trainer runs the same, so that a served logit is a trained one.
 //!
-//! A lane runs on one thread; when it holds a single token it may instead spread each product over the
-//! rows of a matrix and attention over heads ([`Spread`]). No result depends on either choice.
+//! A lane runs on one thread; when it holds all tokens of a pass, few of them, it may instead share out each product by the rows of a
+//! matrix, and attention by heads. No result depends on either choice.
 
+use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
-use crate::kv_cache::KvCache;
+use crate::kv_cache::HeadCache;
 use crate::model::Model;
-use crate::weights::Table;
+use crate::pass::TextId;
+use crate::texts::Texts;
 use cpu::ops::{HyperCoefficients, HyperWeights, RopeTable};
-use cpu::{Kernels, Pool, ROW_BLOCK, TernaryMatrix};
+use cpu::{Kernels, Pool, TernaryMatrix};
 use model::config::ModelConfig;
 use model::forward::{Op, Rows};
 
@@ -20,13 +22,40 @@ pub const LANE_TOKENS: usize = 64;
 /// Attention over fewer numbers, keys x width of all query heads, is not worth handing out: these take about 1 us.
 const SPREAD_MIN_ATTENTION: usize = 1 << 14;
 
-/// The threads that a single token may use.
-#[derive(Clone, Copy)]
-pub struct Spread<'a> {
-    /// The workers.
-    pub pool: &'a Pool,
-    /// Room for attention scores, one for each key-value head.
-    pub scratch: &'a [Mutex<Vec<f32>>],
+/// Some tokens of a text.
+#[derive(Clone, Copy, Debug)]
+pub struct Piece<'t> {
+    /// Which text.
+    pub text: TextId,
+    /// Position of the first.
+    pub first: usize,
+    /// The tokens.
+    pub tokens: &'t [u32],
+    /// How many of them, the last ones, logits are wanted for.
+    pub wanted: usize,
+}
+
+impl<'t> Piece<'t> {
+    /// The first `count` tokens, and the others.
+    pub fn split(self, count: usize) -> (Piece<'t>, Piece<'t>) {
+        let (now, later) = self.tokens.split_at(count);
+        let wanted = self.wanted.min(later.len());
+        (
+            Piece { tokens: now, wanted: self.wanted - wanted, ..self },
+            Piece { tokens: later, first: self.first + count, wanted, ..self },
+        )
+    }
+}
+
+/// Room for attention scores where heads are shared out, one for each head of each token.
+#[derive(Debug)]
+pub struct Spread(Vec<Mutex<Vec<f32>>>);
+
+impl Spread {
+    /// Room for so many heads.
+    pub fn new(heads: usize) -> Self {
+        Spread((0..heads).map(|_| Mutex::default()).collect())
+    }
 }
 
 /// What the ops of a lane read beside it.
@@ -35,19 +64,29 @@ pub struct Around<'a> {
     /// Weights and kernels.
     pub model: &'a Model,
     /// Keys and values of all tokens so far.
-    pub cache: &'a KvCache,
+    pub texts: &'a Texts,
     /// Angles of all positions so far.
     pub rope: &'a RopeTable,
     /// The threads, if the lane is alone.
-    pub spread: Option<Spread<'a>>,
+    pub spread: Option<(&'a Pool, &'a Spread)>,
+}
+
+/// The rows of a lane that are consecutive tokens of one text.
+#[derive(Clone, Debug)]
+struct Run {
+    text: TextId,
+    /// Position of the first.
+    first: usize,
+    rows: Range<usize>,
+    /// How many, the last ones, logits are wanted for.
+    wanted: usize,
 }
 
 /// Tokens in flight.
 #[derive(Debug)]
 pub struct Lane {
     tokens: Vec<u32>,
-    /// Position of the first.
-    first: usize,
+    runs: Vec<Run>,
     /// The pass's buffers, (tokens, width of the slot).
     slots: Vec<Vec<f32>>,
     /// Of the sub-layer that is being run.
@@ -65,7 +104,7 @@ impl Lane {
     pub fn new() -> Self {
         Lane {
             tokens: Vec::new(),
-            first: 0,
+            runs: Vec::new(),
             slots: Vec::new(),
             coefficients: Vec::new(),
             row: Vec::new(),
@@ -75,26 +114,25 @@ impl Lane {
         }
     }
 
-    /// Tokens in this lane.
-    pub fn len(&self) -> usize {
-        self.tokens.len()
-    }
-
-    /// Takes `tokens`, the first of which stands at position `first`.
-    pub fn start(&mut self, model: &Model, tokens: &[u32], first: usize) {
+    /// Takes the tokens of some pieces.
+    pub fn start(&mut self, model: &Model, pieces: &[Piece<'_>]) {
         self.tokens.clear();
-        self.tokens.extend_from_slice(tokens);
-        self.first = first;
+        self.runs.clear();
+        for piece in pieces {
+            let rows = self.tokens.len()..self.tokens.len() + piece.tokens.len();
+            self.tokens.extend_from_slice(piece.tokens);
+            self.runs.push(Run { text: piece.text, first: piece.first, rows, wanted: piece.wanted });
+        }
         let widths = model.slots().widths();
         self.slots.resize_with(widths.len(), Vec::new);
         for (slot, width) in self.slots.iter_mut().zip(widths) {
-            slot.resize(tokens.len() * width, 0.0);
+            slot.resize(self.tokens.len() * width, 0.0);
         }
-        self.coefficients.resize(tokens.len(), HyperCoefficients::default());
+        self.coefficients.resize(self.tokens.len(), HyperCoefficients::default());
     }
 
     /// Runs ops over all tokens, up to where keys and values are stored, which is [`store`](Self::store)'s, or up to the head, which is
-    /// [`head`](Self::head)'s; without what is for logits alone, unless they are wanted.
+    /// not a lane's; without what is for logits alone, unless they are wanted.
     pub fn run(&mut self, ops: &[Op], logits: bool, around: Around<'_>) {
         for op in ops {
             match op {
@@ -140,7 +178,7 @@ impl Lane {
             }
             Op::Project { stack, y, .. } => {
                 let y = &mut self.slots[model.slots().of(y)];
-                product(kn, w.stack(stack), &self.q8, &self.a, y, spread);
+                product(kn, w.stack(stack), &self.q8, &self.a, y, spread.map(|s| s.0));
             }
             Op::NormRope { qkv, q_gain, k_gain } => {
                 self.norm_rope(around, qkv, q_gain.map(|g| w.plain(g)), k_gain.map(|g| w.plain(g)));
@@ -183,10 +221,24 @@ impl Lane {
         }
     }
 
-    /// Hands keys and values to the cache.
-    pub fn store(&self, model: &Model, block: usize, qkv: Rows, cache: &mut KvCache) {
-        let qkv_width = model.forward().width(qkv);
-        cache.store(model.kernels(), block, self.first, &self.slots[model.slots().of(qkv)], qkv_width);
+    /// Hands keys and values to the caches of their texts.
+    pub fn store(&self, model: &Model, block: usize, qkv: Rows, texts: &mut Texts) {
+        let width = model.forward().width(qkv);
+        let qkv = &self.slots[model.slots().of(qkv)];
+        for run in &self.runs {
+            let rows = &qkv[run.rows.start * width..run.rows.end * width];
+            texts[run.text].cache.store(model.kernels(), block, run.first, rows, width);
+        }
+    }
+
+    /// The rows that the head reads, of each token whose logits are wanted.
+    pub fn wanted<'l>(&'l self, model: &'l Model) -> impl Iterator<Item = &'l [f32]> {
+        let Some(&Op::Head { y, .. }) = model.forward().ops.last() else {
+            unreachable!("a forward pass ends with its head")
+        };
+        let (width, y) = (model.config().width, &self.slots[model.slots().of(y)]);
+        let rows = self.runs.iter().flat_map(|run| run.rows.end - run.wanted..run.rows.end);
+        rows.map(move |row| &y[row * width..][..width])
     }
 
     fn norm_rope(&mut self, around: Around<'_>, qkv: Rows, q_gain: Option<&[f32]>, k_gain: Option<&[f32]>) {
@@ -195,8 +247,9 @@ impl Lane {
         row.resize(c.head_dim, 0.0);
         let width = model.forward().width(qkv);
         let qkv = &mut self.slots[model.slots().of(qkv)];
-        for (t, qkv) in qkv.chunks_exact_mut(width).enumerate() {
-            let (cos, sin) = rope.at(self.first + t);
+        let positions = self.runs.iter().flat_map(|run| run.first..run.first + run.rows.len());
+        for (position, qkv) in positions.zip(qkv.chunks_exact_mut(width)) {
+            let (cos, sin) = rope.at(position);
             let (q, kv) = qkv.split_at_mut(c.q_width());
             for (heads, gain) in [(q, q_gain), (&mut kv[..c.kv_width()], k_gain)] {
                 if let Some(gain) = gain {
@@ -211,96 +264,46 @@ impl Lane {
     }
 
     fn attention(&mut self, around: Around<'_>, block: usize, qkv: Rows, out: Rows) {
-        let Around { model, cache, spread, .. } = around;
-        let (c, kn, q_stride) = (model.config(), model.kernels(), model.forward().width(qkv));
-        let (group, n, first) = (c.heads / c.kv_heads, self.tokens.len(), self.first);
+        let Around { model, texts, spread, .. } = around;
+        let (c, kn, stride) = (model.config(), model.kernels(), model.forward().width(qkv));
+        let (group, runs) = (c.heads / c.kv_heads, &self.runs);
         let (scores, [qkv, mixed]) = (&mut self.scores, pair(&mut self.slots, model, qkv, out));
-        // The query heads that share key-value head `kv`, into `out` whose rows are `stride` long.
-        let attend = |kv: usize, out: &mut [f32], stride: usize, scores: &mut Vec<f32>| {
-            let head = cache.head(block, kv);
-            let k = head.k_transposed(first + n, c.head_dim);
-            let v = head.v(first + n, c.head_dim);
-            let scale = 1.0 / (c.head_dim as f32).sqrt();
-            for i in 0..group {
-                let q = &qkv[(kv * group + i) * c.head_dim..];
-                let out = &mut out[i * c.head_dim..];
-                kn.attention_f16(q, q_stride, first, n, k, v, c.head_dim, scale, out, stride, None, scores);
-            }
-        };
+        // For consecutive tokens of a text the query heads that share key-value head `kv`, into `out` whose rows are `out_stride` long.
+        let attend =
+            |text, first, rows: Range<usize>, kv, out: &mut [f32], out_stride, scores: &mut Vec<f32>| {
+                let (head, n): (&HeadCache, _) = (texts[text].cache.head(block, kv), rows.len());
+                let k = head.k_transposed(first + n, c.head_dim);
+                let v = head.v(first + n, c.head_dim);
+                let scale = 1.0 / (c.head_dim as f32).sqrt();
+                for i in 0..group {
+                    let q = &qkv[rows.start * stride + (kv * group + i) * c.head_dim..];
+                    let out = &mut out[i * c.head_dim..];
+                    kn.attention_f16(
+                        q, stride, first, n, k, v, c.head_dim, scale, out, out_stride, None, scores,
+                    );
+                }
+            };
         let width = group * c.head_dim;
+        let tokens = || runs.iter().flat_map(|run| run.rows.clone().map(move |row| (run, row)));
+        let keys = tokens().map(|(run, row)| run.first + (row - run.rows.start) + 1).sum::<usize>();
         match spread {
-            Some(Spread { pool, scratch }) if n == 1 && (first + 1) * c.q_width() >= SPREAD_MIN_ATTENTION => {
-                pool.chunks_mut(mixed, width, |kv, out| {
-                    attend(kv, out, width, &mut scratch[kv].lock().unwrap_or_else(PoisonError::into_inner));
+            Some((pool, Spread(scratch))) if keys * c.q_width() >= SPREAD_MIN_ATTENTION => {
+                let tokens: Vec<(&Run, usize)> = tokens().collect();
+                pool.chunks_mut(mixed, width, |i, out| {
+                    let ((run, row), kv) = (tokens[i / c.kv_heads], i % c.kv_heads);
+                    let first = run.first + (row - run.rows.start);
+                    let scores = &mut scratch[i].lock().unwrap_or_else(PoisonError::into_inner);
+                    attend(run.text, first, row..row + 1, kv, out, width, scores);
                 });
             }
             _ => {
-                for kv in 0..c.kv_heads {
-                    attend(kv, &mut mixed[kv * width..], c.q_width(), scores);
-                }
-            }
-        }
-    }
-
-    /// Logits of the last `count` tokens into `logits` (count x vocab).
-    pub fn head(
-        &mut self,
-        model: &Model,
-        op: &Op,
-        count: usize,
-        logits: &mut [f32],
-        spread: Option<Spread<'_>>,
-    ) {
-        let Op::Head { table, y } = *op else { unreachable!("{op:?} is no head") };
-        let (c, kn, table) = (model.config(), model.kernels(), model.weights().table(table));
-        let n = self.tokens.len();
-        let hidden = &self.slots[model.slots().of(y)][(n - count) * c.width..n * c.width];
-        assert_eq!(logits.len(), count * c.vocab);
-        if !c.head_int8 {
-            let product = |first: usize, rows: usize, y: &mut [f32]| {
-                let w = table.rows(first..first + rows, c.width);
-                kn.head_products(w, c.width, hidden, y, rows, &mut Vec::new());
-            };
-            match spread {
-                Some(Spread { pool, .. }) if count == 1 => {
-                    pool.split_mut(logits, ROW_BLOCK, |first, y| product(first, y.len(), y));
-                }
-                _ => product(0, c.vocab, logits),
-            }
-            return;
-        }
-        self.q8.resize(count * c.width, 0);
-        self.a.resize(count, 0.0);
-        for ((x, q), a) in
-            hidden.chunks_exact(c.width).zip(self.q8.chunks_exact_mut(c.width)).zip(&mut self.a)
-        {
-            *a = kn.quantise(x, q);
-        }
-        match table {
-            Table::Ternary(m) => product(kn, m, &self.q8, &self.a, logits, spread),
-            Table::Scaled { codes, scales, group } => {
-                let (q8, a) = (&self.q8, &self.a);
-                let product = |first: usize, rows: usize, t: usize, y: &mut [f32]| {
-                    let (start, end) = (first * c.width, (first + rows) * c.width);
-                    let (codes, scales) = (&codes[start..end], &scales[start / group..end / group]);
-                    kn.head_products_int8(codes, scales, *group, &q8[t * c.width..][..c.width], a[t], y);
-                };
-                match spread {
-                    Some(Spread { pool, .. }) if count == 1 => {
-                        pool.split_mut(logits, ROW_BLOCK, |first, y| product(first, y.len(), 0, y));
-                    }
-                    _ => {
-                        // A few rows at a time, which stay in the cache for all tokens.
-                        for first in (0..c.vocab).step_by(ROW_BLOCK) {
-                            let rows = ROW_BLOCK.min(c.vocab - first);
-                            for t in 0..count {
-                                product(first, rows, t, &mut logits[t * c.vocab + first..][..rows]);
-                            }
-                        }
+                for run in runs {
+                    for kv in 0..c.kv_heads {
+                        let out = &mut mixed[run.rows.start * c.q_width() + kv * width..];
+                        attend(run.text, run.first, run.rows.clone(), kv, out, c.q_width(), scores);
                     }
                 }
             }
-            Table::F16(_) => unreachable!("validation refuses int8 activations with an F16 head"),
         }
     }
 }
@@ -363,9 +366,9 @@ fn norm_quantise(
 }
 
 /// Product of a matrix with quantised rows: `y` is n x rows.
-fn product(kn: &Kernels, m: &TernaryMatrix, q8: &[i8], a: &[f32], y: &mut [f32], spread: Option<Spread<'_>>) {
-    match (spread, a) {
-        (Some(Spread { pool, .. }), &[a]) => pool.gemv_ternary(kn, m, q8, a, y),
-        _ => kn.gemm_ternary(m, 0..m.rows(), q8, a, y, m.rows()),
+fn product(kn: &Kernels, m: &TernaryMatrix, q8: &[i8], a: &[f32], y: &mut [f32], pool: Option<&Pool>) {
+    match pool {
+        Some(pool) => pool.gemm_ternary(kn, m, q8, a, y),
+        None => kn.gemm_ternary(m, 0..m.rows(), q8, a, y, m.rows()),
     }
 }

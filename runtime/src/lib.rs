@@ -1,21 +1,29 @@
 //! The model at run time: config, ops, backends, engine. Token ids in, token ids out; no text, no HTTP, no windows.
 
+pub mod continuation;
+mod cpu_worker;
 pub mod engine;
 mod error;
 pub mod generate;
 pub mod gpu;
+mod head;
 mod kv_cache;
 mod lane;
 mod model;
+pub mod pass;
 
+pub mod request;
 pub mod sampler;
-pub mod sequence;
-mod session;
+mod scheduler;
+mod sequence;
+
 pub mod synthetic;
 
+mod texts;
 mod tuner;
 pub mod weights;
 
 pub use self::model::{Model, in_file};
+pub use cpu_worker::{CpuWorker, default_threads};
 pub use error::{Error, Result};
-pub use session::{Session, default_threads};
+pub use sequence::{Sequence, Session};

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use formats::gguf::Gguf;
 
+use crate::cpu_worker::default_threads;
 use crate::error::{Error, Result};
-use crate::session::default_threads;
 use crate::weights::Weights;
 use cpu::{Kernels, Pool};
 use model::config::ModelConfig;

@@ -18,7 +18,7 @@ use std::collections::VecDeque;
 use formats::gguf::Metadata;
 
 use crate::error::{Error, Result};
-use crate::sequence::Choose;
+use crate::pass::Want;
 use cpu::Kernels;
 use cpu::ops::exp;
 use model::xoshiro::Xoshiro256;
@@ -184,16 +184,16 @@ impl Sampler {
         self.recent.push_back(id);
     }
 
-    /// How the next token may be chosen without showing the logits here. If it is, [`chosen`](Self::chosen) wants to know.
-    pub fn choose(&self) -> Choose {
+    /// What is to be known of the next token: its logits, or an id if it may be chosen without showing them here. If it is, [`chosen`](Self::chosen) wants to know.
+    pub fn want(&self) -> Want {
         let s = &self.settings;
         if s.penalises() {
-            return Choose::No;
+            return Want::Last;
         }
-        if s.temperature == 0.0 { Choose::Likeliest } else { Choose::Draw(*s, self.rng.clone().next_f64()) }
+        if s.temperature == 0.0 { Want::Likeliest } else { Want::Draw(*s, self.rng.clone().next_f64()) }
     }
 
-    /// Takes note that a token was chosen as [`choose`](Self::choose) said.
+    /// Takes note that a token was chosen as [`want`](Self::want) said.
     pub fn chosen(&mut self) {
         if self.settings.temperature != 0.0 {
             self.rng.next_f64();
@@ -523,7 +523,7 @@ mod tests {
             ..Sampling::greedy()
         };
         let mut s = Sampler::new(settings).unwrap();
-        assert_eq!(s.choose(), Choose::No);
+        assert_eq!(s.want(), Want::Last);
         [1, 0, 0, 2].into_iter().for_each(|id| s.accept(id));
         assert_eq!(s.sample(&[4.0, 3.0, -1.0, 0.0]).unwrap(), 1);
         assert_eq!(s.penalised, [2.0 - 0.5 - 0.5, 3.0, -2.0 - 0.5 - 0.25, 0.0]);
@@ -537,7 +537,7 @@ mod tests {
             assert!(s.penalised[0] < 4.0 && s.penalised[1] == 3.0);
         }
         let off = Sampler::new(Sampling { repetition_penalty: 1.0, ..Sampling::default() }).unwrap();
-        assert_ne!(off.choose(), Choose::No);
+        assert_ne!(off.want(), Want::Last);
     }
 
     #[test]

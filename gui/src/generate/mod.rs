@@ -25,7 +25,7 @@ use std::sync::Arc;
 
 pub use command::GenerateCommand;
 
-use runtime::generate::{GenerateRequest, WhenFull};
+use runtime::request::{GenerateRequest, WhenFull};
 use runtime::sampler::Sampling;
 
 use crate::ask::Question;

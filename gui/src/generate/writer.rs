@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use eframe::egui;
 use formats::tokenizer::{DecodeStream, Tokenizer};
 use runtime::engine::Canceller;
-use runtime::generate::{Event, Finish, GenerateRequest, Stats};
+use runtime::request::{Event, Finish, GenerateRequest, Stats};
 use serde::{Deserialize, Serialize};
 
 use super::manuscript::Manuscript;

@@ -1,72 +1,77 @@
-//! A sequence on a graphics device that survives it: when the device fails, the CPU reads what was read and goes on, in the
-//! middle of a text if need be.
+//! A worker on a graphics device that survives it: when the device fails, the processor goes on, in the middle of a text if need be.
+//! Its texts are empty then and say so, and whoever drives them has them read again.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::model::GpuModel;
-use super::session::{GpuSession, Want};
+use super::worker::GpuWorker;
+use crate::cpu_worker::CpuWorker;
 use crate::error::{Error, Result};
 use crate::model::Model;
-use crate::sequence::{Choose, Next, Sequence};
-use crate::session::Session;
+use crate::pass::{Answer, Span, TextId, Worker};
 use model::config::ModelConfig;
 
 /// Why the CPU had to go on; empty while it has not.
 pub type Fault = Arc<Mutex<Option<String>>>;
 
-/// A session on a device, and one on the CPU if that fails.
+/// A worker on a device, and one on the CPU if that fails.
 #[derive(Debug)]
 pub struct GpuOrCpu<'m> {
     model: &'m Model,
     threads: usize,
     runs: Runs<'m>,
+    /// Contexts of the texts that are open.
+    contexts: Vec<Option<usize>>,
+    /// Whether the last pass was the one in which the device failed.
+    moved: bool,
     fault: Fault,
 }
 
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "there is one of it")]
 enum Runs<'m> {
-    Gpu(GpuSession<'m>),
-    Cpu(Session<'m>),
+    Gpu(GpuWorker<'m>),
+    Cpu(CpuWorker<'m>),
 }
 
 impl<'m> GpuOrCpu<'m> {
-    /// A session of up to `context` tokens on the device, or on up to `threads` threads if the device has no room for it.
-    ///
-    /// # Errors
-    /// A context that the model does not have.
-    pub fn new(
-        on_gpu: &'m GpuModel,
-        model: &'m Model,
-        context: usize,
-        threads: usize,
-        fault: Fault,
-    ) -> Result<Self> {
-        let runs = match GpuSession::new(on_gpu, context) {
-            Ok(session) => Runs::Gpu(session),
-            Err(error) if of_device(&error) => {
-                note(&fault, &error);
-                Runs::Cpu(Session::up_to_threads(model, context, threads)?)
-            }
-            Err(error) => return Err(error),
-        };
-        Ok(GpuOrCpu { model, threads, runs, fault })
+    /// A worker on the device, or on up to `threads` threads once the device fails or has no room for a text.
+    pub fn new(on_gpu: &'m GpuModel, model: &'m Model, threads: usize, fault: Fault) -> Self {
+        let runs = Runs::Gpu(GpuWorker::new(on_gpu));
+        GpuOrCpu { model, threads, runs, contexts: Vec::new(), moved: false, fault }
     }
 
-    /// Runs something on the device; if that fails, moves to the CPU and answers `None`.
-    fn on_gpu(&mut self, tokens: &[u32], want: Want) -> Result<Option<u32>> {
-        let Runs::Gpu(session) = &mut self.runs else { return Ok(None) };
-        match session.run(tokens, want) {
-            Ok(id) => Ok(Some(id)),
-            Err(error) if of_device(&error) => {
-                note(&self.fault, &error);
-                let mut cpu = Session::up_to_threads(self.model, session.context(), self.threads)?;
-                cpu.advance(session.tokens())?;
-                self.runs = Runs::Cpu(cpu);
-                Ok(None)
-            }
-            Err(error) => Err(error),
+    fn runs(&self) -> &dyn Worker {
+        match &self.runs {
+            Runs::Gpu(worker) => worker,
+            Runs::Cpu(worker) => worker,
         }
+    }
+
+    fn runs_mut(&mut self) -> &mut dyn Worker {
+        match &mut self.runs {
+            Runs::Gpu(worker) => worker,
+            Runs::Cpu(worker) => worker,
+        }
+    }
+
+    /// Goes on with the CPU, with the same texts, empty.
+    fn move_to_cpu(&mut self, error: &Error) -> Result<()> {
+        self.fault.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error.to_string());
+        let mut cpu = CpuWorker::up_to_threads(self.model, self.threads)?;
+        // A place is given to the first text that needs one, so texts keep their ids if all places are filled before some are freed.
+        for context in &self.contexts {
+            cpu.open(context.unwrap_or(1))?;
+        }
+        for (i, _) in self.contexts.iter().enumerate().filter(|(_, context)| context.is_none()) {
+            cpu.close(TextId(i));
+        }
+        self.runs = Runs::Cpu(cpu);
+        Ok(())
+    }
+
+    fn on_gpu(&self) -> bool {
+        matches!(self.runs, Runs::Gpu(_))
     }
 }
 
@@ -75,65 +80,60 @@ fn of_device(error: &Error) -> bool {
     matches!(error, Error::Gpu { .. } | Error::GpuLimit { .. } | Error::GpuMemory { .. })
 }
 
-fn note(fault: &Fault, error: &Error) {
-    fault.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error.to_string());
-}
-
-impl Sequence for GpuOrCpu<'_> {
+impl Worker for GpuOrCpu<'_> {
     fn config(&self) -> &ModelConfig {
         self.model.config()
     }
 
-    fn context(&self) -> usize {
-        match &self.runs {
-            Runs::Gpu(s) => s.context(),
-            Runs::Cpu(s) => s.context(),
+    fn open(&mut self, context: usize) -> Result<TextId> {
+        // A device that has room for some texts keeps them.
+        let first = self.contexts.iter().all(Option::is_none);
+        let text = match self.runs_mut().open(context) {
+            Err(error) if of_device(&error) && first && self.on_gpu() => {
+                self.move_to_cpu(&error)?;
+                self.runs_mut().open(context)?
+            }
+            text => text?,
+        };
+        self.contexts.resize(self.contexts.len().max(text.0 + 1), None);
+        self.contexts[text.0] = Some(context);
+        Ok(text)
+    }
+
+    fn close(&mut self, text: TextId) {
+        self.contexts[text.0] = None;
+        self.runs_mut().close(text);
+    }
+
+    fn tokens(&self, text: TextId) -> &[u32] {
+        self.runs().tokens(text)
+    }
+
+    fn context(&self, text: TextId) -> usize {
+        self.runs().context(text)
+    }
+
+    fn truncate(&mut self, text: TextId, len: usize) {
+        self.runs_mut().truncate(text, len);
+    }
+
+    fn step_tokens(&self) -> usize {
+        self.runs().step_tokens()
+    }
+
+    fn pass(&mut self, spans: &[Span<'_>], give_up: &dyn Fn() -> bool) -> Result<()> {
+        self.moved = false;
+        match self.runs_mut().pass(spans, give_up) {
+            Err(error) if of_device(&error) && self.on_gpu() => {
+                self.move_to_cpu(&error)?;
+                self.moved = true;
+                Ok(())
+            }
+            done => done,
         }
     }
 
-    fn tokens(&self) -> &[u32] {
-        match &self.runs {
-            Runs::Gpu(s) => s.tokens(),
-            Runs::Cpu(s) => s.tokens(),
-        }
-    }
-
-    fn prefill_step(&self) -> usize {
-        match &self.runs {
-            Runs::Gpu(s) => s.prefill_step(),
-            Runs::Cpu(s) => s.prefill_step(),
-        }
-    }
-
-    fn truncate(&mut self, len: usize) {
-        match &mut self.runs {
-            Runs::Gpu(s) => s.truncate(len),
-            Runs::Cpu(s) => s.truncate(len),
-        }
-    }
-
-    fn advance(&mut self, tokens: &[u32]) -> Result<()> {
-        self.on_gpu(tokens, Want::Nothing)?;
-        match &mut self.runs {
-            Runs::Gpu(_) => Ok(()),
-            Runs::Cpu(s) => s.advance(tokens),
-        }
-    }
-
-    fn next(&mut self, tokens: &[u32], choose: Choose) -> Result<Next<'_>> {
-        let chosen = self.on_gpu(tokens, choose.into())?;
-        match (&mut self.runs, chosen) {
-            (Runs::Gpu(s), Some(id)) if choose != Choose::No => s.chose(id).map(Next::Id),
-            (Runs::Gpu(s), _) => Ok(Next::Logits(s.logits())),
-            (Runs::Cpu(s), _) => s.next(tokens, choose),
-        }
-    }
-
-    fn forward_all(&mut self, tokens: &[u32]) -> Result<&[f32]> {
-        self.on_gpu(tokens, Want::All)?;
-        match &mut self.runs {
-            Runs::Gpu(s) => Ok(s.logits()),
-            Runs::Cpu(s) => s.forward_all(tokens),
-        }
+    fn answer(&self, i: usize) -> Answer<'_> {
+        if self.moved { Answer::Unread } else { self.runs().answer(i) }
     }
 }

@@ -14,8 +14,8 @@ mod pace;
 mod pipeline_cache;
 mod plan;
 mod product;
-mod session;
 mod timer;
+mod worker;
 
 pub use adapter::{Adapter, AdapterInfo, adapters};
 pub use counters::Counters;
@@ -23,5 +23,5 @@ pub use device::{Gpu, GpuOptions};
 pub use fallback::{Fault, GpuOrCpu};
 pub use model::GpuModel;
 pub use product::{Product, ProductTime};
-pub use session::GpuSession;
 pub use shaders::Variant;
+pub use worker::{GpuSession, GpuWorker};

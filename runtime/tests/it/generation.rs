@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use runtime::engine::{Engine, EngineOptions};
-use runtime::generate::{Event, Finish, GenerateRequest, Stats, WhenFull, generate};
+use runtime::request::{Event, Finish, GenerateRequest, Stats, WhenFull};
 use runtime::sampler::{Sampling, argmax};
 use runtime::{Error, Model, Session};
 
@@ -30,14 +30,15 @@ fn request(prompt: &[u32], max_tokens: usize) -> GenerateRequest {
 /// Serves a request on the spot: ids, log-probabilities, end.
 fn run(session: &mut Session<'_>, request: &GenerateRequest) -> (Vec<u32>, Vec<f64>, Finish, Stats) {
     let (mut ids, mut log_probs) = (Vec::new(), Vec::new());
-    let (finish, stats) = generate(session, request, &mut |event| {
-        if let Event::Token { id, log_probs: of_token } = event {
-            ids.push(id);
-            log_probs.extend(of_token.map(|l| l.chosen));
-        }
-        ControlFlow::Continue(())
-    })
-    .unwrap();
+    let (finish, stats) = session
+        .generate(request, &mut |event| {
+            if let Event::Token { id, log_probs: of_token } = event {
+                ids.push(id);
+                log_probs.extend(of_token.map(|l| l.chosen));
+            }
+            ControlFlow::Continue(())
+        })
+        .unwrap();
     assert_eq!(stats.generated_tokens, ids.len());
     (ids, log_probs, finish, stats)
 }
@@ -138,8 +139,7 @@ fn no_tokens_asked_none_written() {
 fn requests_that_cannot_be_served_say_why() {
     let model = model(64);
     let mut session = Session::with_threads(&model, 64, 1).unwrap();
-    let mut fail =
-        |r: GenerateRequest| generate(&mut session, &r, &mut |_| ControlFlow::Continue(())).unwrap_err();
+    let mut fail = |r: GenerateRequest| session.generate(&r, &mut |_| ControlFlow::Continue(())).unwrap_err();
     assert!(matches!(fail(request(&[], 5)), Error::PromptEmpty));
     assert!(matches!(fail(request(&[1; 65], 5)), Error::PromptTooLong { tokens: 65, context: 64 }));
     assert!(matches!(fail(request(&[1, 67], 0)), Error::Token { id: 67, .. }));
@@ -150,8 +150,11 @@ fn requests_that_cannot_be_served_say_why() {
 #[test]
 fn engine_serves_requests_in_turn_and_as_directly() {
     let model = Arc::new(model(64));
-    let engine =
-        Engine::start(Arc::clone(&model), EngineOptions { context: Some(48), threads: Some(2) }).unwrap();
+    let engine = Engine::start(
+        Arc::clone(&model),
+        EngineOptions { context: Some(48), threads: Some(2), ..EngineOptions::default() },
+    )
+    .unwrap();
     assert_eq!((engine.context(), engine.threads()), (48, 2));
     let prompts: Vec<Vec<u32>> = (0..3).map(|s| tiny::tokens(model.config(), s, 8)).collect();
     let running: Vec<_> = prompts.iter().map(|p| engine.generate(request(p, 30)).unwrap()).collect();
@@ -176,8 +179,11 @@ fn engine_serves_requests_in_turn_and_as_directly() {
 
 #[test]
 fn engine_cancels_within_a_token_and_lives_on() {
-    let engine =
-        Engine::start(Arc::new(model(64)), EngineOptions { context: None, threads: Some(1) }).unwrap();
+    let engine = Engine::start(
+        Arc::new(model(64)),
+        EngineOptions { context: None, threads: Some(1), ..EngineOptions::default() },
+    )
+    .unwrap();
     let endless = request(&[1, 2, 3], usize::MAX);
     let generation = engine.generate(endless.clone()).unwrap();
     let mut after = 0;
@@ -214,7 +220,7 @@ fn engine_cancels_within_a_token_and_lives_on() {
 
 #[test]
 fn engine_refuses_a_context_the_model_lacks() {
-    let options = EngineOptions { context: Some(65), threads: Some(1) };
+    let options = EngineOptions { context: Some(65), threads: Some(1), ..EngineOptions::default() };
     assert!(matches!(
         Engine::start(Arc::new(model(64)), options),
         Err(Error::Context { asked: 65, trained: 64 })
@@ -228,13 +234,14 @@ fn generation_reports_prefill_and_stops_between_its_steps() {
     let mut session = Session::with_threads(&model, 1024, 2).unwrap();
     let prompt = tiny::tokens(&c, 23, 700);
     let mut seen = Vec::new();
-    let (finish, stats) = generate(&mut session, &request(&prompt, 5), &mut |event| {
-        if let Event::Prefill { done, total } = event {
-            seen.push((done, total));
-        }
-        if seen.len() == 2 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    })
-    .unwrap();
+    let (finish, stats) = session
+        .generate(&request(&prompt, 5), &mut |event| {
+            if let Event::Prefill { done, total } = event {
+                seen.push((done, total));
+            }
+            if seen.len() == 2 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })
+        .unwrap();
     assert_eq!((finish, stats.generated_tokens), (Finish::Cancelled, 0));
     assert_eq!(seen, [(256, 700), (512, 700)]);
     // The half-read prompt is a good start for the same one.
@@ -249,13 +256,14 @@ fn generation_stops_between_the_steps_of_a_slide() {
     let mut session = Session::with_threads(&model, 1024, 2).unwrap();
     let prompt = tiny::tokens(&c, 23, 1024);
     let mut seen = Vec::new();
-    let (finish, stats) = generate(&mut session, &request(&prompt, 5), &mut |event| {
-        if let Event::Prefill { done, total } = event {
-            seen.push((done, total));
-        }
-        if seen.len() == 5 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    })
-    .unwrap();
+    let (finish, stats) = session
+        .generate(&request(&prompt, 5), &mut |event| {
+            if let Event::Prefill { done, total } = event {
+                seen.push((done, total));
+            }
+            if seen.len() == 5 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })
+        .unwrap();
     assert_eq!((finish, stats.generated_tokens, stats.slides), (Finish::Cancelled, 1, 1));
     assert_eq!(seen, [(256, 1024), (512, 1024), (768, 1024), (1024, 1024), (256, 512)]);
 }

@@ -9,11 +9,11 @@ use std::sync::{Arc, OnceLock};
 use cpu::{Kernels, TernaryMatrix};
 use model::config::ModelConfig;
 use runtime::engine::{Engine, EngineOptions};
-use runtime::generate::{Event, Finish, GenerateRequest, WhenFull, generate};
 use runtime::gpu::{Fault, Gpu, GpuModel, GpuOptions, GpuOrCpu, GpuSession, Product, Variant, adapters};
+use runtime::pass::{Answer, Want};
+use runtime::request::{Event, Finish, GenerateRequest, WhenFull};
 use runtime::sampler::{Sampler, Sampling};
-use runtime::sequence::{Choose, Next, Sequence};
-use runtime::{Error, Model, Session};
+use runtime::{Error, Model, Sequence, Session};
 
 use crate::{cases, tiny};
 
@@ -156,7 +156,7 @@ fn gpu_counts_what_a_token_costs() {
         assert_eq!((token.bytes_up, token.bytes_down), (16, 4));
         // A token drawn takes the settings of the draw along.
         let before = session.counters();
-        session.next(&[id], Choose::Draw(Sampling::default(), 0.5)).unwrap();
+        session.read(&[id], Want::Draw(Sampling::default(), 0.5)).unwrap();
         let token = session.counters().since(before);
         assert_eq!((token.dispatches, token.bytes_down), (4 + a_block * config.blocks as u64, 4));
         assert_eq!(token.bytes_up, 16 + 32);
@@ -170,7 +170,7 @@ fn gpu_counts_what_a_token_costs() {
         session.advance(&[3; 40]).unwrap();
         session.forward_all(&[4; 20]).unwrap();
         let id = session.next_greedy(&[5]).unwrap();
-        session.next(&[id], Choose::Draw(Sampling::default(), 0.5)).unwrap();
+        session.read(&[id], Want::Draw(Sampling::default(), 0.5)).unwrap();
         assert_eq!(gpu.created(), created);
     }
 }
@@ -244,7 +244,7 @@ fn gpu_without_memory_for_a_session_leaves_it_to_the_cpu() {
     let memory_max = Some(GpuModel::new(roomy, &model).unwrap().bytes() + 1000);
     let small = gpu(GpuOptions { memory_max, ..GpuOptions::default() }).unwrap();
     let on_gpu = Arc::new(GpuModel::new(small, &model).unwrap());
-    let options = EngineOptions { context: None, threads: Some(1) };
+    let options = EngineOptions { context: None, threads: Some(1), ..EngineOptions::default() };
     let cpu = Engine::start(Arc::clone(&model), options).unwrap();
     let engine = Engine::start_on(model, Some(on_gpu), options).unwrap();
     let prompt = tiny::tokens(&config, 5, 9);
@@ -323,7 +323,7 @@ fn gpu_engine_writes_what_the_cpus_does_also_when_the_context_slides() {
     let config = tiny::config();
     let model = Arc::new(Model::from_gguf(&tiny::gguf(&config, 3)).unwrap());
     let on_gpu = Arc::new(GpuModel::new(gpu, &model).unwrap());
-    let options = EngineOptions { context: Some(32), threads: Some(1) };
+    let options = EngineOptions { context: Some(32), threads: Some(1), ..EngineOptions::default() };
     let cpu = Engine::start(Arc::clone(&model), options).unwrap();
     let engine = Engine::start_on(model, Some(on_gpu), options).unwrap();
     let prompt = tiny::tokens(&config, 5, 9);
@@ -349,7 +349,8 @@ fn gpu_looks_after_each_submission_of_a_prompt_whether_to_go_on() {
     let config = tiny::config();
     let model = Model::from_gguf(&tiny::gguf(&config, 3)).unwrap();
     let on_gpu = GpuModel::new(gpu, &model).unwrap();
-    let mut session = GpuOrCpu::new(&on_gpu, &model, config.context, 1, Fault::default()).unwrap();
+    let mut session =
+        Sequence::on(GpuOrCpu::new(&on_gpu, &model, 1, Fault::default()), config.context).unwrap();
     let request = GenerateRequest {
         prompt: tiny::tokens(&config, 5, 300),
         max_tokens: 5,
@@ -359,25 +360,27 @@ fn gpu_looks_after_each_submission_of_a_prompt_whether_to_go_on() {
         log_probs: None,
     };
     let mut read = 0;
-    let (finish, _) = generate(&mut session, &request, &mut |event| match event {
-        Event::Prefill { done, .. } => {
-            read = done;
-            ControlFlow::Break(())
-        }
-        _ => ControlFlow::Continue(()),
-    })
-    .unwrap();
+    let (finish, _) = session
+        .generate(&request, &mut |event| match event {
+            Event::Prefill { done, .. } => {
+                read = done;
+                ControlFlow::Break(())
+            }
+            _ => ControlFlow::Continue(()),
+        })
+        .unwrap();
     // The first submission has a tile of tokens.
     assert_eq!((finish, read, session.tokens().len()), (Finish::Cancelled, 16, 16));
     let (text, _) = greedy(&model, &request.prompt, 5);
     let mut got = Vec::new();
-    let (_, stats) = generate(&mut session, &request, &mut |event| {
-        if let Event::Token { id, .. } = event {
-            got.push(id);
-        }
-        ControlFlow::Continue(())
-    })
-    .unwrap();
+    let (_, stats) = session
+        .generate(&request, &mut |event| {
+            if let Event::Token { id, .. } = event {
+                got.push(id);
+            }
+            ControlFlow::Continue(())
+        })
+        .unwrap();
     assert_eq!((got, stats.reused_tokens), (text, 16));
 }
 
@@ -390,7 +393,7 @@ fn gpu_lost_in_the_middle_of_a_text_leaves_the_cpu_to_finish_it() {
     let (text, _) = greedy(&model, &prompt, 30);
     let on_gpu = GpuModel::new(Arc::clone(&gpu), &model).unwrap();
     let fault = Fault::default();
-    let mut session = GpuOrCpu::new(&on_gpu, &model, 64, 1, Arc::clone(&fault)).unwrap();
+    let mut session = Sequence::on(GpuOrCpu::new(&on_gpu, &model, 1, Arc::clone(&fault)), 64).unwrap();
     let mut sampler = Sampler::new(Sampling::greedy()).unwrap();
     let mut got: Vec<u32> = Vec::new();
     while got.len() < 30 {
@@ -399,9 +402,10 @@ fn gpu_lost_in_the_middle_of_a_text_leaves_the_cpu_to_finish_it() {
             gpu.destroy();
         }
         let new = if got.is_empty() { &prompt[..] } else { &got[got.len() - 1..] };
-        let id = match session.next(new, Choose::Likeliest).unwrap() {
-            Next::Id(id) => id,
-            Next::Logits(logits) => sampler.sample(logits).unwrap(),
+        let id = match session.read(new, Want::Likeliest).unwrap() {
+            Answer::Id(id) => id,
+            Answer::Logits(logits) => sampler.sample(logits).unwrap(),
+            other => panic!("{other:?}"),
         };
         got.push(id);
     }
@@ -415,7 +419,7 @@ fn gpu_without_room_for_a_session_leaves_it_to_the_cpu() {
     let config = tiny::config();
     let model = Arc::new(Model::from_gguf(&tiny::gguf(&config, 3)).unwrap());
     let on_gpu = Arc::new(GpuModel::new(small, &model).unwrap());
-    let options = EngineOptions { context: None, threads: Some(1) };
+    let options = EngineOptions { context: None, threads: Some(1), ..EngineOptions::default() };
     let cpu = Engine::start(Arc::clone(&model), options).unwrap();
     let engine = Engine::start_on(model, Some(on_gpu), options).unwrap();
     let prompt = tiny::tokens(&config, 5, 9);

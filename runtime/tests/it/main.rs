@@ -1,5 +1,6 @@
 //! Integration tests of the runtime, one binary; each module is one topic.
 
+mod batch;
 mod cases;
 mod formula;
 mod generation;

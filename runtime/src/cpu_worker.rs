@@ -1,0 +1,281 @@
+//! The worker that runs on the processor: a pool of threads, the lanes they carry tokens in, and the texts it remembers.
+
+use std::time::Instant;
+
+use cpu::ops::RopeTable;
+use cpu::{Pool, THREADS_MAX};
+use model::config::ModelConfig;
+use model::forward::Op;
+
+use crate::error::{Error, Result};
+use crate::head::Head;
+use crate::lane::{Around, LANE_TOKENS, Lane, Piece, Spread};
+use crate::model::Model;
+use crate::pass::{Answer, Span, TextId, Worker, check};
+use crate::texts::Texts;
+use crate::tuner::Tuner;
+
+/// Angles are computed for this many positions at first, and for twice as many whenever they run out.
+const ROPE_FIRST: usize = 256;
+/// Up to so many tokens are one lane, whose ops all threads share; more are a lane for each thread.
+const TOGETHER_MAX: usize = 16;
+/// Tokens that the processor reads at a time: enough of them to be fast.
+const STEP_TOKENS: usize = 256;
+
+/// A model on the processor.
+#[derive(Debug)]
+pub struct CpuWorker<'m> {
+    model: &'m Model,
+    pool: Pool,
+    texts: Texts,
+    rope: RopeTable,
+    /// One for each thread.
+    lanes: Vec<Lane>,
+    spread: Spread,
+    head: Head,
+    /// Logits of the last pass, (wanted tokens of all its spans, vocab).
+    logits: Vec<f32>,
+    /// Where in them, counted in tokens, each span of the last pass begins, and where the last ends.
+    answers: Vec<usize>,
+    /// How many threads work on a few tokens and on a tile; `None` for all of them, always.
+    tuners: Option<Tuners>,
+    /// Whether the last pass did not come to its end.
+    given_up: bool,
+}
+
+/// The two kinds of work, which different numbers of threads may do best.
+#[derive(Debug)]
+struct Tuners {
+    token: Tuner,
+    tile: Tuner,
+}
+
+impl<'m> CpuWorker<'m> {
+    /// A worker on at most `threads` threads, at any time on as many of them as are measured to be fastest; never
+    /// on more than this process has processors. No result depends on their number.
+    ///
+    /// # Errors
+    /// No threads to be had.
+    pub fn up_to_threads(model: &'m Model, threads: usize) -> Result<Self> {
+        let mut worker = Self::with_threads(model, threads_of_use(threads))?;
+        let most = worker.threads();
+        worker.tuners = (most > 1).then(|| Tuners { token: Tuner::new(most), tile: Tuner::new(most) });
+        Ok(worker)
+    }
+
+    /// A worker on exactly `threads` threads, idle or not, to be measured. No result depends on their number.
+    ///
+    /// # Errors
+    /// No threads to be had.
+    pub fn with_threads(model: &'m Model, threads: usize) -> Result<Self> {
+        let c = model.config();
+        let pool =
+            Pool::new(threads.max(1)).map_err(|source| Error::Resource { what: "worker threads", source })?;
+        let threads = pool.threads();
+        Ok(CpuWorker {
+            model,
+            texts: Texts::new(c),
+            rope: RopeTable::new(ROPE_FIRST.min(c.context), c.head_dim, c.rope_base),
+            lanes: (0..threads).map(|_| Lane::new()).collect(),
+            spread: Spread::new(TOGETHER_MAX * c.kv_heads),
+            head: Head::default(),
+            logits: Vec::new(),
+            answers: vec![0],
+            tuners: None,
+            given_up: false,
+            pool,
+        })
+    }
+
+    /// The model.
+    pub fn model(&self) -> &'m Model {
+        self.model
+    }
+
+    /// Most threads that serve it.
+    pub fn threads(&self) -> usize {
+        self.pool.threads()
+    }
+
+    /// Bytes of the keys and values of a text.
+    pub fn kv_bytes(&self, text: TextId) -> usize {
+        self.texts[text].cache.bytes()
+    }
+
+    /// Angles up to position `end`.
+    fn reach(&mut self, end: usize) {
+        if end > self.rope.positions() {
+            let c = self.model.config();
+            let positions = end.max(2 * self.rope.positions()).min(c.context);
+            self.rope = RopeTable::new(positions, c.head_dim, c.rope_base);
+        }
+    }
+
+    /// Runs one tile of tokens, pieces of several texts; the logits wanted go to the end of those there are. Says whether it came to
+    /// its end.
+    fn tile(&mut self, tile: &[Piece<'_>], give_up: &dyn Fn() -> bool) -> bool {
+        let model = self.model;
+        let tokens = tile.iter().map(|piece| piece.tokens.len()).sum::<usize>();
+        // Each thread takes a run of tokens, in the sixteens that the product kernels like; a few take all threads.
+        let threads = self.pool.threads_used();
+        let together = tokens <= TOGETHER_MAX;
+        let per_lane = if together { tokens } else { tokens.div_ceil(threads) };
+        let per_lane = if per_lane >= 16 { per_lane.next_multiple_of(16) } else { per_lane };
+        let runs = cut(tile, per_lane);
+        let lanes = &mut self.lanes[..runs.len()];
+        for (lane, run) in lanes.iter_mut().zip(&runs) {
+            lane.start(model, run);
+        }
+        for piece in tile {
+            self.texts[piece.text].tokens.extend_from_slice(piece.tokens);
+        }
+        let logits = tile.iter().any(|piece| piece.wanted > 0);
+        let pool = (together && threads > 1).then_some(&self.pool);
+        let ops = &model.forward().ops;
+        for stretch in ops.split_inclusive(|op| matches!(op, Op::Store { .. })) {
+            if give_up() {
+                return false;
+            }
+            let spread = pool.map(|pool| (pool, &self.spread));
+            let around = Around { model, texts: &self.texts, rope: &self.rope, spread };
+            self.pool.each_mut(lanes, |_, lane| lane.run(stretch, logits, around));
+            // Every token's keys must be in the cache before any token looks back.
+            if let Some(&Op::Store { block, qkv }) = stretch.last() {
+                lanes.iter().for_each(|lane| lane.store(model, block, qkv, &mut self.texts));
+            }
+        }
+        if logits {
+            self.head.start(lanes.iter().flat_map(|lane| lane.wanted(model)));
+            self.head.run(model, &self.pool, &mut self.logits);
+        }
+        true
+    }
+}
+
+/// Tokens in runs of `most`, each of one or more pieces.
+fn cut<'t>(tile: &[Piece<'t>], most: usize) -> Vec<Vec<Piece<'t>>> {
+    let mut runs: Vec<Vec<Piece<'t>>> = Vec::new();
+    let mut room = 0;
+    for &piece in tile {
+        let mut rest = piece;
+        while !rest.tokens.is_empty() {
+            if room == 0 {
+                runs.push(Vec::new());
+                room = most;
+            }
+            let (now, later) = rest.split(room.min(rest.tokens.len()));
+            room -= now.tokens.len();
+            runs.last_mut().expect("pushed above").push(now);
+            rest = later;
+        }
+    }
+    runs
+}
+
+impl Worker for CpuWorker<'_> {
+    fn config(&self) -> &ModelConfig {
+        self.model.config()
+    }
+
+    fn open(&mut self, context: usize) -> Result<TextId> {
+        let trained = self.model.config().context;
+        if !(1..=trained).contains(&context) {
+            return Err(Error::Context { asked: context, trained });
+        }
+        Ok(self.texts.open(context))
+    }
+
+    fn close(&mut self, text: TextId) {
+        self.texts.close(text);
+    }
+
+    fn tokens(&self, text: TextId) -> &[u32] {
+        &self.texts[text].tokens
+    }
+
+    fn context(&self, text: TextId) -> usize {
+        self.texts[text].context
+    }
+
+    fn truncate(&mut self, text: TextId, len: usize) {
+        self.texts[text].tokens.truncate(len);
+    }
+
+    fn step_tokens(&self) -> usize {
+        STEP_TOKENS
+    }
+
+    fn pass(&mut self, spans: &[Span<'_>], give_up: &dyn Fn() -> bool) -> Result<()> {
+        let vocab = self.model.config().vocab;
+        for span in spans {
+            let text = &self.texts[span.text];
+            check(span, vocab, text.tokens.len(), text.context)?;
+        }
+        self.given_up = false;
+        self.logits.clear();
+        self.answers.clear();
+        self.answers.push(0);
+        let held: Vec<usize> = spans.iter().map(|span| self.texts[span.text].tokens.len()).collect();
+        let mut wanted = 0;
+        let mut rest = Vec::with_capacity(spans.len());
+        for (span, &first) in spans.iter().zip(&held) {
+            self.reach(first + span.tokens.len());
+            let count = span.want.count(span.tokens.len());
+            wanted += count;
+            self.answers.push(wanted);
+            rest.push(Piece { text: span.text, first, tokens: span.tokens, wanted: count });
+        }
+        self.logits.reserve(wanted * vocab);
+        let mut rest = cut(&rest, usize::MAX).pop().unwrap_or_default();
+        while !rest.is_empty() {
+            let start = Instant::now();
+            let tokens = rest.iter().map(|piece| piece.tokens.len()).sum::<usize>();
+            if let Some(tuners) = &self.tuners {
+                let tuner = if tokens <= TOGETHER_MAX { &tuners.token } else { &tuners.tile };
+                self.pool.use_threads(tuner.threads());
+            }
+            let mut runs = cut(&rest, tokens.min(LANE_TOKENS * self.pool.threads_used())).into_iter();
+            let tile = runs.next().expect("there are tokens");
+            rest = runs.flatten().collect();
+            if !self.tile(&tile, give_up) {
+                for (span, held) in spans.iter().zip(held) {
+                    self.texts[span.text].tokens.truncate(held);
+                }
+                self.given_up = true;
+                return Ok(());
+            }
+            let read = tile.iter().map(|piece| piece.tokens.len()).sum::<usize>();
+            let any_wanted = tile.iter().any(|piece| piece.wanted > 0);
+            // Single tokens without logits and short tiles are work of another kind.
+            match &mut self.tuners {
+                Some(tuners) if read == 1 && any_wanted => tuners.token.took(start.elapsed(), 1),
+                Some(tuners) if read >= LANE_TOKENS => tuners.tile.took(start.elapsed(), read),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn answer(&self, i: usize) -> Answer<'_> {
+        if self.given_up {
+            return Answer::Unread;
+        }
+        let vocab = self.model.config().vocab;
+        match &self.logits[self.answers[i] * vocab..self.answers[i + 1] * vocab] {
+            [] => Answer::Nothing,
+            logits => Answer::Logits(logits),
+        }
+    }
+}
+
+/// `TERCET_THREADS` if it is set to a number, at most [`THREADS_MAX`]; else one for each processor that this process may use, at
+/// most 16: a small model has no work for more.
+pub fn default_threads() -> usize {
+    let asked = std::env::var("TERCET_THREADS").ok().and_then(|v| v.parse().ok()).filter(|&n: &usize| n > 0);
+    asked.map_or_else(|| Pool::threads_available().min(16), |n| n.min(THREADS_MAX))
+}
+
+/// How many of the threads asked for are of use: no more than there are processors for.
+pub fn threads_of_use(asked: usize) -> usize {
+    asked.min(Pool::threads_available()).max(1)
+}

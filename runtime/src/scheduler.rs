@@ -1,0 +1,275 @@
+//! Many generations on one worker: which of them take part in the next pass, and who is told what came of it. It runs on the thread of
+//! whoever calls [`round`](Scheduler::round) and waits for nobody: a client that does not read has its own text wait, and no other.
+
+use std::any::Any;
+use std::collections::VecDeque;
+use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{SyncSender, TrySendError};
+use std::time::Instant;
+
+use crate::continuation::Continuation;
+use crate::error::{Error, Result};
+use crate::pass::{Span, TextId, Worker};
+use crate::request::{Event, Finish, GenerateRequest, Stats};
+
+/// A request, and who asks.
+#[derive(Debug)]
+pub struct Job {
+    /// What is asked.
+    pub request: GenerateRequest,
+    /// Where the answer goes.
+    pub events: SyncSender<Event>,
+    /// Whether it is still wanted.
+    pub cancel: Arc<AtomicBool>,
+}
+
+/// Events on their way to a client.
+#[derive(Debug)]
+struct Outbox {
+    events: SyncSender<Event>,
+    cancel: Arc<AtomicBool>,
+    waiting: VecDeque<Event>,
+}
+
+impl Outbox {
+    /// Sends what there is room for. A client that is gone takes everything.
+    fn flush(&mut self) {
+        while let Some(event) = self.waiting.pop_front() {
+            match self.events.try_send(event) {
+                Ok(()) => {}
+                Err(TrySendError::Full(event)) => return self.waiting.push_front(event),
+                Err(TrySendError::Disconnected(_)) => {
+                    self.cancel.store(true, Ordering::Relaxed);
+                    self.waiting.clear();
+                }
+            }
+        }
+    }
+
+    fn cancelled(&self) -> bool {
+        self.cancel.load(Ordering::Relaxed)
+    }
+}
+
+/// A continuation and its text.
+#[derive(Debug)]
+struct Running {
+    continuation: Continuation,
+    text: TextId,
+    outbox: Outbox,
+}
+
+/// Generations, running and waiting.
+pub struct Scheduler<'w> {
+    worker: &'w mut dyn Worker,
+    context: usize,
+    texts_max: usize,
+    /// Texts that nobody writes now, the longest unused first: the next prompt may begin like one of them.
+    idle: Vec<TextId>,
+    waiting: VecDeque<Job>,
+    running: Vec<Running>,
+    /// Of generations that have ended, until their clients have read the end.
+    leaving: Vec<Outbox>,
+}
+
+impl<'w> Scheduler<'w> {
+    /// Nothing to do yet, on a worker with no texts; at most `texts_max` of `context` tokens each will be there at once.
+    ///
+    /// # Errors
+    /// A context that the model does not have, or no memory for one text.
+    pub fn new(worker: &'w mut dyn Worker, context: usize, texts_max: usize) -> Result<Self> {
+        // The first text shows at once whether there can be one.
+        let idle = vec![worker.open(context)?];
+        let texts_max = texts_max.max(1);
+        let (waiting, running, leaving) = (VecDeque::new(), Vec::new(), Vec::new());
+        Ok(Scheduler { worker, context, texts_max, idle, waiting, running, leaving })
+    }
+
+    /// Takes a request; those before it are served no later.
+    pub fn take(&mut self, job: Job) {
+        self.waiting.push_back(job);
+    }
+
+    /// Whether nobody waits for anything.
+    pub fn is_done(&self) -> bool {
+        self.waiting.is_empty() && self.running.is_empty() && self.leaving.is_empty()
+    }
+
+    /// Runs one pass for whoever can take part, and says whether there was anything to do; if not, all clients have yet to read. A pass is
+    /// given up when somebody in it loses interest, or when `stop` says so.
+    pub fn round(&mut self, stop: &AtomicBool) -> bool {
+        self.admit();
+        for running in &mut self.running {
+            running.outbox.flush();
+            if running.outbox.cancelled() {
+                running.continuation.cancel();
+            }
+        }
+        self.part_with_the_finished();
+        self.leaving.iter_mut().for_each(Outbox::flush);
+        self.leaving.retain(|outbox| !outbox.waiting.is_empty());
+        // A bug in one request must not take the thread with it.
+        let ran = catch_unwind(AssertUnwindSafe(|| self.pass(stop)));
+        ran.unwrap_or_else(|panic| {
+            self.fail(&message(&*panic));
+            true
+        })
+    }
+
+    /// Gives texts to those who wait, the first first, and lets go who no longer does.
+    fn admit(&mut self) {
+        for i in (0..self.waiting.len()).rev() {
+            if self.waiting[i].cancel.load(Ordering::Relaxed) {
+                let Job { events, cancel, .. } = self.waiting.remove(i).expect("below the length");
+                let last = Event::Done { finish: Finish::Cancelled, stats: Stats::default() };
+                self.leaving.push(Outbox { events, cancel, waiting: VecDeque::from([last]) });
+            }
+        }
+        while self.running.len() < self.texts_max {
+            let Some(Job { request, events, cancel }) = self.waiting.pop_front() else { return };
+            let mut outbox = Outbox { events, cancel, waiting: VecDeque::new() };
+            let text = match self.text_for(&request.prompt) {
+                Ok(text) => text,
+                Err(error) => {
+                    outbox.waiting.push_back(Event::Error(error));
+                    self.leaving.push(outbox);
+                    continue;
+                }
+            };
+            let (held, vocab) = (self.worker.tokens(text), self.worker.config().vocab);
+            match Continuation::new(request, self.context, vocab, held) {
+                Ok(continuation) => self.running.push(Running { continuation, text, outbox }),
+                Err(error) => {
+                    self.idle.push(text);
+                    outbox.waiting.push_back(Event::Error(error));
+                    self.leaving.push(outbox);
+                }
+            }
+        }
+    }
+
+    /// The idle text that has most of a prompt already; a new one if it has none of it and there may be more.
+    fn text_for(&mut self, prompt: &[u32]) -> Result<TextId> {
+        let common = |text: TextId| {
+            let held = self.worker.tokens(text);
+            held.iter().zip(prompt).take_while(|(a, b)| a == b).count()
+        };
+        // The last of those who are best has been used last.
+        let best = (0..self.idle.len()).rev().max_by_key(|&i| (common(self.idle[i]), std::cmp::Reverse(i)));
+        let there = self.idle.len() + self.running.len();
+        match best {
+            Some(i) if common(self.idle[i]) > 0 || there >= self.texts_max => Ok(self.idle.remove(i)),
+            Some(i) => match self.worker.open(self.context) {
+                Ok(text) => Ok(text),
+                // No memory for one more: an old one will do.
+                Err(_) => Ok(self.idle.remove(i)),
+            },
+            None => self.worker.open(self.context),
+        }
+    }
+
+    /// Says goodbye to generations that have come to their end.
+    fn part_with_the_finished(&mut self) {
+        for i in (0..self.running.len()).rev() {
+            let Some(finish) = self.running[i].continuation.finish() else { continue };
+            let Running { continuation, text, mut outbox } = self.running.remove(i);
+            outbox.waiting.push_back(Event::Done { finish, stats: continuation.stats() });
+            outbox.flush();
+            self.leaving.push(outbox);
+            self.idle.push(text);
+        }
+    }
+
+    /// One pass, with one token of everybody who writes and as much as there is time for of those who read. Says whether anybody was in it.
+    fn pass(&mut self, stop: &AtomicBool) -> bool {
+        let mut room = self.worker.step_tokens();
+        let (mut spans, mut who) = (Vec::new(), Vec::new());
+        let ready = |r: &Running| r.outbox.waiting.is_empty() && r.continuation.finish().is_none();
+        // Those who write first: they have one token each.
+        for reads in [false, true] {
+            for (i, running) in
+                self.running.iter().enumerate().filter(|(_, r)| ready(r) && r.continuation.reads() == reads)
+            {
+                if room == 0 {
+                    break;
+                }
+                let text = running.text;
+                let wanted = running.continuation.wants(self.worker.tokens(text), room);
+                self.worker.truncate(text, wanted.keep);
+                room = room.saturating_sub(wanted.tokens.len());
+                spans.push(Span { text, tokens: wanted.tokens, want: wanted.want });
+                who.push(i);
+            }
+        }
+        if spans.is_empty() {
+            return false;
+        }
+        let cancels: Vec<&AtomicBool> = who.iter().map(|&i| &*self.running[i].outbox.cancel).collect();
+        let give_up = || stop.load(Ordering::Relaxed) || cancels.iter().any(|c| c.load(Ordering::Relaxed));
+        let start = Instant::now();
+        let passed = self.worker.pass(&spans, &give_up);
+        let time = start.elapsed();
+        if let Err(error) = passed {
+            self.failed(&who, error);
+            return true;
+        }
+        for (answer, i) in who.into_iter().enumerate() {
+            let Running { continuation, text, outbox } = &mut self.running[i];
+            let (answer, held) = (self.worker.answer(answer), self.worker.tokens(*text).len());
+            let taken = continuation.take(answer, held, time, &mut |event| {
+                outbox.waiting.push_back(event);
+                ControlFlow::Continue(())
+            });
+            outbox.flush();
+            if let Err(error) = taken {
+                outbox.waiting.push_back(Event::Error(error));
+            }
+        }
+        self.part_with_the_failed();
+        true
+    }
+
+    /// A pass that failed ends all who were in it: workers that can go on elsewhere have done so.
+    fn failed(&mut self, who: &[usize], error: Error) {
+        let words = error.to_string();
+        let mut first = Some(error);
+        for &i in who {
+            let error = first.take().unwrap_or_else(|| Error::Shared { message: words.clone() });
+            self.running[i].outbox.waiting.push_back(Event::Error(error));
+        }
+        self.part_with_the_failed();
+    }
+
+    /// Generations whose last word is an error.
+    fn part_with_the_failed(&mut self) {
+        for i in (0..self.running.len()).rev() {
+            if matches!(self.running[i].outbox.waiting.back(), Some(Event::Error(_))) {
+                let Running { text, mut outbox, .. } = self.running.remove(i);
+                outbox.flush();
+                self.leaving.push(outbox);
+                self.idle.push(text);
+            }
+        }
+    }
+
+    /// A bug: nobody knows what the texts hold now.
+    fn fail(&mut self, message: &str) {
+        for running in &mut self.running {
+            let error = Error::Panic { message: message.to_owned() };
+            running.outbox.waiting.push_back(Event::Error(error));
+        }
+        self.part_with_the_failed();
+        self.idle.iter().for_each(|&text| self.worker.truncate(text, 0));
+    }
+}
+
+fn message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message").to_owned()
+}
+
+#[cfg(test)]
+mod tests;

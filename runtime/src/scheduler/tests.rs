@@ -1,0 +1,262 @@
+//! The scheduler over a worker that computes nothing: who takes part in which pass, and who hears of it.
+
+use std::sync::mpsc::{Receiver, sync_channel};
+
+use model::config::ModelConfig;
+
+use super::*;
+use crate::pass::{Answer, Want};
+use crate::request::WhenFull;
+use crate::sampler::Sampling;
+use crate::synthetic;
+
+const STEP: usize = 8;
+
+/// A worker whose next token is always the sum of what a text holds, modulo the vocabulary.
+struct Sums {
+    config: ModelConfig,
+    texts: Vec<Vec<u32>>,
+    /// Tokens of each span of each pass.
+    passes: Vec<Vec<usize>>,
+    answers: Vec<Option<u32>>,
+    /// Set in the middle of the pass of that number.
+    cancel: Option<(usize, Arc<AtomicBool>)>,
+    /// The pass of that number loses all texts, is an error, or a panic.
+    lost: Option<usize>,
+    broken: Option<usize>,
+    bug: Option<usize>,
+    given_up: bool,
+}
+
+impl Sums {
+    fn new() -> Sums {
+        let config = ModelConfig { vocab: 50, ..synthetic::config("shakespeare").expect("a known shape") };
+        Sums {
+            config,
+            texts: Vec::new(),
+            passes: Vec::new(),
+            answers: Vec::new(),
+            cancel: None,
+            lost: None,
+            broken: None,
+            bug: None,
+            given_up: false,
+        }
+    }
+}
+
+impl Worker for Sums {
+    fn config(&self) -> &ModelConfig {
+        &self.config
+    }
+
+    fn open(&mut self, _: usize) -> Result<TextId> {
+        self.texts.push(Vec::new());
+        Ok(TextId(self.texts.len() - 1))
+    }
+
+    fn close(&mut self, text: TextId) {
+        self.texts[text.0].clear();
+    }
+
+    fn tokens(&self, text: TextId) -> &[u32] {
+        &self.texts[text.0]
+    }
+
+    fn context(&self, _: TextId) -> usize {
+        self.config.context
+    }
+
+    fn truncate(&mut self, text: TextId, len: usize) {
+        self.texts[text.0].truncate(len);
+    }
+
+    fn step_tokens(&self) -> usize {
+        STEP
+    }
+
+    fn pass(&mut self, spans: &[Span<'_>], give_up: &dyn Fn() -> bool) -> Result<()> {
+        let number = self.passes.len();
+        self.passes.push(spans.iter().map(|span| span.tokens.len()).collect());
+        assert!(self.bug != Some(number), "a bug");
+        if self.broken == Some(number) {
+            return Err(Error::Logits);
+        }
+        if let Some((at, cancel)) = &self.cancel
+            && *at == number
+        {
+            assert!(!give_up());
+            cancel.store(true, Ordering::Relaxed);
+        }
+        self.given_up = give_up();
+        if self.lost == Some(number) {
+            self.texts.iter_mut().for_each(Vec::clear);
+            self.given_up = true;
+        }
+        self.answers = vec![None; spans.len()];
+        if !self.given_up {
+            for (span, answer) in spans.iter().zip(&mut self.answers) {
+                self.texts[span.text.0].extend(span.tokens);
+                let sum = self.texts[span.text.0].iter().sum::<u32>();
+                *answer = (span.want != Want::Nothing).then_some(sum % self.config.vocab as u32);
+            }
+        }
+        Ok(())
+    }
+
+    fn answer(&self, i: usize) -> Answer<'_> {
+        match self.answers[i] {
+            _ if self.given_up => Answer::Unread,
+            Some(id) => Answer::Id(id),
+            None => Answer::Nothing,
+        }
+    }
+}
+
+fn ask(
+    scheduler: &mut Scheduler<'_>,
+    prompt: &[u32],
+    max_tokens: usize,
+    room: usize,
+) -> (Receiver<Event>, Arc<AtomicBool>) {
+    let (events, receiver) = sync_channel(room);
+    let cancel = Arc::new(AtomicBool::new(false));
+    let request = GenerateRequest {
+        prompt: prompt.to_vec(),
+        max_tokens,
+        sampling: Sampling::greedy(),
+        stop: Vec::new(),
+        when_full: WhenFull::Stop,
+        log_probs: None,
+    };
+    scheduler.take(Job { request, events, cancel: Arc::clone(&cancel) });
+    (receiver, cancel)
+}
+
+fn run(scheduler: &mut Scheduler<'_>) {
+    let stop = AtomicBool::new(false);
+    while !scheduler.is_done() {
+        scheduler.round(&stop);
+    }
+}
+
+/// Ids, and how it ended.
+fn told(events: &Receiver<Event>) -> (Vec<u32>, String) {
+    let (mut ids, mut end) = (Vec::new(), String::new());
+    for event in events.try_iter() {
+        match event {
+            Event::Token { id, .. } => ids.push(id),
+            Event::Done { finish, .. } => end = format!("{finish:?}"),
+            Event::Error(error) => end = error.to_string(),
+            Event::Prefill { .. } => {}
+        }
+    }
+    (ids, end)
+}
+
+/// What a text of sums goes on with.
+fn sums(prompt: &[u32], count: usize) -> Vec<u32> {
+    let mut text = prompt.to_vec();
+    for _ in 0..count {
+        text.push(text.iter().sum::<u32>() % 50);
+    }
+    text.split_off(prompt.len())
+}
+
+#[test]
+fn scheduler_lets_writers_go_on_while_a_prompt_is_read_in_steps() {
+    let mut worker = Sums::new();
+    let mut scheduler = Scheduler::new(&mut worker, 64, 2).unwrap();
+    let (short, long) = ([1, 2], [3; 20]);
+    let first = ask(&mut scheduler, &short, 5, 99);
+    let second = ask(&mut scheduler, &long, 2, 99);
+    run(&mut scheduler);
+    assert_eq!(told(&first.0), (sums(&short, 5), "Length".into()));
+    assert_eq!(told(&second.0), (sums(&long, 2), "Length".into()));
+    // The writer's one token leaves seven of a step to the reader.
+    assert_eq!(worker.passes, [vec![2, 6], vec![1, 7], vec![1, 7], vec![1, 1], vec![1]]);
+}
+
+#[test]
+fn scheduler_gives_a_pass_up_for_who_loses_interest_in_it_and_serves_the_others() {
+    let mut worker = Sums::new();
+    let cancel = Arc::new(AtomicBool::new(false));
+    worker.cancel = Some((1, Arc::clone(&cancel)));
+    let mut scheduler = Scheduler::new(&mut worker, 64, 2).unwrap();
+    let other = ask(&mut scheduler, &[1, 2], 4, 99);
+    let (mut gone, _) = ask(&mut scheduler, &[3; 30], 2, 99);
+    // The job's own flag is the one that the worker sets.
+    let job = scheduler.waiting.pop_back().unwrap();
+    scheduler.take(Job { cancel, ..job });
+    run(&mut scheduler);
+    assert_eq!(told(&other.0), (sums(&[1, 2], 4), "Length".into()));
+    assert_eq!(told(&mut gone), (vec![], "Cancelled".into()));
+    // The second pass was given up: the writer asks for the same token once more.
+    assert_eq!(worker.passes, [vec![2, 6], vec![1, 7], vec![1], vec![1], vec![1]]);
+}
+
+#[test]
+fn scheduler_lets_a_client_that_does_not_read_wait_alone() {
+    let mut worker = Sums::new();
+    let mut scheduler = Scheduler::new(&mut worker, 64, 2).unwrap();
+    let slow = ask(&mut scheduler, &[1], 6, 1);
+    let quick = ask(&mut scheduler, &[2], 30, 99);
+    let stop = AtomicBool::new(false);
+    while scheduler.round(&stop) {}
+    assert_eq!(told(&quick.0), (sums(&[2], 30), "Length".into()));
+    assert!(!scheduler.is_done());
+    let mut ids = Vec::new();
+    while !scheduler.is_done() {
+        ids.extend(told(&slow.0).0);
+        scheduler.round(&stop);
+    }
+    ids.extend(told(&slow.0).0);
+    assert_eq!(ids, sums(&[1], 6));
+}
+
+#[test]
+fn scheduler_has_lost_texts_read_again() {
+    let mut worker = Sums::new();
+    worker.lost = Some(2);
+    let mut scheduler = Scheduler::new(&mut worker, 64, 2).unwrap();
+    let (a, b) = (ask(&mut scheduler, &[1, 2], 5, 99), ask(&mut scheduler, &[3], 5, 99));
+    run(&mut scheduler);
+    assert_eq!(told(&a.0), (sums(&[1, 2], 5), "Length".into()));
+    assert_eq!(told(&b.0), (sums(&[3], 5), "Length".into()));
+}
+
+#[test]
+fn scheduler_survives_errors_and_bugs_of_a_pass() {
+    for panics in [false, true] {
+        let mut worker = Sums::new();
+        (worker.broken, worker.bug) = if panics { (None, Some(1)) } else { (Some(1), None) };
+        let mut scheduler = Scheduler::new(&mut worker, 64, 2).unwrap();
+        let (a, b) = (ask(&mut scheduler, &[1], 5, 99), ask(&mut scheduler, &[2], 5, 99));
+        run(&mut scheduler);
+        let why = if panics { "internal error: a bug" } else { "the model's output is not finite" };
+        for (events, prompt) in [(&a.0, 1), (&b.0, 2)] {
+            let (ids, end) = told(events);
+            assert_eq!(ids, sums(&[prompt], 1));
+            assert!(end.starts_with(why), "{end}");
+        }
+        let after = ask(&mut scheduler, &[1, 1], 3, 99);
+        run(&mut scheduler);
+        assert_eq!(told(&after.0), (sums(&[1, 1], 3), "Length".into()));
+    }
+}
+
+#[test]
+fn scheduler_goes_on_with_the_text_that_begins_like_the_prompt() {
+    let mut worker = Sums::new();
+    let mut scheduler = Scheduler::new(&mut worker, 64, 2).unwrap();
+    for prompt in [[1, 2, 3, 4], [5, 6, 7, 8]] {
+        ask(&mut scheduler, &prompt, 1, 99);
+        run(&mut scheduler);
+    }
+    ask(&mut scheduler, &[1, 2, 3, 9, 9], 1, 99);
+    run(&mut scheduler);
+    assert_eq!(scheduler.running.len(), 0);
+    // Only what is new was read, and the other text is still there.
+    assert_eq!(worker.passes, [vec![4], vec![4], vec![2]]);
+    assert_eq!(worker.texts, [vec![1, 2, 3, 9, 9], vec![5, 6, 7, 8]]);
+}
