@@ -9,7 +9,7 @@ use crate::command::{Command, Commands};
 use crate::env::Env;
 use crate::jobs::Jobs;
 use crate::notices::Notices;
-use crate::open::{Loaded, OpenModel, Request};
+use crate::open::{Loaded, OpenModel, OpenRequest};
 use crate::settings::Settings;
 use crate::tokens::Tokens;
 
@@ -44,9 +44,9 @@ impl Shared {
 
     /// Opens a model with the settings there are; or gives the open one another engine.
     pub fn open(&mut self, path: PathBuf, moves: Option<Arc<Loaded>>) {
-        let request = Request {
+        let request = OpenRequest {
             path,
-            backend: self.settings.backend.clone(),
+            device: self.settings.device.clone(),
             threads: self.settings.threads,
             context: self.settings.context,
             cache: self.env.cache_dir.clone(),

@@ -8,7 +8,6 @@ mod figure;
 mod machine;
 mod machine_ui;
 mod pace;
-mod plan;
 mod plan_ui;
 mod print;
 mod results;
@@ -26,114 +25,27 @@ use std::time::Duration;
 use bench::{Format, NoteRow, Row};
 use eframe::egui::{Key, Modifiers};
 
-use crate::ask::Question;
-use crate::command::{Command, Entry};
+use crate::command::{BenchmarkColumn, BenchmarkCommand, BenchmarkTab, Command};
+use crate::entry::Entry;
 use crate::env::{EARLIER, RESULTS};
 use crate::jobs::{self, Job};
 use crate::page::Page;
+use crate::question::Question;
+use crate::settings::{BenchmarkPlan, BenchmarkPreset, PlanField};
 use crate::shared::Shared;
-use figure::{Kind, Object};
+use figure::Object;
 use machine::Machine;
 use pace::{Estimate, Pace};
-use plan::Field;
-pub use plan::Plan;
 use print::Print;
 use results::Results;
 use runner::{CALM, Request, Running};
-pub use table::Column;
-pub use view::Tab;
 use view::View;
-
-/// What can be asked of this page.
-#[derive(Clone, Debug, PartialEq)]
-pub enum BenchmarkCommand {
-    /// Measures what the plan says.
-    Run,
-    /// Ends it and keeps what there is.
-    Cancel,
-    /// Makes the plan one of those known.
-    Preset(Preset),
-    /// Makes this the plan.
-    Plan(Box<Plan>),
-    /// Turns to a tab.
-    Tab(Tab),
-    /// Shows figures of this kind alone.
-    Kind(Option<Kind>),
-    /// Shows products with this matrix alone.
-    Matrix(Option<String>),
-    /// Counts speed-ups from this backend.
-    Baseline(String),
-    /// Draws the roofline for so many threads.
-    Threads(usize),
-    /// Takes a kernel out of the roofline, or in again.
-    Family(String),
-    /// Sorts the table, the other way if it was sorted so.
-    Sort(Column),
-    /// Copies the result as Markdown.
-    Copy,
-    /// Copies the table as it is shown.
-    CopyTable,
-    /// Asks where to save the result, and saves it.
-    Save,
-    /// Saves it to a file of this name; its ending decides the kind.
-    SaveTo(PathBuf),
-    /// Asks for an earlier result, and lays it over this one.
-    Overlay,
-    /// Lays this file over the result.
-    OverlayFrom(PathBuf),
-    /// Takes the earlier result away.
-    ClearOverlay,
-}
-
-/// A plan that is known by name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Preset {
-    /// A small part that shows the whole.
-    Quick,
-    /// Everything.
-    Full,
-}
-
-impl Preset {
-    /// All of them.
-    pub const ALL: [Preset; 2] = [Preset::Quick, Preset::Full];
-
-    /// Its name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Preset::Quick => "Quick",
-            Preset::Full => "Full",
-        }
-    }
-
-    /// What it does.
-    pub fn about(self) -> &'static str {
-        match self {
-            Preset::Quick => "A few tests that show the whole picture",
-            Preset::Full => {
-                "Every shape, batch and cache, longer prompts and texts; minutes to much more, by the model"
-            }
-        }
-    }
-
-    fn plan(self) -> Plan {
-        match self {
-            Preset::Quick => Plan::quick(),
-            Preset::Full => Plan::full(),
-        }
-    }
-
-    /// The one whose tests these are.
-    pub fn of(plan: &Plan) -> Option<Preset> {
-        Preset::ALL.into_iter().find(|p| plan.with_tests_of(p.plan()) == *plan)
-    }
-}
 
 /// What the plan comes to, until something of it changes.
 #[derive(Debug)]
 struct Forecast {
-    of: (Plan, Option<(PathBuf, usize)>, Vec<String>),
-    result: Result<(usize, Estimate), (Field, String)>,
+    of: (BenchmarkPlan, Option<(PathBuf, usize)>, Vec<String>),
+    result: Result<(usize, Estimate), (PlanField, String)>,
 }
 
 /// How the last run ended.
@@ -284,7 +196,10 @@ impl Benchmark {
                 // Numbers begin with the largest.
                 let down = match self.view.sort {
                     Some((c, down)) if c == column => !down,
-                    _ => !matches!(column, Column::Test | Column::Backend | Column::Result),
+                    _ => !matches!(
+                        column,
+                        BenchmarkColumn::Test | BenchmarkColumn::Backend | BenchmarkColumn::Result
+                    ),
                 };
                 self.view.sort = Some((column, down));
             }
@@ -386,10 +301,10 @@ impl Benchmark {
             entry("Take the earlier results away", BenchmarkCommand::ClearOverlay)
                 .when(self.earlier.is_some()),
         ];
-        for preset in Preset::ALL {
+        for preset in BenchmarkPreset::ALL {
             list.push(entry(&format!("{} benchmark plan", preset.name()), BenchmarkCommand::Preset(preset)));
         }
-        for tab in Tab::ALL {
+        for tab in BenchmarkTab::ALL {
             list.push(
                 entry(&format!("Benchmark {}", tab.name().to_lowercase()), BenchmarkCommand::Tab(tab))
                     .when(some),

@@ -2,8 +2,8 @@
 
 use eframe::egui::{CentralPanel, Frame, Margin, Panel, Ui};
 
-use super::{Benchmark, BenchmarkCommand, area, machine_ui};
-use crate::command::Command;
+use super::{Benchmark, area, machine_ui};
+use crate::command::{BenchmarkCommand, Command};
 use crate::shared::Shared;
 use crate::tokens::{Tokens, space};
 use crate::widgets::{empty_state, error_card};

@@ -2,15 +2,15 @@
 //! file of its own.
 
 mod chat;
+mod chat_ui;
 mod column;
-mod command;
 mod draft;
 mod engine;
+mod entries;
 mod history;
 mod made;
 mod manuscript;
 mod panel;
-mod preset;
 mod prompt;
 mod save;
 mod status;
@@ -23,23 +23,21 @@ mod writer;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-pub use command::GenerateCommand;
-
 use runtime::generate::{GenerateRequest, WhenFull};
 use runtime::sampler::Sampling;
 
-use crate::ask::Question;
-use crate::command::Command;
+use crate::command::{Command, GenerateCommand};
 use crate::env::WRITTEN;
 use crate::jobs::{self, Job};
 use crate::open::Loaded;
+use crate::question::Question;
+use crate::settings::SamplingPreset;
 use crate::shared::Shared;
 use chat::{Chat, transcript};
 use draft::Draft;
 use history::History;
 use made::Made;
 use manuscript::Manuscript;
-use preset::{Preset, sampling, set};
 use save::Record;
 use view::Card;
 use writer::{Ended, Order, Prompt, Writer};
@@ -148,7 +146,7 @@ impl Generate {
         (self.answering, self.beside, self.to_try) = (false, false, 0);
         self.chat.drop_empty_answer();
         if !shared.settings.writing.own {
-            set(&mut shared.settings.writing, &model.opened.sampling);
+            shared.settings.writing.set_sampling(&model.opened.sampling);
         }
         if !std::mem::replace(&mut self.begun, true) && self.text.buffer.is_empty() && model.shipped {
             self.text = Manuscript::typed(PROMPT);
@@ -310,8 +308,8 @@ impl Generate {
             }
             GenerateCommand::Preset(preset) => {
                 let usual = shared.model.get().map_or_else(Sampling::default, |m| m.opened.sampling);
-                set(&mut shared.settings.writing, &preset.sampling(&usual));
-                shared.settings.writing.own = preset != Preset::Balanced;
+                shared.settings.writing.set_sampling(&preset.sampling(&usual));
+                shared.settings.writing.own = preset != SamplingPreset::Balanced;
             }
             GenerateCommand::NewSeed => shared.settings.writing.seed = Some(new_seed()),
             GenerateCommand::Seed(seed) => shared.settings.writing.seed = Some(seed),
@@ -422,7 +420,7 @@ impl Generate {
         let request = GenerateRequest {
             prompt: Vec::new(),
             max_tokens: w.max_tokens,
-            sampling: sampling(w, seed),
+            sampling: w.sampling(seed),
             stop: model.opened.stop_ids(),
             when_full: WhenFull::Slide,
             log_probs: (cheap || w.probabilities).then_some(ALTERNATIVES),

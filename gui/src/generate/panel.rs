@@ -3,11 +3,10 @@
 use eframe::egui::{Align, DragValue, Layout, Role, ScrollArea, TextEdit, Ui, WidgetInfo};
 use runtime::sampler::Sampling;
 
-use super::preset::Preset;
-use super::{GenerateCommand, engine};
-use crate::command::Command;
+use super::engine;
+use crate::command::{Command, GenerateCommand};
 use crate::icons::{Icon, icon_button};
-use crate::settings::Writing;
+use crate::settings::{SamplingPreset, Writing};
 use crate::shared::Shared;
 use crate::tokens::space;
 use crate::widgets::{Range, chip, section, slider_row, small};
@@ -19,8 +18,8 @@ pub fn ui(ui: &mut Ui, shared: &mut Shared, stops: &mut Stops, chat: bool) {
         ui.add_space(space::M);
         let usual = shared.model.get().map_or_else(Sampling::default, |m| m.opened.sampling);
         ui.horizontal(|ui| {
-            let on = Preset::of(&shared.settings.writing, &usual);
-            for preset in Preset::ALL {
+            let on = SamplingPreset::of(&shared.settings.writing, &usual);
+            for preset in SamplingPreset::ALL {
                 if chip(ui, preset.name(), on == Some(preset)).on_hover_text(preset.about()).clicked() {
                     shared.send(Command::Generate(GenerateCommand::Preset(preset)));
                 }

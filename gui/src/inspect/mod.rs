@@ -4,10 +4,11 @@
 mod canvas;
 mod card;
 mod chart;
-mod command;
+mod comparison;
 mod detail;
 mod difference;
 mod difference_ui;
+mod entries;
 mod keys_ui;
 mod marks;
 mod metadata;
@@ -17,6 +18,7 @@ mod portrait;
 mod pyramid;
 mod rows;
 mod save;
+mod spot;
 mod streams;
 mod strip;
 mod subject;
@@ -34,19 +36,15 @@ use std::time::Duration;
 
 use eframe::egui::ColorImage;
 
-pub use canvas::Move as PictureMove;
-pub use command::{ModelCommand, Tab};
-pub use tensors::Column;
-
-use crate::ask::Question;
-use crate::command::Command;
+use crate::command::{Command, Detail, ModelCommand};
 use crate::env::GGUF;
 use crate::jobs::{self, Job};
 use crate::open::let_go;
 use crate::page::Page;
+use crate::question::Question;
 use crate::shared::Shared;
 use canvas::Canvas;
-use difference_ui::Comparison;
+use comparison::Comparison;
 use playground::Playground;
 use portrait::Portrait;
 use subject::{Source, Subject};
@@ -85,7 +83,7 @@ pub struct Inspect {
     /// The tensor that cannot be looked at, and why.
     failed: Option<(String, String)>,
     canvas: Canvas,
-    tab: Tab,
+    tab: Detail,
     wide: bool,
     /// Where the lists share a place: whether it shows the metadata.
     keys_first: bool,
@@ -112,9 +110,9 @@ impl Inspect {
         self.refresh_lists(shared);
         self.look(shared);
         self.canvas.logic();
-        let seen = self.tab == Tab::Tokens && shared.settings.page == Page::Model;
+        let seen = self.tab == Detail::Tokens && shared.settings.page == Page::Model;
         self.playground.logic(seen, self.subject.as_deref(), shared);
-        let seen = self.tab == Tab::Template && shared.settings.page == Page::Model;
+        let seen = self.tab == Detail::Template && shared.settings.page == Page::Model;
         self.template.logic(seen, self.subject.as_deref(), shared);
         self.comparison.logic();
         match jobs::take(&mut self.copying) {
@@ -183,11 +181,11 @@ impl Inspect {
         self.template.turn();
         self.comparison.turn();
         (self.listing, self.ordering) = (None, None);
-        if self.tab == Tab::Streams && subject.connections.is_empty()
-            || self.tab == Tab::Tokens && subject.loaded().is_none()
-            || self.tab == Tab::Template && !subject.converses()
+        if self.tab == Detail::Streams && subject.connections.is_empty()
+            || self.tab == Detail::Tokens && subject.loaded().is_none()
+            || self.tab == Detail::Template && !subject.converses()
         {
-            self.tab = Tab::Tensor;
+            self.tab = Detail::Tensor;
         }
         let_go(self.subject.replace(Arc::new(subject)));
         self.stale = true;
@@ -237,7 +235,7 @@ impl Inspect {
                 Some(Ok(Err(why)) | Err(why)) => self.failed = Some((name, why)),
             }
         }
-        if shared.settings.page != Page::Model || self.tab != Tab::Tensor {
+        if shared.settings.page != Page::Model || self.tab != Detail::Tensor {
             return;
         }
         let (Some(subject), Some(name)) = (&self.subject, &self.chosen) else { return };
@@ -302,15 +300,15 @@ impl Inspect {
             }
             ModelCommand::Wide => self.wide ^= true,
             ModelCommand::Detail(tab) => self.tab = tab,
-            ModelCommand::Tokenize(text) => (self.tab, self.playground.text) = (Tab::Tokens, text),
+            ModelCommand::Tokenize(text) => (self.tab, self.playground.text) = (Detail::Tokens, text),
             ModelCommand::Picture(step) => self.canvas.go(step),
             ModelCommand::AskCompare => {
-                self.tab = Tab::Compare;
+                self.tab = Detail::Compare;
                 let then = |path| Command::Model(ModelCommand::CompareWith(path));
                 shared.send(Command::Ask(Question::open("Compare with", &GGUF, then)));
             }
             ModelCommand::CompareWith(other) => {
-                self.tab = Tab::Compare;
+                self.tab = Detail::Compare;
                 if let Some(subject) = &self.subject {
                     self.comparison.start(subject, other, shared);
                 }
@@ -328,7 +326,7 @@ impl Inspect {
                 // Chosen once more, it is tried once more.
                 self.failed = None;
             }
-            (self.chosen, self.tab, self.reveal) = (Some(name), Tab::Tensor, true);
+            (self.chosen, self.tab, self.reveal) = (Some(name), Detail::Tensor, true);
         }
     }
 

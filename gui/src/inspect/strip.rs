@@ -3,8 +3,7 @@
 
 use eframe::egui::{Color32, ColorImage, Id, Pos2, Rect, Sense, TextureHandle, Ui, pos2};
 
-use super::canvas::TEXTURE;
-use super::paint::blend;
+use super::paint::{TEXTURE, blend};
 use super::portrait::Portrait;
 use super::view::{View, size_of};
 use crate::tokens::Tokens;

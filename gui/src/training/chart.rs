@@ -6,8 +6,10 @@ use eframe::egui::{Align2, Color32, Pos2, Rect, pos2, vec2};
 use super::axis::{Scale, tick_text, value_text};
 use super::curves::{Curves, Source};
 use super::decimate::{Columns, without_outliers};
+use super::extremes::Extremes;
 use super::pen::Pen;
-use super::track::{Axis, Extremes, Track};
+use super::track::Track;
+use crate::command::CurveAxis;
 use crate::tokens::Tokens;
 
 /// Room left of every chart for the numbers of its axis, so that all charts begin at one place.
@@ -50,15 +52,15 @@ pub struct Curve {
     /// Where it is kept.
     pub source: Source,
     /// Which of them.
-    pub lane: usize,
+    pub series: usize,
     /// How it looks.
     pub look: Look,
     /// What it is called beside its value.
     pub name: &'static str,
 }
 
-const fn curve(source: Source, lane: usize, look: Look, name: &'static str) -> Curve {
-    Curve { source, lane, look, name }
+const fn curve(source: Source, series: usize, look: Look, name: &'static str) -> Curve {
+    Curve { source, series, look, name }
 }
 
 impl Chart {
@@ -141,7 +143,7 @@ impl Chart {
     pub fn is_in(self, curves: &Curves) -> bool {
         self.curves().iter().any(|c| {
             let track = curves.track(c.source);
-            !track.range(c.lane, false, 0, track.rows()).is_empty()
+            !track.range(c.series, false, 0, track.rows()).is_empty()
         })
     }
 }
@@ -159,13 +161,13 @@ pub struct Drawn<'a> {
 
 impl<'a> Drawn<'a> {
     /// Lays a run over a scale.
-    pub fn new(shown: String, color: Color32, curves: &'a Curves, axis: Axis, x: &Scale) -> Drawn<'a> {
+    pub fn new(shown: String, color: Color32, curves: &'a Curves, axis: CurveAxis, x: &Scale) -> Drawn<'a> {
         let columns = Source::ALL.map(|source| Columns::new(curves.track(source), axis, x, 1.0));
         Drawn { shown, color, curves, columns }
     }
 
     /// The row of a source at or before a place on the x axis.
-    pub fn row_at(&self, source: Source, axis: Axis, at: f64) -> Option<usize> {
+    pub fn row_at(&self, source: Source, axis: CurveAxis, at: f64) -> Option<usize> {
         // A run has no values after its end.
         let (&first, &last) = self.curves.steps.x(axis).first().zip(self.curves.steps.x(axis).last())?;
         if at < first || at > last + (last - first) * 0.004 {
@@ -187,7 +189,7 @@ impl<'a> Drawn<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
     /// What x is.
-    pub axis: Axis,
+    pub axis: CurveAxis,
     /// Logarithmic y.
     pub log_y: bool,
     /// Without outliers.
@@ -260,7 +262,7 @@ struct Laid<'a> {
 impl<'a> Laid<'a> {
     fn new(run: &'a Drawn<'a>, curve: &'a Curve) -> Laid<'a> {
         let (track, columns) = (run.curves.track(curve.source), &run.columns[curve.source as usize]);
-        let dense = (!columns.is_sparse()).then(|| columns.extremes(track, curve.lane, false).collect());
+        let dense = (!columns.is_sparse()).then(|| columns.extremes(track, curve.series, false).collect());
         Laid { run, curve, track, columns, dense }
     }
 }
@@ -282,7 +284,7 @@ fn y_scale(curves: &[Laid<'_>], plot: Rect, o: &Options) -> Scale {
     for Laid { curve, track, columns, dense, .. } in curves {
         match dense {
             Some(dense) => dense.iter().for_each(|(_, e)| add(*e)),
-            None => columns.rows.clone().for_each(|row| add(track.extremes(curve.lane, row))),
+            None => columns.rows.clone().for_each(|row| add(track.extremes(curve.series, row))),
         }
     }
     let e = if o.clip {
@@ -303,13 +305,13 @@ fn y_scale(curves: &[Laid<'_>], plot: Rect, o: &Options) -> Scale {
 
 fn paint_curve(pen: &mut dyn Pen, laid: &Laid<'_>, faint: bool, x: &Scale, y: &Scale, o: &Options) {
     let Laid { run, curve, track, columns, dense } = laid;
-    let (lane, color) = (curve.lane, run.color);
+    let (series, color) = (curve.series, run.color);
     let dim = color.gamma_multiply(0.42);
     let placed = |(at, e): (f32, Extremes)| [at, y.place(e.high.into()), y.place(e.low.into())];
     let band = |smooth: bool| -> Vec<[f32; 3]> {
         match dense {
             Some(dense) if !smooth => dense.iter().copied().map(placed).collect(),
-            _ => columns.extremes(track, lane, smooth).map(placed).collect(),
+            _ => columns.extremes(track, series, smooth).map(placed).collect(),
         }
     };
     // A line that leaps from one column to the next is drawn all the way.
@@ -324,7 +326,7 @@ fn paint_curve(pen: &mut dyn Pen, laid: &Laid<'_>, faint: bool, x: &Scale, y: &S
     };
     let every = |pen: &mut dyn Pen, smooth: bool, width: f32, color: Color32| {
         if columns.is_sparse() {
-            for line in columns.line(track, o.axis, lane, smooth, x, y) {
+            for line in columns.line(track, o.axis, series, smooth, x, y) {
                 match line[..] {
                     [at] => pen.ring(at, width, color, color),
                     _ => pen.line(&line, width, color),
@@ -341,16 +343,16 @@ fn paint_curve(pen: &mut dyn Pen, laid: &Laid<'_>, faint: bool, x: &Scale, y: &S
         (Look::Rings, false) => {
             every(pen, false, 1.2, color);
             if columns.rows.len() <= MARKED_MAX {
-                for line in columns.line(track, o.axis, lane, false, x, y) {
+                for line in columns.line(track, o.axis, series, false, x, y) {
                     line.iter().for_each(|&at| pen.ring(at, 2.8, o.tokens.bg, color));
                 }
             }
         }
         (Look::Layers, true) => {
             let range: Vec<[f32; 3]> = if columns.is_sparse() {
-                let rows = columns.rows.clone().filter(|&row| !track.extremes(lane, row).is_empty());
+                let rows = columns.rows.clone().filter(|&row| !track.extremes(series, row).is_empty());
                 rows.map(|row| {
-                    let e = track.extremes(lane, row);
+                    let e = track.extremes(series, row);
                     [x.place(track.x(o.axis)[row]), y.place(e.high.into()), y.place(e.low.into())]
                 })
                 .collect()
@@ -381,11 +383,11 @@ pub fn values_at(chart: Chart, run: &Drawn<'_>, at: f64, x: &Scale, y: &Scale, o
     for curve in chart.curves() {
         let track = run.curves.track(curve.source);
         let Some(row) = run.row_at(curve.source, o.axis, at) else { continue };
-        let v = track.mean(curve.lane, row);
+        let v = track.mean(curve.series, row);
         if v.is_nan() {
             continue;
         }
-        let smooth = track.smooth(curve.lane, row);
+        let smooth = track.smooth(curve.series, row);
         let smoothed = curve.look == Look::Smoothed && o.smoothed && v.is_finite();
         let shown = if smoothed || curve.look == Look::Layers { smooth } else { v };
         let place = pos2(x.place(track.x(o.axis)[row]), y.place(shown.into()));
@@ -395,7 +397,7 @@ pub fn values_at(chart: Chart, run: &Drawn<'_>, at: f64, x: &Scale, y: &Scale, o
             values.push(Reading { what: "smoothed", text: value_text(smooth.into()), place: None });
         }
         if curve.look == Look::Layers {
-            let e = track.extremes(curve.lane, row);
+            let e = track.extremes(curve.series, row);
             values.push(Reading { what: "lowest", text: value_text(e.low.into()), place: None });
             values.push(Reading { what: "highest", text: value_text(e.high.into()), place: None });
         }

@@ -9,9 +9,9 @@ use eframe::egui::{
 use train::needs::Vocab;
 use train::preset::PRESETS;
 
+use super::Training;
 use super::form::{Form, Wrong};
-use super::{Training, TrainingCommand};
-use crate::command::Command;
+use crate::command::{Command, TrainingCommand};
 use crate::icons::{Icon, icon_button};
 use crate::shared::Shared;
 use crate::tokens::{Tokens, size, space};

@@ -230,7 +230,7 @@ impl Seen {
         }
         if let Ok(tail) = piece(&mut file.0, file.1.saturating_sub(TAIL), TAIL) {
             // Events that leave a run as it was say nothing of its state.
-            let telling = |e: &EventLine| !matches!(&*e.event, "saved" | "skipped" | "sampled");
+            let telling = |e: &EventLine| !matches!(&*e.event, "saved" | "skipped");
             self.last_event = lines(&tail).into_iter().rev().find(telling);
         }
     }

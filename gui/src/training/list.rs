@@ -9,11 +9,11 @@ use eframe::egui::{
 };
 use eframe::egui::{FontId, Key};
 
+use super::Training;
 use super::axis::value_text;
 use super::found::State;
 use super::run::RunView;
-use super::{Training, TrainingCommand};
-use crate::command::Command;
+use crate::command::{Command, TrainingCommand};
 use crate::icons::{Icon, icon_button};
 use crate::shared::Shared;
 use crate::theme::strong_font;

@@ -4,12 +4,14 @@
 mod axis;
 mod chart;
 mod charts;
+mod charts_ui;
 mod child;
-mod command;
 mod compare;
 mod curves;
 mod decimate;
+mod entries;
 mod export;
+mod extremes;
 mod follow;
 mod form;
 mod form_ui;
@@ -19,10 +21,12 @@ mod list;
 #[cfg(test)]
 mod measure;
 mod metric;
+mod order;
 mod pen;
 mod readout;
 mod run;
 mod samples;
+mod series;
 mod sheet;
 mod svg;
 mod toolbar;
@@ -30,22 +34,19 @@ mod track;
 mod ui;
 mod work;
 
-pub use command::TrainingCommand;
-pub use track::Axis;
-pub use train::run::Order;
-
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use crate::ask::Question;
-use crate::command::Command;
+use crate::command::{Command, TrainingCommand};
 use crate::env::{CHARTS, CSV, TEXT};
 use crate::page::Page;
+use crate::question::Question;
 use crate::shared::Shared;
 use child::Trainers;
 use follow::{Follower, News};
 use form::Form;
 use run::RunView;
+use sheet::Sheet;
 use work::Work;
 
 /// What a frame may spend on taking in what was read.
@@ -355,7 +356,7 @@ impl Training {
                 shared.send(Command::Ask(Question::save("Save the charts", "charts.png", &CHARTS, then)));
             }
             C::SaveChartsTo(path) => {
-                let sheet = self.sheet(shared);
+                let sheet = Sheet::new(&self.charts, &self.runs, shared);
                 self.work.save_charts(path, sheet, shared);
             }
             C::Reveal(run) => {

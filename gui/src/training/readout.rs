@@ -4,11 +4,10 @@ use eframe::egui::{
     Align2, Area, FontId, Frame, Id, Margin, Order, Rect, Role, Sense, Stroke, Ui, WidgetInfo, pos2, vec2,
 };
 
-use super::axis::Scale;
+use super::axis::{Scale, place_text};
 use super::chart::{self, Chart, Drawn, GUTTER, Options, Reading};
-use super::charts::place_text;
 use super::curves::Source;
-use super::track::Axis;
+use crate::command::CurveAxis;
 use crate::theme::strong_font;
 use crate::tokens::{size, space};
 use crate::widgets::count;
@@ -74,7 +73,7 @@ pub fn tooltip(ui: &Ui, chart: Chart, runs: &[Drawn<'_>], at: f64, x: &Scale, y:
             heads.push(what);
         }
     }
-    if o.axis != Axis::Step {
+    if o.axis != CurveAxis::Step {
         heads.push("step");
     }
     // Columns as wide as their widest text; numbers stand at the right of theirs.
@@ -91,7 +90,7 @@ pub fn tooltip(ui: &Ui, chart: Chart, runs: &[Drawn<'_>], at: f64, x: &Scale, y:
             Some(r) => r.text.clone(),
             None if *what == "step" => run
                 .row_at(Source::Steps, o.axis, at)
-                .map_or_else(String::new, |row| count(run.curves.steps.x(Axis::Step)[row] as u64)),
+                .map_or_else(String::new, |row| count(run.curves.steps.x(CurveAxis::Step)[row] as u64)),
             None => String::new(),
         };
         for what in &heads {

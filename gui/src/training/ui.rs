@@ -2,8 +2,8 @@
 
 use eframe::egui::{CentralPanel, Frame, Margin, Panel, Ui};
 
-use super::{Training, TrainingCommand};
-use crate::command::Command;
+use super::Training;
+use crate::command::{Command, TrainingCommand};
 use crate::shared::Shared;
 use crate::tokens::{Tokens, space};
 use crate::widgets::{count, duration, empty_state, error_card, per_second, small};

@@ -1,67 +1,14 @@
-//! What can be asked of the page, and how the palette lists it.
-
-use std::path::PathBuf;
+//! The page's commands as the palette lists them, with their keys.
 
 use eframe::egui::{Id, Key, Modifiers};
 
 use super::Generate;
-use super::preset::Preset;
-use crate::command::{Command, Entry};
+use crate::command::{Command, GenerateCommand};
+use crate::entry::Entry;
 use crate::page::Page;
+use crate::settings::SamplingPreset;
 use crate::shared::Shared;
-use crate::shell::typing_in;
-
-/// What can be asked of this page.
-#[derive(Clone, Debug, PartialEq)]
-pub enum GenerateCommand {
-    /// Goes on with the text.
-    Write,
-    /// Ends it.
-    Stop,
-    /// Writes the last part again, with a new seed unless one is fixed.
-    Again,
-    /// Writes the last part so many times more, each with another seed.
-    Several(usize),
-    /// Goes back to the version before.
-    Undo,
-    /// Forward again.
-    Redo,
-    /// Goes to a version.
-    Version(usize),
-    /// Puts another id in a token's place and goes on from there.
-    Branch {
-        /// Which token of the text.
-        token: usize,
-        /// What stands there instead.
-        id: u32,
-    },
-    /// Replaces the text.
-    Text(String),
-    /// Sets the sampler.
-    Preset(Preset),
-    /// Fixes another seed.
-    NewSeed,
-    /// Fixes this seed.
-    Seed(u64),
-    /// Colours tokens by their probability, or no longer.
-    Probabilities,
-    /// Shows the panel of settings, or hides it.
-    Panel,
-    /// Shows earlier versions, or hides them.
-    Strip,
-    /// Copies the text.
-    Copy,
-    /// Asks where to save the text, and saves it.
-    Save,
-    /// Saves the text to a file of this name; its ending decides the kind.
-    SaveTo(PathBuf),
-    /// Begins a new text, or a new conversation.
-    Clear,
-    /// Says something to a model that converses, and has it answer.
-    Say(String),
-    /// Treats a model that converses as one that continues text, or no longer.
-    Notebook,
-}
+use crate::widgets::typing_in;
 
 impl Generate {
     /// The page's commands, for the palette and the shortcuts.
@@ -109,7 +56,7 @@ impl Generate {
             of("Save the text…", GenerateCommand::Save).keys(command, Key::S).when(here),
         ];
         list.extend(
-            Preset::ALL
+            SamplingPreset::ALL
                 .map(|p| of(&format!("Sampling: {}", p.name().to_lowercase()), GenerateCommand::Preset(p))),
         );
         list
