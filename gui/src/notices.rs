@@ -21,7 +21,6 @@ pub enum Severity {
     Bad,
 }
 
-/// One line.
 #[derive(Clone, Debug)]
 pub struct Notice {
     /// How bad.
@@ -34,7 +33,6 @@ pub struct Notice {
     pub read: bool,
 }
 
-/// All lines.
 #[derive(Debug, Default)]
 pub struct Notices {
     lines: Vec<Notice>,
@@ -43,7 +41,6 @@ pub struct Notices {
 }
 
 impl Notices {
-    /// Says something.
     pub fn say(&mut self, severity: Severity, text: impl Into<String>) {
         let text = text.into();
         // Said again while it is still on show, it is the same line.

@@ -12,7 +12,6 @@ pub enum Wanted {
     Open(&'static [Filter]),
     /// A file to write: a name to begin with, and the kinds there are.
     Save(String, &'static [Filter]),
-    /// A folder.
     Folder,
 }
 

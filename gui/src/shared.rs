@@ -16,7 +16,6 @@ use crate::tokens::Tokens;
 /// See the top of this file.
 #[derive(Debug)]
 pub struct Shared {
-    /// The surroundings.
     pub env: Env,
     /// What is kept.
     pub settings: Settings,
@@ -37,7 +36,6 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// Sends a command.
     pub fn send(&self, command: Command) {
         self.commands.send(command);
     }

@@ -56,7 +56,6 @@ impl App {
         list
     }
 
-    /// Carries out a command.
     pub(super) fn run(&mut self, command: Command, ctx: &egui::Context) {
         let shared = &mut self.shared;
         match command {

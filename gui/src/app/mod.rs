@@ -45,7 +45,7 @@ pub struct Start {
     pub timed_from: Option<Instant>,
 }
 
-/// The app.
+/// See the top of this file; a window, a test and a picture drive it alike.
 #[derive(Debug)]
 pub struct App {
     shared: Shared,

@@ -23,7 +23,6 @@ pub struct Dot {
     pub line: String,
 }
 
-/// One figure.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Figure {
     /// What it is a figure of.
@@ -56,7 +55,6 @@ pub struct Figure {
 pub struct Object<'a>(pub &'a Map<String, Value>);
 
 impl Object<'_> {
-    /// A text.
     pub fn text(&self, key: &str) -> Option<&str> {
         self.0.get(key)?.as_str()
     }

@@ -12,7 +12,6 @@ use crate::widgets::{self, bytes, small};
 /// Height of a line of small text.
 const LINE: f32 = 16.0;
 
-/// Draws it.
 pub fn card(ui: &mut Ui, machine: &Machine, earlier: Option<&Machine>, send: &dyn Fn(BenchmarkCommand)) {
     let t = Tokens::of(ui.ctx());
     let frame = widgets::card(ui).inner_margin(Margin::symmetric(space::M as i8, 10));

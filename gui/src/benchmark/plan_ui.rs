@@ -33,7 +33,6 @@ fn kernels() -> &'static [(String, &'static str)] {
 }
 
 impl Benchmark {
-    /// Draws the panel.
     pub(super) fn panel(&mut self, ui: &mut Ui, shared: &mut Shared) {
         let t = Tokens::of(ui.ctx());
         let bottom = Frame::new().fill(t.panel).inner_margin(Margin { bottom: 14, top: 10, ..Margin::ZERO });

@@ -12,7 +12,6 @@ use crate::command::FigureKind;
 /// Limits of the machine with so many threads.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Roof {
-    /// Threads.
     pub threads: usize,
     /// Multiply-adds from registers, 10^9 operations per second, the best of the run.
     pub ceiling_gops: Option<f64>,

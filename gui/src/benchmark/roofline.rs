@@ -17,7 +17,6 @@ pub struct Slope {
 /// A mark under the limits.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Mark {
-    /// What it is.
     pub name: String,
     /// The kernel or adapter.
     pub family: String,
@@ -34,7 +33,6 @@ pub struct Chart {
     pub ceiling: Option<f64>,
     /// Memory first, then caches, the slowest first.
     pub slopes: Vec<Slope>,
-    /// Dots.
     pub marks: Vec<Mark>,
     /// Operations per byte.
     pub x: Axis,

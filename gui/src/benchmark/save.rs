@@ -12,9 +12,7 @@ use formats::sentence;
 /// What a file is to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum As {
-    /// Figures.
     Rows(Format),
-    /// A picture.
     Picture,
 }
 

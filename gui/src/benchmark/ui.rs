@@ -12,7 +12,6 @@ use crate::widgets::{empty_state, error_card};
 const NARROW: f32 = 900.0;
 
 impl Benchmark {
-    /// Draws the page.
     pub fn ui(&mut self, ui: &mut Ui, shared: &mut Shared) {
         let t = Tokens::of(ui.ctx());
         let narrow = ui.available_width() < NARROW;

@@ -8,7 +8,6 @@ use crate::command::{BenchmarkColumn, BenchmarkTab, FigureKind};
 /// See the top of this file.
 #[derive(Clone, Debug, Default)]
 pub struct View {
-    /// Which tab.
     pub tab: BenchmarkTab,
     /// Only figures of this kind.
     pub kind: Option<FigureKind>,

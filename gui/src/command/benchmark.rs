@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use crate::settings::{BenchmarkPlan, BenchmarkPreset};
 
-/// What can be asked of this page.
+/// See the top of this file.
 #[derive(Clone, Debug, PartialEq)]
 pub enum BenchmarkCommand {
     /// Measures what the plan says.
     Run,
-    /// Ends it and keeps what there is.
+    /// Ends the measuring and keeps what there is.
     Cancel,
     /// Makes the plan one of those known.
     Preset(BenchmarkPreset),
@@ -45,7 +45,7 @@ pub enum BenchmarkCommand {
     ClearOverlay,
 }
 
-/// One way to look.
+/// One way to look at a result.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum BenchmarkTab {
     /// Bars side by side.
@@ -53,15 +53,15 @@ pub enum BenchmarkTab {
     Bars,
     /// Under the machine's limits.
     Roofline,
-    /// Numbers.
+    /// Every figure as a row of numbers.
     Table,
 }
 
 impl BenchmarkTab {
-    /// All of them.
+    /// All three, from left to right.
     pub const ALL: [BenchmarkTab; 3] = [BenchmarkTab::Bars, BenchmarkTab::Roofline, BenchmarkTab::Table];
 
-    /// Its name.
+    /// What the tab says.
     pub fn name(self) -> &'static str {
         match self {
             BenchmarkTab::Bars => "Bars",
@@ -71,7 +71,7 @@ impl BenchmarkTab {
     }
 }
 
-/// What a figure is a figure of.
+/// What is measured, which decides the unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FigureKind {
     /// A model, in tokens per second.
@@ -81,7 +81,7 @@ pub enum FigureKind {
 }
 
 impl FigureKind {
-    /// Its unit.
+    /// The unit, as it stands behind figures.
     pub fn unit(self) -> &'static str {
         match self {
             FigureKind::Model => "tokens/s",
@@ -90,7 +90,7 @@ impl FigureKind {
     }
 }
 
-/// One column.
+/// A column of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "each is what it is called")]
 pub enum BenchmarkColumn {
@@ -110,7 +110,7 @@ pub enum BenchmarkColumn {
 }
 
 impl BenchmarkColumn {
-    /// All of them, in their order.
+    /// All of them, from left to right.
     pub const ALL: [BenchmarkColumn; 13] = [
         BenchmarkColumn::Test,
         BenchmarkColumn::Backend,

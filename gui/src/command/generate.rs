@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use crate::settings::SamplingPreset;
 
-/// What can be asked of this page.
+/// See the top of this file.
 #[derive(Clone, Debug, PartialEq)]
 pub enum GenerateCommand {
     /// Goes on with the text.
     Write,
-    /// Ends it.
+    /// Ends what is being written; it stays as far as it is.
     Stop,
     /// Writes the last part again, with a new seed unless one is fixed.
     Again,
@@ -19,7 +19,7 @@ pub enum GenerateCommand {
     Undo,
     /// Forward again.
     Redo,
-    /// Goes to a version.
+    /// Goes to a version, counted from the oldest that is kept.
     Version(usize),
     /// Puts another id in a token's place and goes on from there.
     Branch {
@@ -30,7 +30,7 @@ pub enum GenerateCommand {
     },
     /// Replaces the text.
     Text(String),
-    /// Sets the sampler.
+    /// Gives the sampler settings that go together.
     Preset(SamplingPreset),
     /// Fixes another seed.
     NewSeed,

@@ -19,7 +19,7 @@ use crate::page::Page;
 use crate::question::Question;
 use crate::settings::ThemeChoice;
 
-/// Something to be done.
+/// Something that can be done, by whoever sends it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
     /// Turns to a page.
@@ -45,7 +45,7 @@ pub enum Command {
         /// At most as many as the model was made for.
         context: Option<usize>,
     },
-    /// Light or dark.
+    /// Turns to dark or light colours, or to what the system has.
     Theme(ThemeChoice),
     /// Makes everything larger or smaller by steps of a tenth; 0 goes back.
     Zoom(i32),
@@ -55,7 +55,7 @@ pub enum Command {
     Shortcuts,
     /// Opens or closes the list of notices.
     Notices,
-    /// Ends the app.
+    /// Closes the window; a training that goes on is asked about.
     Quit,
     /// The generate page's.
     Generate(GenerateCommand),

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-/// What can be asked of this page.
+/// See the top of this file.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ModelCommand {
     /// Shows a tensor, by its name.
@@ -35,13 +35,13 @@ pub enum ModelCommand {
     CopyPicture,
     /// Asks where to save the picture of the chosen tensor.
     SavePicture,
-    /// Saves it there.
+    /// Saves that picture to this file.
     SavePictureTo(PathBuf),
     /// Moves the picture.
     Picture(PictureMove),
     /// Gives the detail the whole page, or takes that back.
     Wide,
-    /// Turns the detail to something.
+    /// Turns the detail to something else.
     Detail(Detail),
     /// Shows a text as tokens.
     Tokenize(String),
@@ -67,7 +67,7 @@ pub enum Detail {
     Compare,
 }
 
-/// What the list is ordered by.
+/// A column of the list of tensors, and what it orders them by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TensorColumn {
     /// Place in the header.
@@ -79,14 +79,14 @@ pub enum TensorColumn {
     Shape,
     /// Type, then name.
     Type,
-    /// Size.
+    /// Bytes in the file.
     Bytes,
     /// Place in the file.
     Offset,
 }
 
 impl TensorColumn {
-    /// Those with a heading.
+    /// Those with a heading, from left to right.
     pub const SHOWN: [TensorColumn; 5] = [
         TensorColumn::Name,
         TensorColumn::Shape,
@@ -95,7 +95,7 @@ impl TensorColumn {
         TensorColumn::Offset,
     ];
 
-    /// Its heading.
+    /// What stands over it.
     pub fn title(self) -> &'static str {
         match self {
             TensorColumn::File => "File order",

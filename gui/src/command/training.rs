@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use train::run::Order;
 
-/// What can be asked of this page.
+/// See the top of this file.
 #[derive(Clone, Debug, PartialEq)]
 pub enum TrainingCommand {
     /// Asks for the folder of runs.
@@ -27,7 +27,7 @@ pub enum TrainingCommand {
     Undelete,
     /// Shows what differs between the configurations of the drawn runs, or the curves again.
     Compare,
-    /// The x axis.
+    /// Draws the charts over this x axis.
     Over(CurveAxis),
     /// Shows all of the x axis.
     ShowAll,
@@ -45,7 +45,7 @@ pub enum TrainingCommand {
     Sample(i32),
     /// Opens the form for a new run.
     New,
-    /// Closes it.
+    /// Closes the form; what was filled in is gone.
     Cancel,
     /// Asks for a text file to add to the form.
     AskText,
@@ -65,11 +65,11 @@ pub enum TrainingCommand {
     Export(String),
     /// Writes the values of the drawn runs to a CSV file.
     SaveCsv,
-    /// Writes them to this file.
+    /// Writes those values to this file.
     SaveCsvTo(PathBuf),
     /// Writes the charts as they are to a PNG or SVG file.
     SaveCharts,
-    /// Writes them to this file.
+    /// Writes the charts to this file; its ending decides the kind.
     SaveChartsTo(PathBuf),
     /// Shows a run's folder in the system's file manager.
     Reveal(String),
@@ -78,10 +78,10 @@ pub enum TrainingCommand {
 /// The x axes a curve can be drawn over.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum CurveAxis {
-    /// Steps.
+    /// Steps done.
     #[default]
     Step,
-    /// Tokens.
+    /// Tokens trained on.
     Tokens,
     /// Seconds of training.
     Time,

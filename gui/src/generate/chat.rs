@@ -9,7 +9,6 @@ use super::manuscript::Manuscript;
 /// Conversations that can be gone back to.
 const KEPT: usize = 100;
 
-/// One turn.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Said {
     /// Whether the model says it.

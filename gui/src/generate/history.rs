@@ -12,7 +12,6 @@ const KEPT_SIZE: usize = 1 << 20;
 /// One version.
 #[derive(Clone, Debug)]
 pub struct Version {
-    /// The text.
     pub text: Manuscript,
     /// How it was made, if the model made it.
     pub made: Option<Made>,

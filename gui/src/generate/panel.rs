@@ -11,7 +11,6 @@ use crate::shared::Shared;
 use crate::tokens::space;
 use crate::widgets::{Range, chip, section, slider_row, small};
 
-/// Draws the panel.
 pub fn ui(ui: &mut Ui, shared: &mut Shared, stops: &mut Stops, chat: bool) {
     ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
         ui.spacing_mut().item_spacing.y = 6.0;
@@ -124,11 +123,11 @@ fn seed(ui: &mut Ui, w: &mut Writing) {
             )
             .changed()
         {
-            w.seed = locked.then(super::new_seed);
+            w.seed = locked.then(super::begin::new_seed);
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             if icon_button(ui, Icon::Die, "New seed").clicked() {
-                w.seed = Some(super::new_seed());
+                w.seed = Some(super::begin::new_seed());
             }
             match &mut w.seed {
                 Some(seed) => {

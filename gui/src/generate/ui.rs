@@ -17,7 +17,6 @@ use crate::widgets::{chip, empty_state, error_card, primary_button, small};
 const NARROW: f32 = 700.0;
 
 impl Generate {
-    /// Draws the page.
     pub fn ui(&mut self, ui: &mut Ui, shared: &mut Shared) {
         let t = Tokens::of(ui.ctx());
         if shared.model.get().is_none() && shared.model.opening().is_none() {

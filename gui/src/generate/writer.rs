@@ -78,7 +78,6 @@ pub type MakePrompt = Box<dyn FnOnce(&Loaded) -> Result<Prompt, String> + Send>;
 
 /// What is to be written. The prompt is made on the writer's own thread: a long text takes its time to become ids, and a template may take long too.
 pub struct Order {
-    /// The model.
     pub model: Arc<Loaded>,
     /// What makes the prompt.
     pub prompt: MakePrompt,

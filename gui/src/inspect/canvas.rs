@@ -99,7 +99,6 @@ impl Canvas {
         }
     }
 
-    /// Draws it.
     pub fn ui(&mut self, ui: &mut Ui, rect: Rect) {
         let Some(portrait) = self.of.clone() else { return };
         let t = Tokens::of(ui.ctx());

@@ -26,7 +26,6 @@ const HISTOGRAM: f32 = 74.0;
 const LOW: f32 = 230.0;
 
 impl Inspect {
-    /// Draws it.
     pub(super) fn detail_ui(&mut self, ui: &mut Ui, subject: &Subject, shared: &Shared) {
         let send = |command| shared.send(Command::Model(command));
         ui.horizontal(|ui| {

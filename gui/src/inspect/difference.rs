@@ -18,7 +18,6 @@ use crate::open::Stamp;
 /// A key whose value is not the same; `None` where it is not set.
 #[derive(Clone, Debug, PartialEq)]
 pub struct KeyChange {
-    /// The key.
     pub key: String,
     /// Its value in the open file, on one line.
     pub here: Option<String>,

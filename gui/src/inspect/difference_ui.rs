@@ -18,7 +18,6 @@ use crate::tokens::{Tokens, size, space};
 use crate::widgets::{count, error_card, share, small, typed_path};
 
 impl Inspect {
-    /// Draws it.
     pub(super) fn comparison_ui(&mut self, ui: &mut Ui, subject: &Subject, shared: &Shared) {
         let t = Tokens::of(ui.ctx());
         let send = |command| shared.send(Command::Model(command));

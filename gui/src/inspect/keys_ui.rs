@@ -47,7 +47,6 @@ impl Inspect {
         .inner
     }
 
-    /// Draws the metadata.
     pub(super) fn metadata_ui(&mut self, ui: &mut Ui, subject: &Subject, shared: &Shared, narrow: bool) {
         let t = Tokens::of(ui.ctx());
         let send = |command| shared.send(Command::Model(command));

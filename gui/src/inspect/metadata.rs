@@ -9,7 +9,6 @@ use serde_json::Map;
 use super::rows::ROWS_MAX;
 use crate::widgets::count;
 
-/// One row of the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Row {
     /// The first part of the keys that follow; the number is the first of them.
@@ -84,7 +83,6 @@ impl List {
         self.parts.push((start, part));
     }
 
-    /// Rows.
     pub fn len(&self) -> usize {
         self.len
     }

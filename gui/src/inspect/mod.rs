@@ -4,11 +4,11 @@
 mod canvas;
 mod card;
 mod chart;
+mod commands;
 mod comparison;
 mod detail;
 mod difference;
 mod difference_ui;
-mod entries;
 mod keys_ui;
 mod marks;
 mod metadata;
@@ -36,12 +36,10 @@ use std::time::Duration;
 
 use eframe::egui::ColorImage;
 
-use crate::command::{Command, Detail, ModelCommand};
-use crate::env::GGUF;
+use crate::command::Detail;
 use crate::jobs::{self, Job};
 use crate::open::let_go;
 use crate::page::Page;
-use crate::question::Question;
 use crate::shared::Shared;
 use canvas::Canvas;
 use comparison::Comparison;
@@ -57,7 +55,6 @@ const PORTRAITS: usize = 12;
 /// Tensors that are put in order, and elements that are searched, at once; more are a job.
 const AT_ONCE: usize = 20_000;
 
-/// The page's state.
 #[derive(Debug, Default)]
 pub struct Inspect {
     subject: Option<Arc<Subject>>,
@@ -279,65 +276,5 @@ impl Inspect {
     fn portrait(&self) -> Option<&Arc<Portrait>> {
         let name = self.chosen.as_ref()?;
         self.portraits.iter().find(|p| p.info.name == *name)
-    }
-
-    /// Carries out a command.
-    pub fn run(&mut self, command: ModelCommand, shared: &mut Shared) {
-        match command {
-            ModelCommand::Select(name) => self.select(name),
-            ModelCommand::Step(by) => self.step(by),
-            ModelCommand::Sort(column) => {
-                self.sort = self.sort.clicked(column);
-                (self.stale, self.reveal) = (true, true);
-            }
-            ModelCommand::FindTensors(text) => (self.tensor_filter, self.stale) = (text, true),
-            ModelCommand::FindKeys(text) => (self.key_filter, self.stale) = (text, true),
-            ModelCommand::Unfold(key) => {
-                if !self.unfolded.remove(&key) {
-                    self.unfolded.insert(key);
-                }
-                self.stale = true;
-            }
-            ModelCommand::Wide => self.wide ^= true,
-            ModelCommand::Detail(tab) => self.tab = tab,
-            ModelCommand::Tokenize(text) => (self.tab, self.playground.text) = (Detail::Tokens, text),
-            ModelCommand::Picture(step) => self.canvas.go(step),
-            ModelCommand::AskCompare => {
-                self.tab = Detail::Compare;
-                let then = |path| Command::Model(ModelCommand::CompareWith(path));
-                shared.send(Command::Ask(Question::open("Compare with", &GGUF, then)));
-            }
-            ModelCommand::CompareWith(other) => {
-                self.tab = Detail::Compare;
-                if let Some(subject) = &self.subject {
-                    self.comparison.start(subject, other, shared);
-                }
-            }
-            copy => self.copy_or_save(copy, shared),
-        }
-        self.refresh_lists(shared);
-        self.look(shared);
-    }
-
-    fn select(&mut self, name: String) {
-        let there = self.subject.as_ref().is_some_and(|s| s.header.find(&name).is_some());
-        if there {
-            if self.failed.as_ref().is_some_and(|(n, _)| *n == name) {
-                // Chosen once more, it is tried once more.
-                self.failed = None;
-            }
-            (self.chosen, self.tab, self.reveal) = (Some(name), Detail::Tensor, true);
-        }
-    }
-
-    fn step(&mut self, by: i32) {
-        let Some(subject) = &self.subject else { return };
-        let name_at = |i: &u32| subject.header.tensors().get(*i as usize).map(|t| t.name.as_str());
-        let here = self.order.iter().position(|i| name_at(i) == self.chosen.as_deref());
-        let last = self.order.len().saturating_sub(1);
-        let next = here.map_or(0, |i| i.saturating_add_signed(by as isize).min(last));
-        if let Some(name) = self.order.get(next).and_then(name_at) {
-            self.select(name.to_owned());
-        }
     }
 }

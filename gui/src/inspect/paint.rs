@@ -21,15 +21,9 @@ const REACH: f64 = 2.5;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Ink {
     /// By the shares of -1 and +1, beside those of the whole tensor.
-    Ternary {
-        /// The share of -1.
-        minus: f32,
-        /// The share of +1.
-        plus: f32,
-    },
+    Ternary { minus: f32, plus: f32 },
     /// By the distance from the mean.
     Dense {
-        /// The mean.
         mean: f32,
         /// The distance at which the colour is full.
         reach: f32,

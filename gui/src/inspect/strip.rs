@@ -21,7 +21,6 @@ struct StripKey {
 }
 
 impl Strip {
-    /// Draws it.
     pub fn ui(&mut self, ui: &Ui, portrait: &Portrait, view: View, rect: Rect, groups: usize) {
         let (Some(ternary), t) = (&portrait.measured.ternary, Tokens::of(ui.ctx())) else { return };
         let size = size_of(rect);

@@ -15,7 +15,6 @@ use crate::tokens::{Tokens, size, space};
 use crate::widgets::{bytes, count, small};
 
 impl Inspect {
-    /// Draws the tensors.
     pub(super) fn tensors_ui(&mut self, ui: &mut Ui, subject: &Subject, shared: &Shared, narrow: bool) {
         let t = Tokens::of(ui.ctx());
         let send = |command| shared.send(Command::Model(command));

@@ -27,7 +27,6 @@ pub struct Loaded {
     pub device: Device,
     /// Why it does not run where it was asked to, if so.
     pub fault: Option<String>,
-    /// Its sizes.
     pub facts: Facts,
     /// What the file says before its weights.
     pub header: Arc<Header>,
@@ -44,7 +43,6 @@ pub struct Loaded {
 /// What to open, and how to run it.
 #[derive(Clone, Debug)]
 pub struct OpenRequest {
-    /// The file.
     pub path: PathBuf,
     /// Where it runs.
     pub device: Device,

@@ -24,7 +24,6 @@ use watch::FileWatch;
 /// A file that could not be opened, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
-    /// The file.
     pub path: PathBuf,
     /// What is wrong with it.
     pub why: String,

@@ -13,13 +13,13 @@ pub struct Following {
     pub runs_dir: Option<PathBuf>,
     /// A run's colour, by its folder's name: a place in `Tokens::series`.
     pub colours: BTreeMap<String, usize>,
-    /// Runs that are not drawn.
+    /// Runs that are not drawn, by their folders' names.
     pub hidden: Vec<String>,
     /// Smoothing of the curves, 0 to 0.999.
     pub smoothing: f32,
-    /// Logarithmic x axis.
+    /// Whether equal distances on the x axis are equal factors.
     pub log_x: bool,
-    /// Logarithmic y axis.
+    /// Likewise on the y axes.
     pub log_y: bool,
     /// Names that a person gave to runs, by their folders' names.
     pub names: BTreeMap<String, String>,

@@ -39,9 +39,9 @@ pub enum ThemeChoice {
     /// As the system is; dark where it does not tell.
     #[default]
     System,
-    /// Dark.
+    /// Dark at any time of day.
     Dark,
-    /// Light.
+    /// Light likewise.
     Light,
 }
 
@@ -49,15 +49,15 @@ pub enum ThemeChoice {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Settings {
-    /// Light or dark.
+    /// Which colours are on.
     pub theme: ThemeChoice,
-    /// Size of everything; 1 is as designed.
+    /// Size of everything, 0.5 to 3; 1 is as designed.
     pub zoom: f32,
     /// The page that was open.
     pub page: Page,
     /// Size of the window, in points as they are without zoom.
     pub window: Option<[f32; 2]>,
-    /// Whether it filled the screen.
+    /// Whether the window filled the screen.
     pub maximized: bool,
     /// Models that were open, the last first.
     pub recents: Vec<PathBuf>,
@@ -68,11 +68,11 @@ pub struct Settings {
     pub threads: Option<usize>,
     /// Tokens they have in sight; `None` is as many as they were made for.
     pub context: Option<usize>,
-    /// How text is written.
+    /// How the generate page writes text.
     pub writing: Writing,
-    /// What is measured.
+    /// What the benchmark page measures.
     pub measuring: BenchmarkPlan,
-    /// The training page.
+    /// How the training page shows its runs.
     pub following: Following,
 }
 

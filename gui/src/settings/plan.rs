@@ -24,23 +24,23 @@ pub struct BenchmarkPlan {
     pub without: Vec<String>,
     /// Adapters that are measured as well.
     pub adapters: Vec<String>,
-    /// Numbers of threads.
+    /// Numbers of threads, each measured in turn.
     pub threads: String,
-    /// Lengths of prompts.
+    /// Lengths of prompts, in tokens.
     pub prompts: String,
-    /// Tokens to write.
+    /// Tokens to write, one test for each number.
     pub generate: String,
     /// Prompts and tokens after them, timed together, as in 512+128.
     pub pairs: String,
-    /// Tokens that the model holds before.
+    /// Tokens in the cache before a test begins.
     pub depths: String,
-    /// Repetitions of each test of a model.
+    /// Repetitions of each test of a model, 1 to 1000.
     pub repetitions: usize,
-    /// Seconds of rest before each.
+    /// Seconds of rest before each test, 600 at most.
     pub pause: f32,
-    /// Matrices.
+    /// Shapes of the matrices of products, as 2048x2048.
     pub shapes: String,
-    /// Tokens at once.
+    /// Tokens that are multiplied at once.
     pub batches: String,
     /// Whether products are measured from memory as well.
     pub cold: bool,
@@ -86,7 +86,7 @@ impl BenchmarkPlan {
         }
     }
 
-    /// Everything.
+    /// Every shape, batch and cache; minutes to much more, by the model.
     pub fn full() -> BenchmarkPlan {
         let products = ProductOptions::default();
         BenchmarkPlan {

@@ -12,16 +12,16 @@ pub enum SamplingPreset {
     Greedy,
     /// What the model's file asks for.
     Balanced,
-    /// Bolder.
+    /// A higher temperature, the least likely tokens left out.
     Creative,
 }
 
 impl SamplingPreset {
-    /// All of them.
+    /// All three, as the panel shows them.
     pub const ALL: [SamplingPreset; 3] =
         [SamplingPreset::Greedy, SamplingPreset::Balanced, SamplingPreset::Creative];
 
-    /// Its name.
+    /// As a button says it.
     pub fn name(self) -> &'static str {
         match self {
             SamplingPreset::Greedy => "Greedy",
@@ -30,7 +30,7 @@ impl SamplingPreset {
         }
     }
 
-    /// What it does.
+    /// What the button says when it is pointed at.
     pub fn about(self) -> &'static str {
         match self {
             SamplingPreset::Greedy => "Always the likeliest token: the same text every time",
@@ -60,17 +60,17 @@ impl SamplingPreset {
 /// A plan that is known by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BenchmarkPreset {
-    /// A small part that shows the whole.
+    /// See [`BenchmarkPlan::quick`].
     Quick,
-    /// Everything.
+    /// See [`BenchmarkPlan::full`].
     Full,
 }
 
 impl BenchmarkPreset {
-    /// All of them.
+    /// Both, as the panel shows them.
     pub const ALL: [BenchmarkPreset; 2] = [BenchmarkPreset::Quick, BenchmarkPreset::Full];
 
-    /// Its name.
+    /// As a button says it.
     pub fn name(self) -> &'static str {
         match self {
             BenchmarkPreset::Quick => "Quick",
@@ -78,7 +78,7 @@ impl BenchmarkPreset {
         }
     }
 
-    /// What it does.
+    /// What the button says when it is pointed at.
     pub fn about(self) -> &'static str {
         match self {
             BenchmarkPreset::Quick => "A few tests that show the whole picture",

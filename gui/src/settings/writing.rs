@@ -9,21 +9,21 @@ use serde::{Deserialize, Serialize};
 pub struct Writing {
     /// See `runtime::sampler::Sampling`; these are a person's own, once one was touched, else the model's.
     pub temperature: f32,
-    /// Likewise.
+    /// So many likeliest tokens are drawn from; 0 is all.
     pub top_k: usize,
-    /// Likewise.
+    /// The likeliest tokens that together have this share are drawn from; 1 is all.
     pub top_p: f32,
-    /// Likewise.
+    /// Tokens below this share of the likeliest one are left out; 0 is none.
     pub min_p: f32,
-    /// Likewise.
+    /// How much less likely recent tokens are made; 1 changes nothing.
     pub repetition_penalty: f32,
-    /// Likewise.
+    /// How many of the last tokens are recent.
     pub repetition_window: usize,
     /// Whether the values above are a person's choice.
     pub own: bool,
     /// The seed of every text, or a new one each time.
     pub seed: Option<u64>,
-    /// Most tokens of one text.
+    /// Most tokens that are written at a time.
     pub max_tokens: usize,
     /// Strings that end a text.
     pub stop: Vec<String>,

@@ -17,7 +17,6 @@ use crate::theme::strong_font;
 use crate::tokens::{Tokens, size, space};
 use crate::widgets::{bytes, count, shorten, small, typed_path};
 
-/// Draws the bar.
 pub fn ui(menu: &mut ModelMenu, shared: &mut Shared, ui: &mut Ui) {
     ui.horizontal_centered(|ui| {
         model_chip(menu, shared, ui);

@@ -32,7 +32,6 @@ impl Palette {
     }
 }
 
-/// Draws it.
 pub fn ui(palette: &mut Palette, entries: &[Entry], shared: &Shared, ctx: &Context) {
     if !palette.open {
         return;

@@ -77,7 +77,6 @@ fn words(question: &Question<Command>, alone: bool, replaces: Option<&Path>) -> 
     }
 }
 
-/// Draws it.
 pub fn ui(window: &mut PathWindow, shared: &Shared, ctx: &Context) {
     let Some(question) = window.question.clone() else { return };
     let (mut open, focus) = (true, std::mem::take(&mut window.focus));

@@ -8,7 +8,6 @@ use crate::page::Page;
 use crate::shared::Shared;
 use crate::tokens::{Tokens, size, space};
 
-/// Draws the rail.
 pub fn ui(shared: &Shared, ui: &mut Ui) {
     let t = Tokens::of(ui.ctx());
     ui.spacing_mut().item_spacing.y = 2.0;

@@ -3,7 +3,8 @@
 use eframe::egui::{Color32, Sense, Ui, vec2};
 
 use super::axis::Scale;
-use super::chart::{Chart, Drawn, Options};
+use super::chart::Chart;
+use super::drawn::{Drawn, Options};
 use super::run::RunView;
 use crate::command::CurveAxis;
 use crate::shared::Shared;

@@ -9,8 +9,10 @@ use eframe::egui::{
 
 use super::Training;
 use super::axis::{Scale, axis_ticks, place_text};
-use super::chart::{self, Chart, Curve, GUTTER, Look, Options};
+use super::chart::{Chart, Curve, Look};
+use super::chart_paint::{GUTTER, paint, plot_of};
 use super::charts::{Charts, drawn};
+use super::drawn::Options;
 use super::pen::ScreenPen;
 use super::readout::{cursor, tooltip};
 use super::run::RunView;
@@ -75,10 +77,10 @@ impl Training {
                         format!("{} chart, {}", chart.title(), chart.about()),
                     )
                 });
-                let plot = chart::plot_of(rect);
+                let plot = plot_of(rect);
                 charts.pointer(&response, plot, &x, shared);
                 if ui.is_rect_visible(rect) {
-                    let y = chart::paint(&mut ScreenPen::new(ui.painter()), chart, &drawn, rect, &x, &o);
+                    let y = paint(&mut ScreenPen::new(ui.painter()), chart, &drawn, rect, &x, &o);
                     if response.hovered() && charts.hovered.is_some() {
                         tip = Some((chart, y));
                     }
@@ -92,7 +94,7 @@ impl Training {
             }
             if let Some((from, to)) = charts.selecting.zip(charts.hovered) {
                 for (_, rect, _) in &frames {
-                    let plot = chart::plot_of(*rect);
+                    let plot = plot_of(*rect);
                     let (a, b) = (x.place(from.min(to)), x.place(from.max(to)));
                     let chosen = Rect::from_x_y_ranges(a..=b, plot.y_range()).intersect(plot);
                     ui.painter().rect_filled(chosen, 0.0, o.tokens.minus.gamma_multiply(0.14));

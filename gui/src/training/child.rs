@@ -79,7 +79,6 @@ impl Trainers {
         cfg!(unix) && shared.settings.following.left.contains(path)
     }
 
-    /// Begins a run.
     pub fn start(&mut self, start: Start, shared: &mut Shared) {
         let path = start.folder.join(&start.name);
         self.words.remove(&path);
@@ -92,7 +91,6 @@ impl Trainers {
         }
     }
 
-    /// Goes on with a run.
     pub fn resume(&mut self, found: &Found, shared: &mut Shared) {
         let folder = found.path.parent().unwrap_or(Path::new(".")).to_owned();
         self.start(Start { name: found.name.clone(), folder, config: None }, shared);

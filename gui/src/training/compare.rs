@@ -31,7 +31,6 @@ pub fn differences(configs: &[&[(String, String)]]) -> Vec<(String, Vec<Option<S
 }
 
 impl Training {
-    /// Draws the table.
     pub(super) fn compare_ui(&mut self, ui: &mut Ui, shared: &Shared) {
         let t = Tokens::of(ui.ctx());
         let runs: Vec<&RunView> = self.runs.iter().filter(|r| r.drawn).collect();

@@ -60,7 +60,6 @@ pub enum Source {
 }
 
 impl Source {
-    /// All of them.
     pub const ALL: [Source; 3] = [Source::Steps, Source::Validation, Source::Codes];
 }
 

@@ -3,9 +3,7 @@
 /// See the top of this file; `low > high` while there are none.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Extremes {
-    /// The lowest.
     pub low: f32,
-    /// The highest.
     pub high: f32,
 }
 

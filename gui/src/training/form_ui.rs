@@ -25,7 +25,6 @@ const BESIDE: f32 = 250.0;
 const FIELD: [f32; 2] = [92.0, 26.0];
 
 impl Training {
-    /// Draws the form.
     pub(super) fn form_ui(&mut self, ui: &mut Ui, shared: &mut Shared) {
         let fetching = self.work.is_fetching();
         let Some(form) = &mut self.form else { return };

@@ -59,7 +59,6 @@ impl State {
 pub struct Found {
     /// Its folder's name.
     pub name: String,
-    /// Its folder.
     pub path: PathBuf,
     /// What it is doing.
     pub state: State,

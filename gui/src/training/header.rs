@@ -21,7 +21,6 @@ use crate::widgets::{count, duration, per_second, small};
 use train::run::Order;
 
 impl Training {
-    /// Draws it.
     pub(super) fn header_ui(&mut self, ui: &mut Ui, shared: &mut Shared) {
         let t = Tokens::of(ui.ctx());
         let Some(run) = self.focused() else { return };

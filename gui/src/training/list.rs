@@ -37,7 +37,6 @@ pub struct List {
 }
 
 impl Training {
-    /// Draws the list.
     pub(super) fn list_ui(&mut self, ui: &mut Ui, shared: &mut Shared) {
         let send = |shared: &Shared, c| shared.send(Command::Training(c));
         ui.add_space(space::M);

@@ -10,7 +10,6 @@ pub trait Worded {
     fn name(self) -> &'static str;
     /// As a sentence about a run begins.
     fn verb(self) -> &'static str;
-    /// What it does.
     fn about(self) -> &'static str;
     /// Whether it makes sense to a run in a state.
     fn fits(self, state: &State) -> bool;

@@ -5,8 +5,10 @@ use eframe::egui::{
 };
 
 use super::axis::{Scale, place_text};
-use super::chart::{self, Chart, Drawn, GUTTER, Options, Reading};
+use super::chart::Chart;
+use super::chart_paint::{GUTTER, plot_of};
 use super::curves::Source;
+use super::drawn::{Drawn, Options, Reading, values_at};
 use crate::command::CurveAxis;
 use crate::theme::strong_font;
 use crate::tokens::{size, space};
@@ -25,7 +27,7 @@ pub fn cursor(
     readout: bool,
 ) {
     let t = o.tokens;
-    let plot = chart::plot_of(rect);
+    let plot = plot_of(rect);
     let place = x.place(at);
     if !plot.x_range().contains(place) {
         return;
@@ -34,7 +36,7 @@ pub fn cursor(
     painter.vline(place, plot.y_range(), Stroke::new(1.0, t.text_faint));
     let mut right = rect.right();
     for run in runs.iter().rev() {
-        let values = chart::values_at(chart, run, at, x, y, o);
+        let values = values_at(chart, run, at, x, y, o);
         for reading in &values {
             if let Some(dot) = reading.place.filter(|d| plot.contains(*d)) {
                 painter.circle(dot, 3.2, run.color, Stroke::new(1.5, t.bg));
@@ -64,7 +66,7 @@ pub fn tooltip(ui: &Ui, chart: Chart, runs: &[Drawn<'_>], at: f64, x: &Scale, y:
     let pivot = if left { Align2::RIGHT_TOP } else { Align2::LEFT_TOP };
     let readings: Vec<(&Drawn<'_>, Vec<Reading>)> = runs
         .iter()
-        .map(|run| (run, chart::values_at(chart, run, at, x, y, o)))
+        .map(|run| (run, values_at(chart, run, at, x, y, o)))
         .filter(|(_, r)| !r.is_empty())
         .collect();
     let mut heads: Vec<&str> = Vec::new();

@@ -6,7 +6,7 @@ use eframe::egui::{
 };
 
 use super::Training;
-use super::chart::GUTTER;
+use super::chart_paint::GUTTER;
 use crate::command::{Command, CurveAxis, TrainingCommand};
 use crate::icons::{Icon, icon_button};
 use crate::shared::Shared;

@@ -79,7 +79,6 @@ impl Series {
         e
     }
 
-    /// Bytes this takes.
     #[cfg(test)]
     pub fn bytes(&self) -> usize {
         4 * (self.mean.capacity() + self.low.capacity() + self.high.capacity() + self.smooth.capacity())

@@ -8,7 +8,8 @@ use formats::atomic::write_atomic;
 use formats::sentence;
 
 use super::axis::axis_ticks;
-use super::chart::{self, Chart, GUTTER};
+use super::chart::Chart;
+use super::chart_paint::{GUTTER, paint};
 use super::charts::{Charts, drawn};
 use super::pen::{Memory, Pen, ScreenPen};
 use super::run::RunView;
@@ -46,7 +47,7 @@ impl Sheet {
         for chart in Chart::ALL.into_iter().filter(|c| runs.iter().any(|r| c.is_in(r.curves))) {
             let height = if chart == Chart::Loss { 300.0 } else { 130.0 };
             let rect = Rect::from_min_size(pos2(space::L, top), vec2(WIDTH - 2.0 * space::L, height));
-            chart::paint(&mut pen, chart, &runs, rect, &x, &o);
+            paint(&mut pen, chart, &runs, rect, &x, &o);
             pen.text(
                 pos2(rect.right(), top + 11.0),
                 Align2::RIGHT_CENTER,

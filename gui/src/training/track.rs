@@ -32,7 +32,6 @@ impl Track {
         Track { x: Default::default(), series, spread, bucket: 1, filled: 0, points: 0 }
     }
 
-    /// Rows there are.
     pub fn rows(&self) -> usize {
         self.x[0].len()
     }
@@ -52,22 +51,18 @@ impl Track {
         &self.x[axis as usize]
     }
 
-    /// A row's mean.
     pub fn mean(&self, series: usize, row: usize) -> f32 {
         self.series[series].mean(row)
     }
 
-    /// A row's smoothed value.
     pub fn smooth(&self, series: usize, row: usize) -> f32 {
         self.series[series].smooth(row)
     }
 
-    /// A row's extremes.
     pub fn extremes(&self, series: usize, row: usize) -> Extremes {
         self.series[series].extremes(row)
     }
 
-    /// Bytes this takes.
     #[cfg(test)]
     pub fn bytes(&self) -> usize {
         let x: usize = self.x.iter().map(|x| 8 * x.capacity()).sum();

@@ -12,7 +12,6 @@ use crate::widgets::{count, duration, empty_state, error_card, per_second, small
 const NARROW: f32 = 900.0;
 
 impl Training {
-    /// Draws the page.
     pub fn ui(&mut self, ui: &mut Ui, shared: &mut Shared) {
         let t = Tokens::of(ui.ctx());
         let plain =

@@ -63,7 +63,6 @@ pub fn message(ui: &mut Ui, color: Color32, icon: Icon, add: impl FnOnce(&mut Ui
 }
 
 impl Severity {
-    /// Its colour.
     pub fn color(self, t: &Tokens) -> Color32 {
         match self {
             Severity::Info => t.minus,
