@@ -19,7 +19,7 @@ pub struct Shared {
     pub env: Env,
     /// What is kept.
     pub settings: Settings,
-    /// The open model.
+    /// The open model, and one on its way.
     pub model: OpenModel,
     /// Work in the background.
     pub jobs: Jobs,

@@ -6,7 +6,7 @@ use bench::Format;
 use eframe::egui::{Key, Modifiers};
 
 use super::print::Print;
-use super::runner::{Request, Running};
+use super::runner::{MeasureRequest, Running};
 use super::{Benchmark, open_model, save, table};
 use crate::command::{BenchmarkColumn, BenchmarkCommand, BenchmarkTab, Command};
 use crate::entry::Entry;
@@ -89,7 +89,7 @@ impl Benchmark {
         }
         let model = model.filter(|_| options.model.is_some());
         let adapters = plan.chosen_adapters(shared.model.adapters());
-        self.running = Running::start(Request { options, adapters, model }, &mut shared.jobs);
+        self.running = Running::start(MeasureRequest { options, adapters, model }, &mut shared.jobs);
         if self.running.is_none() {
             self.failed = Some((
                 "The benchmark did not start".into(),

@@ -25,7 +25,6 @@ pub struct Dot {
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Figure {
-    /// What it is a figure of.
     pub kind: FigureKind,
     /// What it is compared under: "pp512 @ d64", "2048x2048, batch 8, from memory".
     pub test: String,

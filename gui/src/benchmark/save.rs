@@ -36,7 +36,7 @@ impl As {
     }
 }
 
-/// Rows as a text.
+/// Rows as they would be in a file of this format.
 pub fn text(rows: &[Row], format: Format) -> String {
     let mut out = Vec::new();
     // Writing into memory does not fail.

@@ -7,7 +7,7 @@ use runtime::generate::{GenerateRequest, WhenFull};
 use super::Generate;
 use super::made::Made;
 use super::prompt;
-use super::writer::{Ended, Order, Prompt, Writer};
+use super::writer::{Ended, Prompt, WriteRequest, Writer};
 use crate::open::Loaded;
 use crate::shared::Shared;
 
@@ -94,8 +94,8 @@ impl Generate {
         let made = Made::new(&model, w, seed);
         (self.ended, self.card) = (None, None);
         let stop = w.stop.iter().filter(|s| !s.is_empty()).cloned().collect();
-        let order = Order { model, prompt: Box::new(prompt), request, stop, from };
-        match Writer::start(order, &shared.ctx) {
+        let wanted = WriteRequest { model, prompt: Box::new(prompt), request, stop, from };
+        match Writer::start(wanted, &shared.ctx) {
             Ok(writer) => {
                 self.writer = Some(writer);
                 Some(made)

@@ -9,7 +9,7 @@ use super::manuscript::Manuscript;
 const KEPT: usize = 200;
 const KEPT_SIZE: usize = 1 << 20;
 
-/// One version.
+/// A state of the page that can be gone back to.
 #[derive(Clone, Debug)]
 pub struct Version {
     pub text: Manuscript,

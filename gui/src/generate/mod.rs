@@ -52,7 +52,7 @@ pub struct Generate {
     /// How the text's last part is made, or was; and the conversation's last answer.
     made: Option<Made>,
     answered: Option<Made>,
-    /// How it ended.
+    /// How the last writing ended, until somebody has read it.
     ended: Option<Ended>,
     card: Option<Card>,
     /// What the pointer is on in the strip of surprise.

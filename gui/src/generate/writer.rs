@@ -77,7 +77,7 @@ pub struct Prompt {
 pub type MakePrompt = Box<dyn FnOnce(&Loaded) -> Result<Prompt, String> + Send>;
 
 /// What is to be written. The prompt is made on the writer's own thread: a long text takes its time to become ids, and a template may take long too.
-pub struct Order {
+pub struct WriteRequest {
     pub model: Arc<Loaded>,
     /// What makes the prompt.
     pub prompt: MakePrompt,
@@ -124,8 +124,8 @@ impl Writer {
     ///
     /// # Errors
     /// No thread to be had.
-    pub fn start(order: Order, ctx: &egui::Context) -> Result<Writer, String> {
-        let Order { model, prompt, request, stop, from } = order;
+    pub fn start(wanted: WriteRequest, ctx: &egui::Context) -> Result<Writer, String> {
+        let WriteRequest { model, prompt, request, stop, from } = wanted;
         let figures = Figures { context: model.engine.context(), ..Figures::default() };
         let tokenizer = Arc::clone(&model.opened.tokenizer);
         let (cancelled, canceller) = (Arc::new(AtomicBool::new(false)), Arc::new(OnceLock::new()));

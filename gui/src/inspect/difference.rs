@@ -80,7 +80,6 @@ pub struct Flips {
 /// A file with its header.
 #[derive(Clone, Copy, Debug)]
 pub struct Side<'a> {
-    /// Where it is.
     pub path: &'a Path,
     /// What it says before its weights.
     pub header: &'a Header,

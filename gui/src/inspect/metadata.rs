@@ -87,7 +87,7 @@ impl List {
         self.len
     }
 
-    /// A row.
+    /// The row at this place, if the list is so long.
     pub fn get(&self, row: usize) -> Option<Row> {
         let at = self.parts.partition_point(|(start, _)| *start <= row).checked_sub(1)?;
         let (start, part) = self.parts.get(at)?;

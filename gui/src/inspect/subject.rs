@@ -94,9 +94,9 @@ pub struct Total {
     pub ty: TypeId,
     /// How many there are.
     pub tensors: u64,
-    /// Their weights.
+    /// Weights of all of them together.
     pub weights: u64,
-    /// Their bytes.
+    /// Bytes in the file, of all of them together.
     pub bytes: u64,
 }
 

@@ -9,7 +9,6 @@ use crate::command::TensorColumn;
 /// An order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sort {
-    /// By what.
     pub by: TensorColumn,
     /// The largest first.
     pub down: bool,

@@ -7,13 +7,12 @@ use formats::gguf::Header;
 /// Sizes of a model file, counted from its header.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Facts {
-    /// Its name, from the metadata or the file.
+    /// The file's name, without its folder.
     pub name: String,
-    /// Bytes of the file.
     pub file_bytes: u64,
     /// Weights of all tensors.
     pub weights: u64,
-    /// Bytes of all tensors.
+    /// Bytes of all tensors, without what lies between them.
     pub tensor_bytes: u64,
     /// Weights of ternary tensors.
     pub ternary_weights: u64,

@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 /// See the top of this file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stamp {
-    /// Bytes.
+    /// Bytes of the file; 0 where there is none.
     pub len: u64,
-    modified: Option<SystemTime>,
+    /// When it was written last, where the system tells.
+    pub modified: Option<SystemTime>,
 }
 
 impl Stamp {

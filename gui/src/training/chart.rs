@@ -34,7 +34,7 @@ pub enum Look {
 pub struct Curve {
     /// Where it is kept.
     pub source: Source,
-    /// Which of them.
+    /// Its place there.
     pub series: usize,
     pub look: Look,
     /// What it is called beside its value.

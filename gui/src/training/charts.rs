@@ -39,7 +39,7 @@ impl Charts {
         }
     }
 
-    /// Shows all of it.
+    /// Shows all of the x axis.
     pub fn show_all(&mut self) {
         self.view = None;
     }
@@ -51,7 +51,7 @@ impl Charts {
         }
     }
 
-    /// Where the cursor is.
+    /// Where the cursor is on the x axis: under the pointer, or where it is held.
     pub fn cursor(&self) -> Option<f64> {
         self.hovered.or(self.pinned)
     }

@@ -201,7 +201,7 @@ pub fn without_console(process: &mut Process) {
     let _ = process;
 }
 
-/// Starts a trainer.
+/// Starts the process, with its remarks in a file and its orders in a pipe.
 fn launch(program: &Path, start: &Start, ctx: &eframe::egui::Context) -> Result<Trainer, String> {
     let starts = start.folder.join(STARTS);
     let path = start.folder.join(&start.name);

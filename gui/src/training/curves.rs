@@ -23,7 +23,7 @@ const RUNAWAY: f64 = 1.5;
 pub struct Curves {
     /// A value a step; see `metric::STEPS`.
     pub steps: Track,
-    /// Validations.
+    /// What was measured at validations: see [`VALIDATION`].
     pub validation: Track,
     /// Looks at the codes.
     pub codes: Track,
@@ -168,7 +168,7 @@ impl Curves {
         track.set_smoothing(series, smoothing)
     }
 
-    /// The last step there is.
+    /// The last step that was read.
     pub fn last_step(&self) -> Option<f64> {
         self.steps.x(CurveAxis::Step).last().copied()
     }
