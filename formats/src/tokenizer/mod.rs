@@ -28,10 +28,11 @@ pub use tokens::{TokenKind, Tokens};
 
 use crate::shown;
 use crate::{Error, Result};
-use added::Finder;
+use added::{Finder, Part};
 use merge::Pairs;
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::ops::Range;
 
 /// Most ids a vocabulary may have: the largest published ones have a quarter of that.
 pub const VOCAB_MAX: usize = 1 << 20;
@@ -156,6 +157,20 @@ impl Tokenizer {
     /// wrote ourselves (chat templates), never for a user's.
     pub fn encode_with_special(&self, text: &str) -> Vec<u32> {
         self.encode_parts(text, &self.special)
+    }
+
+    /// The control tokens of [`Tokenizer::encode_with_special`], with the bytes of the text that name them.
+    pub fn control_tokens<'t>(&'t self, text: &'t str) -> impl Iterator<Item = (Range<usize>, u32)> + 't {
+        let mut end = 0;
+        self.special.parts(text).filter_map(move |part| {
+            let start = end;
+            let (len, id) = match part {
+                Part::Text(text) => (text.len(), None),
+                Part::Token(id) => (self.token_bytes(id).len(), Some(id)),
+            };
+            end += len;
+            Some((start..end, id.filter(|&id| self.token_kind(id) == TokenKind::Control)?))
+        })
     }
 
     fn encode_parts(&self, text: &str, added: &Finder) -> Vec<u32> {
