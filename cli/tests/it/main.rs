@@ -4,13 +4,16 @@ mod app;
 mod app_training;
 mod arguments;
 mod bench;
+mod chat;
 mod dependencies;
 mod documents;
 mod info;
 mod model;
+mod running;
 mod signals;
 mod threads;
 mod train;
+mod unsafe_homes;
 
 use std::process::{Command, Output};
 

@@ -67,6 +67,28 @@ pub fn prompt_ids(opened: &Opened, turns: &[Turn]) -> Result<Vec<u32>> {
     Ok(ids)
 }
 
+/// The ids of the end of a conversation, of which no more than `most` (at least 1) are wanted. The oldest turns go first, a question with
+/// its answer, because templates want the speakers to take turns; what holds for the whole conversation stays. A single turn that is too
+/// long leaves its end.
+///
+/// # Errors
+/// As [`prompt_ids`].
+pub fn recent_ids(opened: &Opened, turns: &[Turn], most: usize) -> Result<Vec<u32>> {
+    let rules = turns.iter().take_while(|turn| turn.role == Role::System).count();
+    let (rules, mut rest) = turns.split_at(rules);
+    loop {
+        let mut ids = prompt_ids(opened, &[rules, rest].concat())?;
+        if ids.len() <= most {
+            return Ok(ids);
+        }
+        let answered = rest.get(1).is_some_and(|turn| turn.role == Role::Assistant);
+        match rest.split_at_checked(if answered { 2 } else { 1 }) {
+            Some((_, later)) if !later.is_empty() => rest = later,
+            _ => return Ok(ids.split_off(ids.len() - most)),
+        }
+    }
+}
+
 /// The text behind those ids, in pieces; true for what somebody said, false for what the template adds.
 ///
 /// # Errors

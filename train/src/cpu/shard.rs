@@ -1,7 +1,6 @@
 //! One shard of a batch: its own activations and gradients, so that a shard never waits for another. Interprets the token ops of a
 //! program over one pass (a few sequences) at a time; memory does not grow with the batch.
 
-use half::f16;
 use runtime::cpu::Kernels;
 use runtime::cpu::ops::{HyperCoefficients, HyperWeights, RopeTable};
 
@@ -66,7 +65,6 @@ pub(crate) struct Shard {
     attention: attention::Scratch,
     linear: linear::Scratch,
     row: Vec<f32>,
-    halves: Vec<f16>,
     logits: Vec<f32>,
 }
 
@@ -85,7 +83,6 @@ impl Shard {
             attention: attention::Scratch::default(),
             linear: linear::Scratch::default(),
             row: Vec::new(),
-            halves: Vec::new(),
             logits: Vec::new(),
         }
     }
@@ -201,7 +198,7 @@ impl Shard {
                 let (width, x) = (self.width(x), self.read(x));
                 rope::forward(kn, width, p.seq, x, gain, p.eps, head_dim, p.rope, kind, &mut out, &mut inv);
                 if store_f16 && p.quantised {
-                    rope::round_f16(&mut out, &mut self.halves);
+                    kn.round_f16(&mut out);
                 }
                 self.put(y, out);
                 self.put(inv_rms, inv);
@@ -209,7 +206,7 @@ impl Shard {
             Op::RoundF16 { x } => {
                 if p.quantised {
                     let mut v = self.take(x);
-                    rope::round_f16(&mut v, &mut self.halves);
+                    kn.round_f16(&mut v);
                     self.put(x, v);
                 }
             }
