@@ -10,6 +10,7 @@ mod encoder;
 mod gguf;
 mod json;
 mod merge;
+mod names;
 mod restrict;
 mod spelled;
 mod split;
@@ -24,6 +25,7 @@ pub use gguf::SEPARATOR;
 pub use json::JSON_BYTES_MAX;
 pub use split::{Pieces, Split};
 pub use stream::DecodeStream;
+use tokens::BYTES_MAX;
 pub use tokens::{TokenKind, Tokens};
 
 use crate::shown;
@@ -79,7 +81,7 @@ impl PartialEq for Tokenizer {
 impl Tokenizer {
     /// Checks the parts and indexes them. `name` is the file they come from, for the error.
     ///
-    /// Fails when a byte has no token, two normal tokens are equal, an id is out of range, a merge
+    /// Fails when the tokens are too many or too long together, a byte has no token, two normal tokens are equal, an id is out of range, a merge
     /// does not make a token of two, or the names of added tokens are too long together.
     pub fn new(parts: Parts, name: &str) -> Result<Self> {
         let refused = |problem: String| Error::Tokenizer { name: name.to_owned(), problem };
@@ -87,6 +89,9 @@ impl Tokenizer {
         let n = parts.tokens.len();
         if n > VOCAB_MAX {
             return refuse(format!("it has {n} tokens; at most {VOCAB_MAX} are allowed"));
+        }
+        if parts.tokens.are_too_long() {
+            return refuse(format!("its tokens have more than {BYTES_MAX} bytes together"));
         }
         for (what, id) in [("bos", parts.bos), ("eos", parts.eos), ("eot", parts.eot)] {
             if let Some(id) = id.filter(|&id| id as usize >= n) {
