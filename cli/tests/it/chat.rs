@@ -10,7 +10,7 @@ use crate::running::Running;
 use crate::{done, tercet};
 
 /// A template that a model of bytes can read.
-const TEMPLATE: &str = "{% for m in messages %}[{{ m.role }}] {{ m.content }}\n{% endfor %}[assistant] ";
+const TEMPLATE: &str = "{% for m in messages %}{{ m.role[0] }}:{{ m.content }}\n{% endfor %}a:";
 
 /// The model of the tests with a chat template.
 fn with_template(folder: &Path, template: &str) -> PathBuf {
@@ -21,7 +21,7 @@ fn with_template(folder: &Path, template: &str) -> PathBuf {
 
 /// A conversation in which these lines are said.
 fn chat(file: &Path, args: &[&str], lines: &str) -> Output {
-    let mut command = tercet(&["chat", "--greedy", "--threads", "1", "-n", "12"]);
+    let mut command = tercet(&["chat", "--greedy", "--threads", "1", "-n", "3"]);
     command.args(args).arg(file).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = Running::start(&mut command);
     child.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
@@ -35,7 +35,7 @@ fn said(output: &Output) -> (String, String) {
 
 /// What the model makes of a text.
 fn continued(file: &Path, prompt: &str) -> String {
-    let args = ["generate", "--greedy", "--threads", "1", "-n", "12", "--prompt", prompt];
+    let args = ["generate", "--greedy", "--threads", "1", "-n", "3", "--prompt", prompt];
     let text = done(tercet(&args).arg(file).stdin(Stdio::null()));
     text.strip_prefix(prompt).unwrap().to_owned()
 }
@@ -45,17 +45,18 @@ fn continued(file: &Path, prompt: &str) -> String {
 fn chat_writes_conversations_as_the_files_template_says() {
     let folder = tempfile::tempdir().unwrap();
     let file = with_template(folder.path(), TEMPLATE);
-    let output = chat(&file, &[], "But soft\n/reset\nwhat light\n");
-    let (text, remarks) = said(&output);
-    assert!(output.status.success(), "{remarks}");
-    let answer = |line: &str| continued(&file, &format!("[user] {line}\n[assistant] "));
-    let ended = |answer: String| format!("{}\n\n", answer.strip_suffix('\n').unwrap_or(&answer));
-    let (first, second) = (answer("But soft"), answer("what light"));
-    assert_eq!(text, ended(first.clone()) + &ended(second), "{remarks}");
+    let (text, remarks) = said(&chat(&file, &[], "so\n/reset\nit\n"));
+    let answer = |line: &str| continued(&file, &format!("u:{line}\na:"));
+    let ended = |answer: &str| format!("{}\n\n", answer.strip_suffix('\n').unwrap_or(answer));
+    let (first, second) = (answer("so"), answer("it"));
+    assert_eq!(text, ended(&first) + &ended(&second), "{remarks}");
     // The second line comes after the first one and its answer.
-    let (text, _) = said(&chat(&file, &[], "But soft\nwhat light\n"));
-    let both = format!("[user] But soft\n[assistant] {}\n[user] what light\n[assistant] ", first.trim());
-    assert_eq!(text, ended(first) + &ended(continued(&file, &both)));
+    let (text, _) = said(&chat(&file, &[], "so\nit\n"));
+    let both = continued(&file, &format!("u:so\na:{}\nu:it\na:", first.trim()));
+    assert_eq!(text, ended(&first) + &ended(&both));
+    // The context holds 32 bytes, and no turn is cut in two.
+    let (text, _) = said(&chat(&file, &[], "but soft what light\nit\n"));
+    assert!(text.ends_with(&ended(&second)), "{text}");
 }
 
 #[test]

@@ -2,12 +2,12 @@
 #![cfg(unix)]
 
 use std::ffi::OsStr;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use formats::run_log::{Log, MetricLine, RunDir};
+use formats::run_log::{EventLine, Log, MetricLine, RunDir};
 
 use crate::running::Running;
 use crate::{shipped_model, tercet};
@@ -116,6 +116,24 @@ fn signals_ignored_at_the_start_stay_ignored() {
     let (status, said) = ended(child);
     assert_eq!(status.code(), Some(130), "{said}");
     assert_eq!(saved(&out), steps(&out));
+}
+
+/// Pause, then Ctrl-C: one more whole step once ran.
+#[test]
+fn signals_to_a_run_that_waits_stop_it_where_it_waits() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut command, out) = endless(folder.path());
+    command.args(["--control", "stdin"]).stdin(Stdio::piped());
+    let mut child = Running::start(&mut command);
+    until("a step is logged", || steps(&out) > 0);
+    child.stdin.as_mut().unwrap().write_all(b"pause\n").unwrap();
+    let events = || RunDir::open(&out).and_then(|run| run.read::<EventLine>(Log::Events)).unwrap();
+    until("it waits", || events().iter().any(|line| line.event == "held"));
+    let at = steps(&out);
+    send(&child, "INT");
+    let (status, said) = ended(child);
+    assert_eq!(status.code(), Some(130), "{said}");
+    assert_eq!((steps(&out), saved(&out)), (at, at), "{said}");
 }
 
 #[test]
