@@ -5,23 +5,24 @@ use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 
 use crate::info::Parts;
-use crate::model::path;
 use crate::running::Running;
-use crate::{done, tercet};
+use crate::{done, shipped_model, tercet};
 
-/// A template that a model of bytes can read.
-const TEMPLATE: &str = "{% for m in messages %}{{ m.role[0] }}:{{ m.content }}\n{% endfor %}a:";
+/// A template that sets turns as the shipped model knows speeches, so that what it answers depends on what was said.
+const TEMPLATE: &str =
+    "{% for m in messages %}{{ m.role | upper }}:\n{{ m.content }}\n\n{% endfor %}{{ 'ASSISTANT:\n' }}";
 
-/// The model of the tests with a chat template.
+/// The shipped model with a chat template.
 fn with_template(folder: &Path, template: &str) -> PathBuf {
     let file = folder.join("chat.gguf");
-    std::fs::write(&file, Parts::new().with("tokenizer.chat_template", template).bytes()).unwrap();
+    let parts = Parts::of(&shipped_model()).with("tokenizer.chat_template", template);
+    std::fs::write(&file, parts.bytes()).unwrap();
     file
 }
 
 /// A conversation in which these lines are said.
 fn chat(file: &Path, args: &[&str], lines: &str) -> Output {
-    let mut command = tercet(&["chat", "--greedy", "--threads", "1", "-n", "3"]);
+    let mut command = tercet(&["chat", "--greedy", "--threads", "1", "-n", "12"]);
     command.args(args).arg(file).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = Running::start(&mut command);
     child.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
@@ -35,7 +36,7 @@ fn said(output: &Output) -> (String, String) {
 
 /// What the model makes of a text.
 fn continued(file: &Path, prompt: &str) -> String {
-    let args = ["generate", "--greedy", "--threads", "1", "-n", "3", "--prompt", prompt];
+    let args = ["generate", "--greedy", "--threads", "1", "-n", "12", "--prompt", prompt];
     let text = done(tercet(&args).arg(file).stdin(Stdio::null()));
     text.strip_prefix(prompt).unwrap().to_owned()
 }
@@ -45,25 +46,28 @@ fn continued(file: &Path, prompt: &str) -> String {
 fn chat_writes_conversations_as_the_files_template_says() {
     let folder = tempfile::tempdir().unwrap();
     let file = with_template(folder.path(), TEMPLATE);
-    let (text, remarks) = said(&chat(&file, &[], "so\n/reset\nit\n"));
-    let answer = |line: &str| continued(&file, &format!("u:{line}\na:"));
+    let (text, remarks) = said(&chat(&file, &[], "I am thy father.\n/reset\nGod save the king!\n"));
+    let prompt = |line: &str| format!("USER:\n{line}\n\nASSISTANT:\n");
+    let answer = |line: &str| continued(&file, &prompt(line));
     let ended = |answer: &str| format!("{}\n\n", answer.strip_suffix('\n').unwrap_or(answer));
-    let (first, second) = (answer("so"), answer("it"));
+    let (first, second) = (answer("I am thy father."), answer("God save the king!"));
+    assert_ne!(first, second);
     assert_eq!(text, ended(&first) + &ended(&second), "{remarks}");
     // The second line comes after the first one and its answer.
-    let (text, _) = said(&chat(&file, &[], "so\nit\n"));
-    let both = continued(&file, &format!("u:so\na:{}\nu:it\na:", first.trim()));
-    assert_eq!(text, ended(&first) + &ended(&both));
-    // The context holds 32 bytes, and no turn is cut in two.
-    let (text, _) = said(&chat(&file, &[], "but soft what light\nit\n"));
-    assert!(text.ends_with(&ended(&second)), "{text}");
+    let (text, _) = said(&chat(&file, &[], "I am thy father.\nGod save the king!\n"));
+    let both = format!("{}{}\n\n{}", prompt("I am thy father."), first.trim(), prompt("God save the king!"));
+    assert_eq!(text, ended(&first) + &ended(&continued(&file, &both)));
+    // What has no room is forgotten by turns: the context holds 256 tokens.
+    let (long, later) = ("light and night ".repeat(40), "sweet love ".repeat(40));
+    let (text, _) = said(&chat(&file, &[], &format!("{long}\n{later}\n")));
+    assert!(text.ends_with(&ended(&answer(later.trim()))), "{text}");
 }
 
 #[test]
 fn chat_is_a_play_without_a_template_or_with_names() {
     let folder = tempfile::tempdir().unwrap();
     let file = with_template(folder.path(), TEMPLATE);
-    let (play, _) = said(&chat(path("model.gguf").as_ref(), &[], "But soft\n"));
+    let (play, _) = said(&chat(shipped_model().as_ref(), &[], "But soft\n"));
     assert!(play.starts_with("JULIET:\n"), "{play}");
     assert_eq!(said(&chat(&file, &["--user", "ROMEO"], "But soft\n")).0, play);
     let (named, _) = said(&chat(&file, &["--reply", "NURSE"], "But soft\n"));

@@ -22,7 +22,12 @@ pub struct Parts {
 impl Parts {
     /// Of the model of the tests.
     pub fn new() -> Parts {
-        let gguf = Gguf::open(path("model.gguf").as_ref()).unwrap();
+        Parts::of(&path("model.gguf"))
+    }
+
+    /// Of a file.
+    pub fn of(path: &str) -> Parts {
+        let gguf = Gguf::open(path.as_ref()).unwrap();
         let tensor = |t: &formats::gguf::TensorInfo| {
             (t.name.clone(), t.ty, t.dims.to_vec(), gguf.tensor(&t.name).unwrap().bytes.to_vec())
         };

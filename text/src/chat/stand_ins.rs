@@ -18,9 +18,14 @@ const DIGITS: u32 = 0x1D7CE;
 /// For all else: planes of characters that stand for nothing, and the private ones. They are more than there are characters that do.
 const PRIVATE: std::ops::RangeInclusive<u32> = 0x4_0000..=0x10_FFFD;
 
+/// No stand-in is before this one, so that most characters of most texts need not be looked up.
+const FIRST: char = '\u{10400}';
+
 /// Pairs of a character and its stand-in.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct StandIns {
+    /// Of the characters that most texts are made of; themselves if they have none.
+    ascii: [char; 128],
     stand_in: HashMap<char, char>,
     original: HashMap<char, char>,
 }
@@ -44,8 +49,8 @@ impl StandIns {
 
     /// For every character of `words`; none of them is in `words` or in `others`. `None` if those have nearly all that there are.
     pub fn new<'t>(words: impl Iterator<Item = &'t str> + Clone, others: &[&str]) -> Option<StandIns> {
-        let mut taken: HashSet<char> = words.clone().flat_map(str::chars).collect();
-        taken.extend(others.iter().flat_map(|text| text.chars()));
+        let all = words.clone().flat_map(str::chars).chain(others.iter().flat_map(|text| text.chars()));
+        let taken: HashSet<char> = all.filter(|&c| c >= FIRST).collect();
         let free = |c: &char| !taken.contains(c);
         let at = |first: u32, i: u32| char::from_u32(first + i);
         let mut cased = CASED
@@ -54,14 +59,18 @@ impl StandIns {
             .filter(|(upper, lower)| free(upper) && free(lower));
         let mut private = PRIVATE.filter_map(char::from_u32).filter(free);
         let digits = (0..10).all(|i| at(DIGITS, i).is_some_and(|c| free(&c)));
-        let mut all = StandIns::default();
+        let mut all = StandIns {
+            ascii: std::array::from_fn(|i| char::from(i as u8)),
+            stand_in: HashMap::new(),
+            original: HashMap::new(),
+        };
         for c in words.flat_map(str::chars).filter(|&c| Self::has(c)) {
-            if all.stand_in.contains_key(&c) {
+            if all.of(c) != c {
                 continue;
             }
             let digit = c.to_digit(10).filter(|_| digits).and_then(|i| at(DIGITS, i));
             match (pair(c), digit) {
-                (Some(letters), _) if !all.stand_in.contains_key(&letters.0) => match cased.next() {
+                (Some(letters), _) => match cased.next() {
                     Some(stand_ins) => {
                         all.add(letters.0, stand_ins.0);
                         all.add(letters.1, stand_ins.1);
@@ -75,13 +84,19 @@ impl StandIns {
     }
 
     fn add(&mut self, c: char, stand_in: char) {
-        self.stand_in.insert(c, stand_in);
+        match self.ascii.get_mut(c as usize) {
+            Some(ascii) => *ascii = stand_in,
+            None => drop(self.stand_in.insert(c, stand_in)),
+        }
         self.original.insert(stand_in, c);
     }
 
     /// The stand-in of a character; itself if it has none.
     pub fn of(&self, c: char) -> char {
-        self.stand_in.get(&c).copied().unwrap_or(c)
+        match self.ascii.get(c as usize) {
+            Some(&stand_in) => stand_in,
+            None => self.stand_in.get(&c).copied().unwrap_or(c),
+        }
     }
 
     /// A text in stand-ins.
@@ -96,7 +111,7 @@ impl StandIns {
 
     /// What a character stands in for, if it does.
     pub fn original(&self, c: char) -> Option<char> {
-        self.original.get(&c).copied()
+        (c >= FIRST).then(|| self.original.get(&c).copied())?
     }
 
     /// A text as it was.
