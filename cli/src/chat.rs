@@ -1,44 +1,41 @@
-//! `tercet chat`: a conversation in the terminal, as a play. A model that continues text has no turns of its own, so
-//! each line is set as a speech and the model writes the answer up to the blank line that ends it.
+//! `tercet chat`: a conversation in the terminal, line by line. What is said and answered is `talk`'s business.
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use runtime::engine::Engine;
-use runtime::request::{GenerateRequest, WhenFull};
-use runtime::sampler::Sampling;
-use text::{Opened, Stops};
+use text::Opened;
+use text::chat::{Role, Turn, prompt_ids};
 
 use crate::device::DeviceArg;
 use crate::exit::INTERRUPTED;
-use crate::generate::{Show, write};
 use crate::lines::{Line, Lines};
 use crate::opened::{engine, how_it_runs};
 use crate::sampling::SamplingArgs;
 use crate::signals;
+use crate::talk::{Names, Talk};
 use crate::terminal::note;
 use crate::threads::Threads;
 
 /// What `tercet chat` was asked.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "In the conversation: /reset forgets it, /quit or end of input leaves, Ctrl-C cuts a speech short."
+    after_help = "A file with a chat template is talked to as that says. A model without one continues text: it is given a play, in which you and it have names, and so is one with a template if there are --user or --reply.\n\nIn the conversation: /reset forgets it, /quit or end of input leaves, Ctrl-C cuts an answer short."
 )]
 pub struct Args {
     /// A model, as a GGUF file
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
-    /// The name over your speeches
-    #[arg(long, value_name = "NAME", default_value = "ROMEO")]
-    pub user: String,
-    /// The name over the model's speeches
-    #[arg(long, value_name = "NAME", default_value = "JULIET")]
-    pub reply: String,
-    /// Longest speech, in tokens
-    #[arg(long, short = 'n', value_name = "N", default_value = "120")]
-    pub tokens: NonZeroUsize,
-    /// End a speech also before this text; may be repeated
+    /// The name over your speeches in a play [default: ROMEO]
+    #[arg(long, value_name = "NAME")]
+    pub user: Option<String>,
+    /// The name over the model's speeches in a play [default: JULIET]
+    #[arg(long, value_name = "NAME")]
+    pub reply: Option<String>,
+    /// Longest answer, in tokens [default: 120 in a play, else 1024 or half of the context]
+    #[arg(long, short = 'n', value_name = "N")]
+    pub tokens: Option<NonZeroUsize>,
+    /// End an answer also before this text; may be repeated
     #[arg(long, value_name = "TEXT")]
     pub stop: Vec<String>,
     /// Tokens of text that the model sees at a time; the model's own if absent
@@ -57,19 +54,30 @@ pub struct Args {
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let opened = Opened::open(&args.file)?;
     let sampling = args.sampling.resolve(opened.sampling)?;
+    let names = names(args, &opened);
+    if names.is_none() {
+        // A template that cannot be used is no surprise for the first line.
+        prompt_ids(&opened, &[Turn { role: Role::User, text: "Hello".to_owned() }])?;
+    }
     let engine = engine(&opened, &args.device, args.context, args.threads.map(usize::from))?;
     signals::for_writing()?;
     let mut lines = Lines::open()?;
     if lines.are_a_persons() {
         note(format_args!("{}", how_it_runs(&opened, &engine)));
-        note(format_args!("You are {}, the model is {}. /quit or Ctrl-D leaves.", args.user, args.reply));
+        match &names {
+            Some(Names { user, reply }) => {
+                note(format_args!("You are {user}, the model is {reply}. /quit or Ctrl-D leaves."));
+            }
+            None => note(format_args!("/quit or Ctrl-D leaves.")),
+        }
     }
-    let mut talk = Talk { args, opened: &opened, engine: &engine, sampling, transcript: String::new() };
+    let tokens = args.tokens.map(NonZeroUsize::get);
+    let mut talk = Talk::new(&opened, &engine, sampling, tokens, &args.stop, names);
     let mut interrupted = false;
     loop {
         let line = match lines.next()? {
             Line::Said(line) => line,
-            // The key that cut a speech short is often pressed twice.
+            // The key that cut an answer short is often pressed twice.
             Line::Interrupted if !interrupted => {
                 note(format_args!("Ctrl-C again leaves, as /quit does"));
                 interrupted = true;
@@ -82,11 +90,18 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         match line.trim() {
             "" => {}
             "/quit" | "/exit" => return Ok(ExitCode::SUCCESS),
-            "/reset" => talk.transcript.clear(),
+            "/reset" => talk.reset(),
             command if command.starts_with('/') => note(format_args!("commands: /reset, /quit")),
-            speech => {
-                // A person who cuts a speech short wants the next turn; a script wants the end.
-                let cut = talk.turn(speech)?;
+            said => {
+                let cut = match talk.turn(said) {
+                    // A template may refuse something that is said; a person can say it otherwise.
+                    Err(error) if lines.are_a_persons() && error.is::<text::Error>() => {
+                        note(format_args!("{error}"));
+                        continue;
+                    }
+                    turn => turn?,
+                };
+                // A person who cuts an answer short wants the next turn; a script wants the end.
                 if cut && (!lines.are_a_persons() || signals::asked_to_leave()) {
                     return Ok(ExitCode::from(INTERRUPTED));
                 }
@@ -95,54 +110,10 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// A conversation so far.
-struct Talk<'a> {
-    args: &'a Args,
-    opened: &'a Opened,
-    engine: &'a Engine,
-    sampling: Sampling,
-    transcript: String,
-}
-
-impl Talk<'_> {
-    /// One speech of the user and one of the model; whether somebody cut that one short.
-    fn turn(&mut self, speech: &str) -> anyhow::Result<bool> {
-        self.transcript.push_str(&format!("{}:\n{speech}\n\n{}:\n", self.args.user, self.args.reply));
-        let request = GenerateRequest {
-            prompt: self.recent(),
-            max_tokens: self.args.tokens.get(),
-            sampling: self.sampling,
-            stop: self.opened.stop_ids(),
-            when_full: WhenFull::Slide,
-            log_probs: None,
-        };
-        // Another turn, another draw, but the same seed still gives the same conversation.
-        self.sampling.seed = self.sampling.seed.wrapping_add(1);
-        let mut show = Show::new(true);
-        show.text(&format!("{}:\n", self.args.reply))?;
-        // A speech ends at the first blank line.
-        let stops = Stops::new(["\n\n"].into_iter().chain(self.args.stop.iter().map(String::as_str)));
-        let written = write(self.opened, self.engine, request, stops, &mut show)?;
-        show.text(if written.text.ends_with('\n') { "\n" } else { "\n\n" })?;
-        self.transcript.push_str(written.text.trim_end());
-        self.transcript.push_str("\n\n");
-        Ok(written.interrupted())
-    }
-
-    /// The end of the transcript, from the start of a speech on, that leaves room for a reply; at worst a bare tail of it.
-    fn recent(&self) -> Vec<u32> {
-        let context = self.engine.context();
-        let room = context.saturating_sub(self.args.tokens.get()).max(context.div_ceil(2));
-        let mut text = &self.transcript[..];
-        loop {
-            let mut ids = self.opened.prompt_ids(text);
-            if ids.len() <= room {
-                return ids;
-            }
-            match text.find("\n\n") {
-                Some(at) => text = &text[at + 2..],
-                None => return ids.split_off(ids.len() - room),
-            }
-        }
-    }
+/// The names of a play, where there is to be one.
+fn names(args: &Args, opened: &Opened) -> Option<Names> {
+    let named = args.user.is_some() || args.reply.is_some();
+    let or = |name: &Option<String>, usual: &str| name.clone().unwrap_or_else(|| usual.to_owned());
+    (named || opened.chat_template.is_none())
+        .then(|| Names { user: or(&args.user, "ROMEO"), reply: or(&args.reply, "JULIET") })
 }

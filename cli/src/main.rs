@@ -20,6 +20,7 @@ mod progress;
 mod sampling;
 mod shell;
 mod signals;
+mod talk;
 mod terminal;
 mod threads;
 mod train;

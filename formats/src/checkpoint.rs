@@ -6,7 +6,7 @@
 //! checkpoints/step-00001000/state.safetensors   f32 tensors
 //! checkpoints/step-00001000/manifest.json       step, meta, lengths and hashes; written last
 //! checkpoints/.tmp-...                          being written, or left by a crash: ignored
-//! checkpoints/.old-step-00001000                replaced by a newer one of the same step
+//! checkpoints/.old-step-00001000                the older one of a step that is being replaced: counts until the new one is there
 //! ```
 //! The manifest carries a hash of itself, of the tensors' header and of each tensor: a flipped
 //! bit anywhere in either file is found.
@@ -35,8 +35,8 @@ pub struct Checkpoint {
     pub step: u64,
     /// Name, shape (row-major) and values. Names are unique.
     pub tensors: Vec<(String, Vec<usize>, Vec<f32>)>,
-    /// Everything that is not a tensor: config, generator states, data cursor. Its numbers
-    /// come back as they were if they are integers of 64 bits or finite f64.
+    /// Everything else that its writer needs to go on. Its numbers come back as they were if they are integers of 64 bits or
+    /// finite f64.
     pub meta: Value,
 }
 

@@ -1,7 +1,7 @@
 //! The one error type of this crate: what was wrong, where, what was expected and what was found.
 //! Names and keys from files pass through [`shown`], so that no file writes to the terminal.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// An error with its causes, as one sentence. Causes that their parent already quotes are left out.
 pub fn sentence(error: &dyn std::error::Error) -> String {
@@ -84,6 +84,13 @@ pub enum Error {
         /// What is wrong and what to do.
         problem: String,
     },
+}
+
+impl Error {
+    /// Makes the system's refusal of `what` on `path` an error, for `map_err`.
+    pub(crate) fn io(what: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Error {
+        move |source| Error::Io { what, path: path.to_owned(), source }
+    }
 }
 
 /// Shorthand for this crate.

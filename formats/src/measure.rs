@@ -81,7 +81,7 @@ pub struct Histogram {
     pub low: f32,
     /// Where the last bin ends; it includes this number.
     pub high: f32,
-    /// The bins.
+    /// How many numbers lie in each, of equal widths, the lowest first.
     pub bins: Vec<u64>,
     /// Numbers below the first bin.
     pub below: u64,

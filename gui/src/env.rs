@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// The surroundings.
+/// What the app finds around itself: tests give it folders of their own.
 #[derive(Clone, Debug)]
 pub struct Env {
     /// The `tercet` program, to start trainings with.
@@ -20,7 +20,7 @@ pub struct Env {
     pub shipped_model: Option<PathBuf>,
     /// The commit this program was built from, for what it records.
     pub commit: String,
-    /// Asks for files.
+    /// How a person is asked for a file.
     pub dialogs: Arc<dyn Dialogs>,
     /// Puts a folder where a person would look for what they threw away.
     pub discard: fn(&Path) -> Result<(), String>,
@@ -62,9 +62,9 @@ const fn filter(name: &'static str, extensions: &'static [&'static str]) -> Filt
     Filter { name, extensions }
 }
 
-/// Models.
+/// What is opened as a model.
 pub const GGUF: [Filter; 1] = [filter("Model (GGUF)", &["gguf"])];
-/// Texts to learn from.
+/// What a training learns from.
 pub const TEXT: [Filter; 1] = [filter("Text", &["txt", "md"])];
 /// What a written text is saved as.
 pub const WRITTEN: [Filter; 4] = [
@@ -73,13 +73,13 @@ pub const WRITTEN: [Filter; 4] = [
     filter("JSON with all that it takes to write it again", &["json"]),
     filter("Tokens and their probabilities (TSV)", &["tsv"]),
 ];
-/// A picture.
+/// What a picture of weights is saved as.
 pub const PNG: [Filter; 1] = [filter("Picture (PNG)", &["png"])];
-/// Charts.
+/// What the charts of a training are saved as.
 pub const CHARTS: [Filter; 2] = [filter("Picture (PNG)", &["png"]), filter("Drawing (SVG)", &["svg"])];
-/// Curves.
+/// What their values are saved as.
 pub const CSV: [Filter; 1] = [filter("Table (CSV)", &["csv"])];
-/// Results of benchmarks.
+/// What the results of a benchmark are saved as.
 pub const RESULTS: [Filter; 5] = [
     filter("JSON, to be laid over others", &["json"]),
     filter("JSON lines", &["jsonl"]),
@@ -87,16 +87,16 @@ pub const RESULTS: [Filter; 5] = [
     filter("Table (CSV)", &["csv"]),
     filter("Picture (PNG)", &["png"]),
 ];
-/// Those that can be read again.
+/// Which of those can be laid over others.
 pub const EARLIER: [Filter; 1] = [filter("Benchmark results", &["json", "jsonl"])];
 
 /// Asks a person for a file. Each call waits for the answer, so it is made on a thread of its own; `None` where there is no answer.
 pub trait Dialogs: fmt::Debug + Send + Sync {
-    /// A file that exists.
+    /// Asks for a file that exists.
     fn open_file(&self, title: &str, kinds: &[Filter]) -> Option<PathBuf>;
-    /// A file to write.
+    /// Asks where to write, with a name to begin with.
     fn save_file(&self, title: &str, name: &str, kinds: &[Filter]) -> Option<PathBuf>;
-    /// A folder.
+    /// Asks for a folder.
     fn open_folder(&self, title: &str) -> Option<PathBuf>;
 }
 

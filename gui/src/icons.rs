@@ -7,7 +7,6 @@ use eframe::egui::{
 
 use crate::tokens::{Tokens, space};
 
-/// One icon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "each is what it is called")]
 pub enum Icon {
@@ -55,7 +54,6 @@ enum Part {
 use Part::{Circle, Closed, Dot, Filled, Line};
 
 impl Icon {
-    /// All of them.
     #[cfg(test)]
     pub const ALL: [Icon; 30] = [
         Icon::Pen,

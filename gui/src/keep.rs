@@ -54,7 +54,6 @@ impl<T: Send + 'static> Keeper<T> {
         self.failed.is_none_or(|at| at.elapsed() >= AGAIN_AFTER)
     }
 
-    /// Writes.
     pub fn write(
         &mut self,
         shared: &Shared,

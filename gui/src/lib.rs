@@ -6,6 +6,7 @@ mod app;
 mod ask;
 mod benchmark;
 mod command;
+mod entry;
 mod env;
 mod generate;
 mod hash;
@@ -18,6 +19,7 @@ mod open;
 mod page;
 mod picture;
 mod print;
+mod question;
 mod server;
 mod settings;
 mod shared;
@@ -30,17 +32,14 @@ mod widgets;
 mod window;
 
 pub use app::{App, Start};
-pub use benchmark::{
-    BenchmarkCommand, Column as BenchmarkColumn, Plan as BenchmarkPlan, Preset as BenchmarkPreset,
-    Tab as BenchmarkTab,
+pub use command::{
+    BenchmarkColumn, BenchmarkCommand, BenchmarkTab, Command, Commands, CurveAxis, Detail, FigureKind,
+    GenerateCommand, ModelCommand, PictureMove, TensorColumn, TrainingCommand,
 };
-pub use command::{Command, Commands};
 pub use env::{Answers, Dialogs, Env, Filter};
-pub use generate::GenerateCommand;
-pub use inspect::{Column, ModelCommand, PictureMove, Tab};
-pub use open::Backend;
+pub use open::Device;
 pub use page::Page;
 pub use picture::{Picture, screenshot};
-pub use settings::{Settings, ThemeChoice};
-pub use training::{Axis, Order, TrainingCommand};
+pub use settings::{BenchmarkPlan, BenchmarkPreset, SamplingPreset, Settings, ThemeChoice};
+pub use train::run::Order;
 pub use window::{Error, run};

@@ -10,7 +10,7 @@ const KEPT: usize = 500;
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Level {
+pub enum Severity {
     /// For information.
     Info,
     /// Went well.
@@ -21,11 +21,10 @@ pub enum Level {
     Bad,
 }
 
-/// One line.
 #[derive(Clone, Debug)]
 pub struct Notice {
     /// How bad.
-    pub level: Level,
+    pub severity: Severity,
     /// What happened, why, what to do.
     pub text: String,
     /// When.
@@ -34,7 +33,6 @@ pub struct Notice {
     pub read: bool,
 }
 
-/// All lines.
 #[derive(Debug, Default)]
 pub struct Notices {
     lines: Vec<Notice>,
@@ -43,8 +41,7 @@ pub struct Notices {
 }
 
 impl Notices {
-    /// Says something.
-    pub fn say(&mut self, level: Level, text: impl Into<String>) {
+    pub fn say(&mut self, severity: Severity, text: impl Into<String>) {
         let text = text.into();
         // Said again while it is still on show, it is the same line.
         if self.lines.iter().any(|n| !n.read && n.text == text) {
@@ -53,27 +50,27 @@ impl Notices {
         if self.lines.len() == KEPT {
             self.lines.remove(0);
         }
-        self.lines.push(Notice { level, text, at: Instant::now(), read: false });
+        self.lines.push(Notice { severity, text, at: Instant::now(), read: false });
     }
 
     /// For information.
     pub fn info(&mut self, text: impl Into<String>) {
-        self.say(Level::Info, text);
+        self.say(Severity::Info, text);
     }
 
     /// Something went well.
     pub fn good(&mut self, text: impl Into<String>) {
-        self.say(Level::Good, text);
+        self.say(Severity::Good, text);
     }
 
     /// Not as asked.
     pub fn warn(&mut self, text: impl Into<String>) {
-        self.say(Level::Warn, text);
+        self.say(Severity::Warn, text);
     }
 
     /// Did not work.
     pub fn bad(&mut self, text: impl Into<String>) {
-        self.say(Level::Bad, text);
+        self.say(Severity::Bad, text);
     }
 
     /// All lines, the oldest first.
@@ -84,9 +81,10 @@ impl Notices {
     /// Takes lines from the edge whose time is over; says when the next one's will be.
     pub fn expire(&mut self) -> Option<Duration> {
         for n in &mut self.lines {
-            n.read |= matches!(n.level, Level::Info | Level::Good) && n.at.elapsed() >= SHOWN;
+            n.read |= matches!(n.severity, Severity::Info | Severity::Good) && n.at.elapsed() >= SHOWN;
         }
-        let passing = self.lines.iter().filter(|n| !n.read && matches!(n.level, Level::Info | Level::Good));
+        let passing =
+            self.lines.iter().filter(|n| !n.read && matches!(n.severity, Severity::Info | Severity::Good));
         passing.map(|n| SHOWN.saturating_sub(n.at.elapsed())).min()
     }
 

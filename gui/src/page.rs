@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::icons::Icon;
 
-/// One page.
+/// A page, as the settings keep it and `--page` names it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Page {
@@ -22,10 +22,10 @@ pub enum Page {
 }
 
 impl Page {
-    /// All of them.
+    /// All five, as the rail has them from top to bottom.
     pub const ALL: [Page; 5] = [Page::Generate, Page::Model, Page::Benchmark, Page::Training, Page::Server];
 
-    /// Its name.
+    /// What the rail calls it.
     pub fn title(self) -> &'static str {
         match self {
             Page::Generate => "Generate",
@@ -36,7 +36,7 @@ impl Page {
         }
     }
 
-    /// Its picture.
+    /// What stands over that in the rail.
     pub fn icon(self) -> Icon {
         match self {
             Page::Generate => Icon::Pen,

@@ -17,16 +17,16 @@ use crate::window::Error;
 /// Longest wait for the page to be ready.
 const READY: Duration = Duration::from_secs(120);
 
-/// What is to be seen.
+/// What is to be seen, and how large.
 #[derive(Clone, Debug)]
 pub struct Picture {
-    /// The page.
+    /// The page that is turned to first.
     pub page: Page,
     /// Width and height in points.
     pub size: [f32; 2],
     /// Pixels of a point.
     pub scale: f32,
-    /// Dark or light.
+    /// Dark colours rather than light ones.
     pub dark: bool,
     /// What is done before, one after the other, each once the app is at rest.
     pub commands: Vec<Command>,

@@ -5,12 +5,10 @@ use eframe::egui::Ui;
 use crate::shared::Shared;
 use crate::widgets::empty_state;
 
-/// The page's state.
 #[derive(Debug, Default)]
 pub struct Server {}
 
 impl Server {
-    /// Draws the page.
     pub fn ui(&mut self, ui: &mut Ui, _shared: &mut Shared) {
         empty_state(
             ui,

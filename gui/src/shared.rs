@@ -9,18 +9,17 @@ use crate::command::{Command, Commands};
 use crate::env::Env;
 use crate::jobs::Jobs;
 use crate::notices::Notices;
-use crate::open::{Loaded, OpenModel, Request};
+use crate::open::{Loaded, OpenModel, OpenRequest};
 use crate::settings::Settings;
 use crate::tokens::Tokens;
 
 /// See the top of this file.
 #[derive(Debug)]
 pub struct Shared {
-    /// The surroundings.
     pub env: Env,
     /// What is kept.
     pub settings: Settings,
-    /// The open model.
+    /// The open model, and one on its way.
     pub model: OpenModel,
     /// Work in the background.
     pub jobs: Jobs,
@@ -37,16 +36,15 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// Sends a command.
     pub fn send(&self, command: Command) {
         self.commands.send(command);
     }
 
     /// Opens a model with the settings there are; or gives the open one another engine.
     pub fn open(&mut self, path: PathBuf, moves: Option<Arc<Loaded>>) {
-        let request = Request {
+        let request = OpenRequest {
             path,
-            backend: self.settings.backend.clone(),
+            device: self.settings.device.clone(),
             threads: self.settings.threads,
             context: self.settings.context,
             cache: self.env.cache_dir.clone(),

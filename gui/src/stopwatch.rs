@@ -4,8 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::command::Command;
-use crate::generate::GenerateCommand;
+use crate::command::{Command, GenerateCommand};
 use crate::open::Loaded;
 use crate::page::Page;
 use crate::shared::Shared;

@@ -16,7 +16,7 @@ use tempfile::TempDir;
 const FRAMES: usize = 20_000;
 
 struct Window {
-    folder: TempDir,
+    folder: Folder,
     harness: Harness<'static, App>,
 }
 
@@ -39,9 +39,33 @@ fn app(folder: &Path) -> Harness<'static, App> {
         .build_eframe(move |cc| App::new(&cc.egui_ctx, env, start))
 }
 
+/// A folder of runs. Their trainers outlive the window, but no test that fails.
+struct Folder(TempDir);
+
+impl Folder {
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let starts = std::fs::read_dir(self.path().join("runs/.starts"));
+        for file in starts.into_iter().flatten().flatten().map(|entry| entry.path()) {
+            let Ok(id) = std::fs::read_to_string(&file) else { continue };
+            // The number of one that has ended may be another's by now.
+            let asked = Command::new("ps").args(["-o", "args=", "-p", id.trim()]).output();
+            let folder = self.path().display().to_string();
+            if asked.is_ok_and(|it| String::from_utf8_lossy(&it.stdout).contains(&folder)) {
+                let _ = Command::new("kill").args(["-9", id.trim()]).status();
+            }
+        }
+    }
+}
+
 impl Window {
     fn open() -> Window {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = Folder(tempfile::tempdir().unwrap());
         Window { harness: app(folder.path()), folder }
     }
 

@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
+use crate::running::Running;
 use crate::{done, output, shipped_model, tercet};
 
 /// `generate` with the shipped model and a greedy choice.
@@ -18,9 +19,9 @@ fn generate(args: &[&str]) -> Command {
 /// Stdout of a command that reads this.
 fn fed(command: &mut Command, input: &[u8]) -> String {
     let mut child =
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        Running::start(command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()));
     child.stdin.take().unwrap().write_all(input).unwrap();
-    let out = child.wait_with_output().unwrap();
+    let out = child.output();
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
     String::from_utf8(out.stdout).unwrap()
 }

@@ -4,6 +4,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
+use crate::running::Running;
 use crate::{done, output, tercet};
 
 const TINY: [&str; 9] =
@@ -129,12 +130,8 @@ fn bench_stops_when_interrupted_and_keeps_what_it_has() {
     use std::io::{BufRead, BufReader};
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("part.json");
-    let mut child = tercet(&["bench", "--quick", "--hot", "--kernel", "scalar", "--out"])
-        .arg(&out)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut command = tercet(&["bench", "--quick", "--hot", "--kernel", "scalar", "--out"]);
+    let mut child = Running::start(command.arg(&out).stdout(Stdio::piped()).stderr(Stdio::piped()));
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     // Once there is a row, the handler is in place.
     lines.next().unwrap().unwrap();

@@ -14,22 +14,27 @@ use crate::{done, output, tercet};
 type Tensor = (String, TypeId, Vec<u64>, Vec<u8>);
 
 /// What a file is made of, to be changed.
-struct Parts {
+pub struct Parts {
     meta: Metadata,
     tensors: Vec<Tensor>,
 }
 
 impl Parts {
     /// Of the model of the tests.
-    fn new() -> Parts {
-        let gguf = Gguf::open(path("model.gguf").as_ref()).unwrap();
+    pub fn new() -> Parts {
+        Parts::of(&path("model.gguf"))
+    }
+
+    /// Of a file.
+    pub fn of(path: &str) -> Parts {
+        let gguf = Gguf::open(path.as_ref()).unwrap();
         let tensor = |t: &formats::gguf::TensorInfo| {
             (t.name.clone(), t.ty, t.dims.to_vec(), gguf.tensor(&t.name).unwrap().bytes.to_vec())
         };
         Parts { meta: gguf.metadata().clone(), tensors: gguf.tensors().iter().map(tensor).collect() }
     }
 
-    fn bytes(self) -> Vec<u8> {
+    pub fn bytes(self) -> Vec<u8> {
         let mut writer = GgufWriter::new(self.meta);
         for (name, ty, dims, bytes) in self.tensors {
             writer.add_tensor(&name, ty, &dims, bytes).unwrap();
@@ -45,7 +50,7 @@ impl Parts {
         self
     }
 
-    fn with(mut self, key: &str, value: impl Into<formats::gguf::Value>) -> Parts {
+    pub fn with(mut self, key: &str, value: impl Into<formats::gguf::Value>) -> Parts {
         self.meta.insert(key, value);
         self
     }

@@ -4,14 +4,17 @@ mod app;
 mod app_training;
 mod arguments;
 mod bench;
+mod chat;
 mod dependencies;
 mod documents;
 mod info;
 mod model;
+mod running;
 mod served;
 mod signals;
 mod threads;
 mod train;
+mod unsafe_homes;
 
 use std::process::{Command, Output};
 

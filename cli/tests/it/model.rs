@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
+use crate::running::Running;
 use crate::{done, output, tercet};
 
 /// A folder with `text.txt` and `model.gguf`, made once by the binary itself.
@@ -82,15 +83,11 @@ fn generate_reads_prompts_from_files_and_stdin() {
     let want = done(&mut on_model("generate", &["--prompt", "But soft", "-n", "9", "--greedy"]));
     let args = ["-n", "9", "--greedy", "--prompt-file"];
     assert_eq!(done(on_model("generate", &args).arg(&file)), want);
-    let mut child = on_model("generate", &args)
-        .arg("-")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut command = on_model("generate", &args);
+    command.arg("-").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = Running::start(&mut command);
     child.stdin.take().unwrap().write_all(b"But soft").unwrap();
-    assert_eq!(child.wait_with_output().unwrap().stdout, want.as_bytes());
+    assert_eq!(child.output().stdout, want.as_bytes());
 }
 
 #[test]
@@ -197,14 +194,11 @@ fn info_counts_what_the_file_holds() {
 #[test]
 fn chat_answers_each_line_and_leaves_at_the_end_of_input() {
     let run = || {
-        let mut child = on_model("chat", &["--seed", "1", "-n", "20"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut command = on_model("chat", &["--seed", "1", "-n", "20"]);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = Running::start(&mut command);
         child.stdin.take().unwrap().write_all(b"hello\n/what\n\nwho art thou?\n").unwrap();
-        child.wait_with_output().unwrap()
+        child.output()
     };
     let out = run();
     let text = String::from_utf8(out.stdout.clone()).unwrap();
@@ -230,9 +224,9 @@ fn a_reader_that_leaves_is_no_failure() {
     ] {
         let mut command = tercet(&[args[0], "model.gguf"]);
         command.args(&args[1..]).current_dir(folder()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
+        let mut child = Running::start(&mut command);
         drop(child.stdout.take());
-        let out = child.wait_with_output().unwrap();
+        let out = child.output();
         assert!(out.status.success(), "{args:?}: {}", String::from_utf8_lossy(&out.stderr));
         assert_eq!(String::from_utf8_lossy(&out.stderr), "");
     }
@@ -241,11 +235,8 @@ fn a_reader_that_leaves_is_no_failure() {
 #[cfg(unix)]
 #[test]
 fn interrupt_ends_the_text_with_130() {
-    let mut child = on_model("generate", &["-n", "1000000000"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut command = on_model("generate", &["-n", "1000000000"]);
+    let mut child = Running::start(command.stdout(Stdio::piped()).stderr(Stdio::piped()));
     // Once there is text, the handler is in place.
     let mut first = [0u8; 1];
     std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut first).unwrap();
@@ -253,7 +244,7 @@ fn interrupt_ends_the_text_with_130() {
     let drain = std::thread::spawn(move || std::io::copy(&mut rest, &mut std::io::sink()));
     let kill = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     assert!(kill.success());
-    let out = child.wait_with_output().unwrap();
+    let out = child.output();
     drain.join().unwrap().unwrap();
     assert_eq!(out.status.code(), Some(130));
     assert!(String::from_utf8_lossy(&out.stderr).contains("interrupted"));

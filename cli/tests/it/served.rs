@@ -151,3 +151,31 @@ fn served_equals_trained_with_four_streams() {
     check(4, true, Activation::Relu2Gated);
     check(4, false, Activation::SwiGlu);
 }
+
+/// Keys and values above the largest f16 were infinite in training, and the largest f16 in serving.
+#[test]
+fn served_equals_trained_with_keys_and_values_that_no_half_holds() {
+    let c = ModelConfig { qk_norm: false, ..config(1, true, Activation::SwiGlu) };
+    let mut trainer = Trainer::on_cpu(&c, SEQ, fixture::options()).unwrap();
+    for (i, p) in trainer.params().iter().enumerate() {
+        if p.name.contains("attn_k.") || p.name.contains("attn_v.") {
+            // Rows are as large as the scales of ternary weights allow.
+            let large: Vec<f32> = p.data.iter().map(|w| w * 2e6).collect();
+            trainer.set_param(i, &large);
+        }
+    }
+    let text = Random::new(4).tokens(SEQ, c.vocab);
+    let (expected, _) = trainer.logits(&text);
+    assert!(expected.iter().all(|v| v.is_finite()));
+    let (file, _) =
+        to_gguf(&c, &trainer.params(), &tokenizers::bytes(), &Provenance::default(), ExportType::Q1_58)
+            .unwrap();
+    let gguf = Gguf::parse(file.to_bytes().unwrap(), "exported").unwrap();
+    let size = expected.iter().fold(0.0f32, |m, v| m.max(v.abs()));
+    for kernels in Kernels::available() {
+        let model = Model::with_kernels(&gguf, kernels).unwrap();
+        let got = Session::new(&model, SEQ).unwrap().forward_all(&text).unwrap().to_vec();
+        let worst = expected.iter().zip(got).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(worst <= TOL_HEAD * size, "{}: {worst} of {size}", kernels.name);
+    }
+}

@@ -2,13 +2,14 @@
 #![cfg(unix)]
 
 use std::ffi::OsStr;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use formats::run_log::{Log, MetricLine, RunDir};
+use formats::run_log::{EventLine, Log, MetricLine, RunDir};
 
+use crate::running::Running;
 use crate::{shipped_model, tercet};
 
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -70,7 +71,7 @@ fn send(child: &Child, signal: &str) {
 }
 
 /// How it ended, and what it said.
-fn ended(mut child: Child) -> (ExitStatus, String) {
+fn ended(mut child: Running) -> (ExitStatus, String) {
     until("the program ends", || child.try_wait().unwrap().is_some());
     let mut said = String::new();
     child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
@@ -82,7 +83,7 @@ fn signals_twice_in_a_second_are_one_request_and_save() {
     for signal in ["HUP", "TERM", "INT"] {
         let folder = tempfile::tempdir().unwrap();
         let (mut command, out) = endless(folder.path());
-        let child = command.spawn().unwrap();
+        let child = Running::start(&mut command);
         until("a step is logged", || steps(&out) > 0);
         for _ in 0..3 {
             send(&child, signal);
@@ -102,7 +103,8 @@ fn signals_ignored_at_the_start_stay_ignored() {
     ignoring.args(["-c", "trap '' HUP INT USR1; exec \"$0\" \"$@\""]);
     let program = OsStr::new(env!("CARGO_BIN_EXE_tercet"));
     ignoring.arg(program).args(command.get_args().skip_while(|arg| *arg != "train"));
-    let child = ignoring.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    ignoring.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let child = Running::start(&mut ignoring);
     until("a step is logged", || steps(&out) > 0);
     for signal in ["HUP", "INT", "USR1", "HUP", "INT"] {
         send(&child, signal);
@@ -116,11 +118,29 @@ fn signals_ignored_at_the_start_stay_ignored() {
     assert_eq!(saved(&out), steps(&out));
 }
 
+/// Pause, then Ctrl-C: one more whole step once ran.
+#[test]
+fn signals_to_a_run_that_waits_stop_it_where_it_waits() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut command, out) = endless(folder.path());
+    command.args(["--control", "stdin"]).stdin(Stdio::piped());
+    let mut child = Running::start(&mut command);
+    until("a step is logged", || steps(&out) > 0);
+    child.stdin.as_mut().unwrap().write_all(b"pause\n").unwrap();
+    let events = || RunDir::open(&out).and_then(|run| run.read::<EventLine>(Log::Events)).unwrap();
+    until("it waits", || events().iter().any(|line| line.event == "held"));
+    let at = steps(&out);
+    send(&child, "INT");
+    let (status, said) = ended(child);
+    assert_eq!(status.code(), Some(130), "{said}");
+    assert_eq!((steps(&out), saved(&out)), (at, at), "{said}");
+}
+
 #[test]
 fn signals_to_save_save_and_training_goes_on() {
     let folder = tempfile::tempdir().unwrap();
     let (mut command, out) = endless(folder.path());
-    let child = command.spawn().unwrap();
+    let child = Running::start(&mut command);
     until("a step is logged", || steps(&out) > 0);
     send(&child, "USR1");
     until("a checkpoint is written", || saved(&out) > 0);
@@ -139,7 +159,7 @@ fn signals_by_hand_a_second_apart_leave_at_once_and_say_so() {
     let (mut command, out) = endless(folder.path());
     // One step takes longer than anybody waits.
     command.args(["--set", "train.batch=4096", "--set", "model.ffn=1024"]);
-    let child = command.spawn().unwrap();
+    let child = Running::start(&mut command);
     until("the run is open", || out.join("run.toml").exists());
     send(&child, "INT");
     std::thread::sleep(Duration::from_millis(1200));
@@ -160,7 +180,7 @@ fn signals_of_a_closing_terminal_lose_nothing() {
     let (terminal, inside) = pty_process::blocking::open().unwrap();
     let mut on_terminal = pty_process::blocking::Command::new(command.get_program());
     on_terminal = on_terminal.args(command.get_args());
-    let mut child = on_terminal.spawn(inside).unwrap();
+    let mut child = Running::of(on_terminal.spawn(inside).unwrap());
     until("a step is logged", || steps(&out) > 0);
     send(&child, "HUP");
     drop(terminal);
@@ -174,7 +194,7 @@ fn signals_end_a_text_that_is_being_written() {
     for signal in ["INT", "TERM"] {
         let mut command = listening(&["generate", &shipped_model(), "-n", "1000000", "--threads", "1"]);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
+        let mut child = Running::start(&mut command);
         let mut text = child.stdout.take().unwrap();
         assert_eq!(text.read(&mut [0]).unwrap(), 1);
         send(&child, signal);

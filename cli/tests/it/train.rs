@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use formats::run_log::{Log, MetricLine, RunDir, SampleLine};
 
+use crate::running::Running;
 use crate::{done, output, tercet};
 
 /// Shakespeare-like enough for a byte model.
@@ -83,7 +84,7 @@ fn train_survives_fifty_kills() {
         let mut complete = false;
         while !complete {
             let mut command = train(&text, &out, STEPS);
-            let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+            let mut child = Running::start(command.stdout(Stdio::null()).stderr(Stdio::piped()));
             // Any moment from before the folder exists to a good many steps on.
             rng = rng.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
             let patience = match kills {
@@ -133,7 +134,7 @@ fn train_interrupted_saves_and_exits_130() {
     let (text, out) = (text_file(dir.path()), dir.path().join("run"));
     let mut command = train(&text, &out, "100000");
     command.args(["--set", "report.checkpoint_every=0"]);
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut child = Running::start(command.stdout(Stdio::piped()).stderr(Stdio::null()));
     let log = out.join("metrics.jsonl");
     let began = Instant::now();
     while std::fs::metadata(&log).map_or(0, |m| m.len()) == 0 {
@@ -273,9 +274,9 @@ fn results_that_nobody_reads_are_no_error() {
     let dir = tempfile::tempdir().unwrap();
     let (text, out) = (text_file(dir.path()), dir.path().join("run"));
     for mut command in [train(&text, &out, "2"), tercet(&["train", "--show-config"])] {
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = Running::start(command.stdout(Stdio::piped()).stderr(Stdio::piped()));
         drop(child.stdout.take());
-        let Output { status, stderr, .. } = child.wait_with_output().unwrap();
+        let Output { status, stderr, .. } = child.output();
         let stderr = String::from_utf8(stderr).unwrap();
         assert!(status.success() && !stderr.contains("error"), "{stderr}");
     }

@@ -42,6 +42,14 @@ pub(super) fn narrow(x: &[f32], y: &mut [f16]) {
     }
 }
 
+#[inline(always)]
+pub(super) fn round(x: &mut [f32]) {
+    for v in x {
+        let rounded = widen_one(narrow_one(*v));
+        *v = if v.is_nan() { *v } else { rounded };
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -69,6 +77,15 @@ mod tests {
                 let want = f16::from_f32(x.clamp(-max, max));
                 assert_eq!(want.to_bits(), y.to_bits(), "{x:e} on {}", kernels.name);
             }
+            // Training rounds as serving stores.
+            let (mut rounded, mut stored) = (all.clone(), vec![0.0; all.len()]);
+            kernels.round_f16(&mut rounded);
+            kernels.widen_f16(&y, &mut stored);
+            let bits = |x: &[f32]| x.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+            assert!(bits(&rounded) == bits(&stored), "on {}", kernels.name);
+            let mut odd = [f32::INFINITY, f32::NEG_INFINITY, f32::NAN];
+            kernels.round_f16(&mut odd);
+            assert!(odd[..2] == [max, -max] && odd[2].is_nan(), "{odd:?} on {}", kernels.name);
         }
     }
 

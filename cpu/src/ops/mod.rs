@@ -125,6 +125,10 @@ ops! {
     /// number from it.
     fn narrow_f16(x: &[f32], y: &mut [f16]) = half::narrow;
 
+    /// What is left of numbers after [`Kernels::narrow_f16`] and [`Kernels::widen_f16`]: training computes with keys and values as the
+    /// cache would hold them. What is no number stays none, so that a run which lost its numbers is seen to.
+    fn round_f16(x: &mut [f32]) = half::round;
+
     /// Unpacks elements `start..start + out.len()` of a head or an embedding, whole groups of them.
     fn head_unpack(w: HeadRows<'_>, start: usize, out: &mut [f32]) = head::unpack;
 

@@ -1,9 +1,7 @@
 //! Following a log as it grows, a bounded piece at a time, whatever happens to the file meanwhile: half a line, a cut, another file
 //! of the same name, none at all. What to do about lines that are no records is left to the reader.
 
-use super::{file_number, io_error};
-use crate::shown;
-use crate::{Error, Result, ordinary};
+use crate::{Error, Result, ordinary, shown};
 use serde::de::DeserializeOwned;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -61,7 +59,7 @@ impl LogTail {
         LogTail { path, at: 0, line: 0, file: None, seam: Vec::new(), inside: false }
     }
 
-    /// The file.
+    /// The file that is followed.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -78,7 +76,8 @@ impl LogTail {
             }
             Err(e) => return Err(e),
         };
-        self.next(&mut file, limit).map_err(|e| io_error("read", &self.path)(e))
+        let next = self.next(&mut file, limit);
+        next.map_err(Error::io("read", &self.path))
     }
 
     /// [`read`](Self::read), parsed.
@@ -176,6 +175,14 @@ impl Chunk {
         let all = self.bytes.split_inclusive(|&b| b == b'\n');
         (self.first_line..).zip(all).filter(|(_, line)| !line.trim_ascii().is_empty())
     }
+}
+
+/// A number that changes when a file is replaced by another of its name.
+fn file_number(meta: &std::fs::Metadata) -> Option<u64> {
+    #[cfg(unix)]
+    return Some(std::os::unix::fs::MetadataExt::ino(meta));
+    #[cfg(not(unix))]
+    return meta.created().ok()?.duration_since(std::time::UNIX_EPOCH).ok().map(|d| d.as_nanos() as u64);
 }
 
 /// What [`LogTail::poll`] saw.

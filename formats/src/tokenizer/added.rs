@@ -1,18 +1,18 @@
 //! Tokens that are added to a vocabulary by hand: found in a text by their names, before the rest of it is merged.
 //! Which of them are looked for is the tokenizer's to say.
 
-use aho_corasick::{AhoCorasick, AhoCorasickBuilder, AhoCorasickKind, MatchKind};
+use super::names::Names;
 
-/// The names of a vocabulary's added tokens together: ten times the most that is published, and an automaton of some 60 MB.
+/// The names of a vocabulary's added tokens together: ten times the most that is published, and an automaton of some 14 MB.
 const NAME_BYTES_MAX: usize = 1 << 20;
 
 /// Finds names in a text. Of those that begin leftmost the longest counts, as in Hugging Face's tokenizers; of equal ones the first.
 #[derive(Clone, Debug)]
 pub struct Finder {
     /// `None` where there is nothing to find.
-    automaton: Option<AhoCorasick>,
-    /// The tokens by the position of their name.
-    ids: Vec<u32>,
+    names: Option<Names>,
+    /// The tokens by the position of their name, and how long that is.
+    tokens: Vec<(u32, u32)>,
 }
 
 /// A part of a text.
@@ -30,13 +30,11 @@ impl Finder {
     /// # Errors
     /// What is wrong: names that are too long together.
     pub fn new<'n>(names: impl Iterator<Item = (u32, &'n [u8])>) -> Result<Finder, String> {
-        let (mut ids, mut texts, mut bytes) = (Vec::new(), Vec::new(), 0);
+        let (mut tokens, mut texts, mut bytes) = (Vec::new(), Vec::new(), 0);
         for (id, name) in names {
-            if let Ok(name) = std::str::from_utf8(name)
-                && !name.is_empty()
-            {
+            if !name.is_empty() && std::str::from_utf8(name).is_ok() {
                 bytes += name.len();
-                ids.push(id);
+                tokens.push((id, name.len() as u32));
                 texts.push(name);
             }
         }
@@ -45,22 +43,16 @@ impl Finder {
                 "the names of its added tokens have {bytes} bytes; at most {NAME_BYTES_MAX} are allowed"
             ));
         }
-        if texts.is_empty() {
-            return Ok(Finder { automaton: None, ids });
-        }
-        // Its memory is in proportion to the names; that of a DFA, which would be chosen for few of them, is not.
-        let kind = Some(AhoCorasickKind::ContiguousNFA);
-        let automaton =
-            AhoCorasickBuilder::new().match_kind(MatchKind::LeftmostLongest).kind(kind).build(texts);
-        let automaton = automaton.map_err(|e| format!("its added tokens cannot be looked for: {e}"))?;
-        Ok(Finder { automaton: Some(automaton), ids })
+        let names = (!texts.is_empty()).then(|| Names::new(&texts));
+        Ok(Finder { names, tokens })
     }
 
     /// A text in parts that together are the whole of it.
     pub fn parts<'t>(&'t self, text: &'t str) -> impl Iterator<Item = Part<'t>> {
         let mut plain_from = 0;
-        let found = self.automaton.iter().flat_map(move |automaton| automaton.find_iter(text));
-        let ends = found.map(|m| (m.range(), Some(self.ids[m.pattern().as_usize()])));
+        let len = |name: u32| self.tokens[name as usize].1 as usize;
+        let found = self.names.iter().flat_map(move |names| names.find(text, len));
+        let ends = found.map(move |(at, name)| (at..at + len(name), Some(self.tokens[name as usize].0)));
         let last = std::iter::once((text.len()..text.len(), None));
         ends.chain(last).flat_map(move |(range, id)| {
             // Both are text by themselves, so a name begins and ends between characters.

@@ -10,6 +10,7 @@ mod encoder;
 mod gguf;
 mod json;
 mod merge;
+mod names;
 mod restrict;
 mod spelled;
 mod split;
@@ -24,14 +25,16 @@ pub use gguf::SEPARATOR;
 pub use json::JSON_BYTES_MAX;
 pub use split::{Pieces, Split};
 pub use stream::DecodeStream;
+use tokens::BYTES_MAX;
 pub use tokens::{TokenKind, Tokens};
 
 use crate::shown;
 use crate::{Error, Result};
-use added::Finder;
+use added::{Finder, Part};
 use merge::Pairs;
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::ops::Range;
 
 /// Most ids a vocabulary may have: the largest published ones have a quarter of that.
 pub const VOCAB_MAX: usize = 1 << 20;
@@ -78,7 +81,7 @@ impl PartialEq for Tokenizer {
 impl Tokenizer {
     /// Checks the parts and indexes them. `name` is the file they come from, for the error.
     ///
-    /// Fails when a byte has no token, two normal tokens are equal, an id is out of range, a merge
+    /// Fails when the tokens are too many or too long together, a byte has no token, two normal tokens are equal, an id is out of range, a merge
     /// does not make a token of two, or the names of added tokens are too long together.
     pub fn new(parts: Parts, name: &str) -> Result<Self> {
         let refused = |problem: String| Error::Tokenizer { name: name.to_owned(), problem };
@@ -86,6 +89,9 @@ impl Tokenizer {
         let n = parts.tokens.len();
         if n > VOCAB_MAX {
             return refuse(format!("it has {n} tokens; at most {VOCAB_MAX} are allowed"));
+        }
+        if parts.tokens.are_too_long() {
+            return refuse(format!("its tokens have more than {BYTES_MAX} bytes together"));
         }
         for (what, id) in [("bos", parts.bos), ("eos", parts.eos), ("eot", parts.eot)] {
             if let Some(id) = id.filter(|&id| id as usize >= n) {
@@ -156,6 +162,20 @@ impl Tokenizer {
     /// wrote ourselves (chat templates), never for a user's.
     pub fn encode_with_special(&self, text: &str) -> Vec<u32> {
         self.encode_parts(text, &self.special)
+    }
+
+    /// The control tokens of [`Tokenizer::encode_with_special`], with the bytes of the text that name them.
+    pub fn control_tokens<'t>(&'t self, text: &'t str) -> impl Iterator<Item = (Range<usize>, u32)> + 't {
+        let mut end = 0;
+        self.special.parts(text).filter_map(move |part| {
+            let start = end;
+            let (len, id) = match part {
+                Part::Text(text) => (text.len(), None),
+                Part::Token(id) => (self.token_bytes(id).len(), Some(id)),
+            };
+            end += len;
+            Some((start..end, id.filter(|&id| self.token_kind(id) == TokenKind::Control)?))
+        })
     }
 
     fn encode_parts(&self, text: &str, added: &Finder) -> Vec<u32> {

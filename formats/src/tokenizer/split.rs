@@ -28,7 +28,7 @@ const QWEN2: &str =
 const LOOK_AHEAD: &str = r"\s+(?!\S)|";
 
 impl Split {
-    /// All of them.
+    /// Every way that files name and that can be read.
     pub const ALL: [Split; 3] = [Split::Gpt2, Split::Llama3, Split::Qwen2];
 
     /// The value of `tokenizer.ggml.pre` we write.

@@ -36,7 +36,12 @@ pub struct Tokens {
     /// Where each token ends in `bytes`.
     ends: Vec<u32>,
     kinds: Vec<TokenKind>,
+    /// Whether one had no room any more.
+    too_long: bool,
 }
+
+/// Bytes of all tokens together: what `ends` can count.
+pub const BYTES_MAX: usize = u32::MAX as usize;
 
 impl Tokens {
     /// No tokens yet.
@@ -46,12 +51,25 @@ impl Tokens {
 
     /// Appends a token; gives its id. For kinds other than [`TokenKind::Normal`] the bytes are its name.
     ///
-    /// All tokens together have less than 4 GiB; every file we read is smaller.
+    /// Tokens that have more than 4 GiB together are too long: what has no room is left out, and no tokenizer is made of them.
     pub fn push(&mut self, bytes: &[u8], kind: TokenKind) -> u32 {
-        self.bytes.extend_from_slice(bytes);
-        self.ends.push(u32::try_from(self.bytes.len()).expect("a vocabulary is smaller than 4 GiB"));
+        self.push_within(bytes, kind, BYTES_MAX)
+    }
+
+    fn push_within(&mut self, bytes: &[u8], kind: TokenKind, bytes_max: usize) -> u32 {
+        if self.bytes.len() + bytes.len() > bytes_max {
+            self.too_long = true;
+        } else {
+            self.bytes.extend_from_slice(bytes);
+        }
+        self.ends.push(self.bytes.len() as u32);
         self.kinds.push(kind);
         (self.kinds.len() - 1) as u32
+    }
+
+    /// Whether they have more bytes together than they may.
+    pub fn are_too_long(&self) -> bool {
+        self.too_long
     }
 
     /// Number of ids.
@@ -80,5 +98,40 @@ impl Tokens {
     /// Ids, bytes and kinds in order.
     pub fn iter(&self) -> impl Iterator<Item = (u32, &[u8], TokenKind)> {
         (0..self.len() as u32).map(|id| (id, self.bytes(id), self.kind(id)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tokenizer::{Parts, Split, Tokenizer};
+
+    /// A vocabulary of 4 GiB once was a panic.
+    #[test]
+    fn tokens_that_are_too_long_together_are_refused_in_a_sentence() {
+        let build = |last: &[u8]| {
+            let mut tokens = Tokens::new();
+            for byte in 0..=255u8 {
+                tokens.push_within(&[byte], TokenKind::Normal, 300);
+            }
+            let id = tokens.push_within(last, TokenKind::Normal, 300);
+            assert_eq!((id, tokens.len(), tokens.kind(id)), (256, 257, TokenKind::Normal));
+            let parts = Parts {
+                tokens,
+                merges: vec![],
+                split: Split::Gpt2,
+                bos: None,
+                eos: None,
+                eot: None,
+                add_bos: false,
+            };
+            Tokenizer::new(parts, "a file")
+        };
+        assert_eq!(build(&[b'x'; 44]).unwrap().token_bytes(256), [b'x'; 44]);
+        let refused = build(&[b'x'; 45]).unwrap_err().to_string();
+        assert_eq!(
+            refused,
+            "cannot use the tokenizer in a file: its tokens have more than 4294967295 bytes together"
+        );
     }
 }

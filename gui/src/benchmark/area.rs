@@ -5,12 +5,12 @@ use eframe::egui::{
     vec2,
 };
 
-use super::figure::Kind;
 use super::machine::Machine;
 use super::results::Results;
 use super::roofline::{TOKENS, threads_name};
-use super::view::{Tab, View};
-use super::{BenchmarkCommand, bars, colour, machine_ui, roofline_ui, table};
+use super::view::View;
+use super::{bars, colour, machine_ui, roofline_ui, table};
+use crate::command::{BenchmarkCommand, BenchmarkTab, FigureKind};
 use crate::icons::{Icon, icon_button};
 use crate::theme::strong_font;
 use crate::tokens::{Tokens, size, space};
@@ -35,21 +35,21 @@ pub fn ui(
     ui.add_space(space::S);
     filters(ui, results, earlier, view, send);
     match view.tab {
-        Tab::Bars => {
+        BenchmarkTab::Bars => {
             ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
                 Frame::new().inner_margin(Margin { right: 10, bottom: 16, ..Margin::ZERO }).show(ui, |ui| {
                     bars::ui(ui, results, earlier, view);
                 });
             });
         }
-        Tab::Roofline => {
+        BenchmarkTab::Roofline => {
             let height = ui.available_height() - 46.0;
             // A low window scrolls rather than squeeze it.
             ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
                 roofline_ui::ui(ui, results, earlier, view, height);
             });
         }
-        Tab::Table => {
+        BenchmarkTab::Table => {
             let height = ui.available_height() - 40.0;
             if let Some(column) = table::ui(ui, results, earlier, view, height) {
                 send(BenchmarkCommand::Sort(column));
@@ -63,12 +63,12 @@ pub fn printed(ui: &mut Ui, results: &Results, earlier: Option<&Results>, view: 
     machine_ui::card(ui, &results.machine, earlier.map(|e| &e.machine), &|_| ());
     ui.add_space(space::M);
     match view.tab {
-        Tab::Bars => bars::ui(ui, results, earlier, view),
-        Tab::Roofline => {
+        BenchmarkTab::Bars => bars::ui(ui, results, earlier, view),
+        BenchmarkTab::Roofline => {
             keys(ui, results, earlier, view, &|_| ());
             roofline_ui::ui(ui, results, earlier, view, 560.0);
         }
-        Tab::Table => {
+        BenchmarkTab::Table => {
             table::ui(ui, results, earlier, view, 15_000.0);
         }
     }
@@ -77,7 +77,7 @@ pub fn printed(ui: &mut Ui, results: &Results, earlier: Option<&Results>, view: 
 /// Tabs on the left, what can be done with the result on the right.
 fn bar(ui: &mut Ui, results: &Results, earlier: Option<&Results>, view: &View, send: Send<'_>) {
     ui.horizontal(|ui| {
-        for one in Tab::ALL {
+        for one in BenchmarkTab::ALL {
             if tab(ui, one.name(), view.tab == one).clicked() {
                 send(BenchmarkCommand::Tab(one));
             }
@@ -100,7 +100,7 @@ fn bar(ui: &mut Ui, results: &Results, earlier: Option<&Results>, view: &View, s
                 if button(ui, Icon::Save, "Save…", "Save results") {
                     send(BenchmarkCommand::Save);
                 }
-                if view.tab == Tab::Table && button(ui, Icon::Grid, "Copy table", "Copy the table") {
+                if view.tab == BenchmarkTab::Table && button(ui, Icon::Grid, "Copy table", "Copy the table") {
                     send(BenchmarkCommand::CopyTable);
                 }
                 if button(ui, Icon::Copy, "Copy as Markdown", "Copy as Markdown") {
@@ -113,15 +113,15 @@ fn bar(ui: &mut Ui, results: &Results, earlier: Option<&Results>, view: &View, s
 
 /// Which part of the result, and against what.
 fn filters(ui: &mut Ui, results: &Results, earlier: Option<&Results>, view: &View, send: Send<'_>) {
-    if view.tab == Tab::Roofline {
+    if view.tab == BenchmarkTab::Roofline {
         legend(ui, results, earlier, view, send);
         return;
     }
     ui.horizontal_wrapped(|ui| {
         ui.spacing_mut().item_spacing.x = 6.0;
-        if results.has(Kind::Model) && results.has(Kind::Product) {
+        if results.has(FigureKind::Model) && results.has(FigureKind::Product) {
             for (name, kind) in
-                [("All", None), ("Model", Some(Kind::Model)), ("Products", Some(Kind::Product))]
+                [("All", None), ("Model", Some(FigureKind::Model)), ("Products", Some(FigureKind::Product))]
             {
                 if chip(ui, name, view.kind == kind).clicked() {
                     send(BenchmarkCommand::Kind(kind));
@@ -143,7 +143,7 @@ fn filters(ui: &mut Ui, results: &Results, earlier: Option<&Results>, view: &Vie
             });
             shown.response.labelled_by(label.id);
         }
-        if earlier.is_some() && view.tab == Tab::Bars {
+        if earlier.is_some() && view.tab == BenchmarkTab::Bars {
             ui.add(Label::new(small("outlined: earlier")).extend());
         }
     });
@@ -151,7 +151,7 @@ fn filters(ui: &mut Ui, results: &Results, earlier: Option<&Results>, view: &Vie
 
 fn shapes(ui: &mut Ui, results: &Results, view: &View, send: Send<'_>) {
     let shapes = results.shapes();
-    if shapes.len() < 2 || view.kind == Some(Kind::Model) {
+    if shapes.len() < 2 || view.kind == Some(FigureKind::Model) {
         return;
     }
     let label = ui.label(small("Matrix"));

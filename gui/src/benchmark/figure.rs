@@ -4,24 +4,7 @@
 use bench::Stats;
 use serde_json::{Map, Value};
 
-/// What a figure is a figure of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
-    /// A model, in tokens per second.
-    Model,
-    /// A matrix product, in 10^9 operations per second.
-    Product,
-}
-
-impl Kind {
-    /// Its unit.
-    pub fn unit(self) -> &'static str {
-        match self {
-            Kind::Model => "tokens/s",
-            Kind::Product => "GOPS",
-        }
-    }
-}
+use crate::command::FigureKind;
 
 /// Where a figure lies under the machine's limits.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,11 +23,9 @@ pub struct Dot {
     pub line: String,
 }
 
-/// One figure.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Figure {
-    /// What it is a figure of.
-    pub kind: Kind,
+    pub kind: FigureKind,
     /// What it is compared under: "pp512 @ d64", "2048x2048, batch 8, from memory".
     pub test: String,
     /// Of a product, the matrix.
@@ -73,7 +54,6 @@ pub struct Figure {
 pub struct Object<'a>(pub &'a Map<String, Value>);
 
 impl Object<'_> {
-    /// A text.
     pub fn text(&self, key: &str) -> Option<&str> {
         self.0.get(key)?.as_str()
     }
@@ -128,7 +108,7 @@ impl Figure {
         }
         let (family, backend) = place(o)?;
         Some(Figure {
-            kind: Kind::Model,
+            kind: FigureKind::Model,
             test: if depth > 0 { format!("{name} @ d{depth}") } else { name.to_owned() },
             shape: None,
             family,
@@ -166,7 +146,7 @@ impl Figure {
             line: format!("{shape} {family} {hot}"),
         });
         Some(Figure {
-            kind: Kind::Product,
+            kind: FigureKind::Product,
             test: format!("{shape}, batch {batch}, from {}", if hot { "caches" } else { "memory" }),
             shape: Some(shape.to_owned()),
             family,

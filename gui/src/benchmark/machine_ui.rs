@@ -2,9 +2,8 @@
 
 use eframe::egui::{Align, Frame, Label, Layout, Margin, RichText, Sense, Stroke, Ui, vec2};
 
-use super::BenchmarkCommand;
-use super::area::Send;
 use super::machine::{Machine, short};
+use crate::command::BenchmarkCommand;
 use crate::icons::{Icon, icon_button};
 use crate::theme::strong_font;
 use crate::tokens::{Tokens, size, space};
@@ -13,8 +12,7 @@ use crate::widgets::{self, bytes, small};
 /// Height of a line of small text.
 const LINE: f32 = 16.0;
 
-/// Draws it.
-pub fn card(ui: &mut Ui, machine: &Machine, earlier: Option<&Machine>, send: Send<'_>) {
+pub fn card(ui: &mut Ui, machine: &Machine, earlier: Option<&Machine>, send: &dyn Fn(BenchmarkCommand)) {
     let t = Tokens::of(ui.ctx());
     let frame = widgets::card(ui).inner_margin(Margin::symmetric(space::M as i8, 10));
     frame.show(ui, |ui| {

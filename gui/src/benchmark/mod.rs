@@ -4,11 +4,11 @@
 mod area;
 mod bars;
 mod colour;
+mod commands;
 mod figure;
 mod machine;
 mod machine_ui;
 mod pace;
-mod plan;
 mod plan_ui;
 mod print;
 mod results;
@@ -23,117 +23,24 @@ mod view;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use bench::{Format, NoteRow, Row};
-use eframe::egui::{Key, Modifiers};
+use bench::{NoteRow, Row};
 
-use crate::ask::Question;
-use crate::command::{Command, Entry};
-use crate::env::{EARLIER, RESULTS};
 use crate::jobs::{self, Job};
 use crate::page::Page;
+use crate::settings::{BenchmarkPlan, PlanField};
 use crate::shared::Shared;
-use figure::{Kind, Object};
+use figure::Object;
 use machine::Machine;
 use pace::{Estimate, Pace};
-use plan::Field;
-pub use plan::Plan;
-use print::Print;
 use results::Results;
-use runner::{CALM, Request, Running};
-pub use table::Column;
-pub use view::Tab;
+use runner::{CALM, Running};
 use view::View;
-
-/// What can be asked of this page.
-#[derive(Clone, Debug, PartialEq)]
-pub enum BenchmarkCommand {
-    /// Measures what the plan says.
-    Run,
-    /// Ends it and keeps what there is.
-    Cancel,
-    /// Makes the plan one of those known.
-    Preset(Preset),
-    /// Makes this the plan.
-    Plan(Box<Plan>),
-    /// Turns to a tab.
-    Tab(Tab),
-    /// Shows figures of this kind alone.
-    Kind(Option<Kind>),
-    /// Shows products with this matrix alone.
-    Matrix(Option<String>),
-    /// Counts speed-ups from this backend.
-    Baseline(String),
-    /// Draws the roofline for so many threads.
-    Threads(usize),
-    /// Takes a kernel out of the roofline, or in again.
-    Family(String),
-    /// Sorts the table, the other way if it was sorted so.
-    Sort(Column),
-    /// Copies the result as Markdown.
-    Copy,
-    /// Copies the table as it is shown.
-    CopyTable,
-    /// Asks where to save the result, and saves it.
-    Save,
-    /// Saves it to a file of this name; its ending decides the kind.
-    SaveTo(PathBuf),
-    /// Asks for an earlier result, and lays it over this one.
-    Overlay,
-    /// Lays this file over the result.
-    OverlayFrom(PathBuf),
-    /// Takes the earlier result away.
-    ClearOverlay,
-}
-
-/// A plan that is known by name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Preset {
-    /// A small part that shows the whole.
-    Quick,
-    /// Everything.
-    Full,
-}
-
-impl Preset {
-    /// All of them.
-    pub const ALL: [Preset; 2] = [Preset::Quick, Preset::Full];
-
-    /// Its name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Preset::Quick => "Quick",
-            Preset::Full => "Full",
-        }
-    }
-
-    /// What it does.
-    pub fn about(self) -> &'static str {
-        match self {
-            Preset::Quick => "A few tests that show the whole picture",
-            Preset::Full => {
-                "Every shape, batch and cache, longer prompts and texts; minutes to much more, by the model"
-            }
-        }
-    }
-
-    fn plan(self) -> Plan {
-        match self {
-            Preset::Quick => Plan::quick(),
-            Preset::Full => Plan::full(),
-        }
-    }
-
-    /// The one whose tests these are.
-    pub fn of(plan: &Plan) -> Option<Preset> {
-        Preset::ALL.into_iter().find(|p| plan.with_tests_of(p.plan()) == *plan)
-    }
-}
 
 /// What the plan comes to, until something of it changes.
 #[derive(Debug)]
 struct Forecast {
-    of: (Plan, Option<(PathBuf, usize)>, Vec<String>),
-    result: Result<(usize, Estimate), (Field, String)>,
+    of: (BenchmarkPlan, Option<(PathBuf, usize)>, Vec<String>),
+    result: Result<(usize, Estimate), (PlanField, String)>,
 }
 
 /// How the last run ended.
@@ -145,7 +52,6 @@ struct Last {
 
 type Opening = Job<Result<(PathBuf, Results), (PathBuf, String)>>;
 
-/// The page's state.
 #[derive(Debug, Default)]
 pub struct Benchmark {
     /// Rows as they were measured, for files.
@@ -254,148 +160,6 @@ impl Benchmark {
             (cells.len(), self.pace.guess(&cells))
         });
         self.forecast = Some(Forecast { of, result });
-    }
-
-    /// Carries out a command.
-    pub fn run(&mut self, command: BenchmarkCommand, shared: &mut Shared) {
-        match command {
-            BenchmarkCommand::Run => self.begin(shared),
-            BenchmarkCommand::Cancel => {
-                if let Some(running) = &self.running {
-                    running.cancel();
-                }
-            }
-            BenchmarkCommand::Preset(preset) => {
-                let plan = &mut shared.settings.measuring;
-                *plan = plan.with_tests_of(preset.plan());
-            }
-            BenchmarkCommand::Plan(plan) => shared.settings.measuring = *plan,
-            BenchmarkCommand::Tab(tab) => self.view.tab = tab,
-            BenchmarkCommand::Kind(kind) => self.view.kind = kind,
-            BenchmarkCommand::Matrix(shape) => self.view.shape = shape,
-            BenchmarkCommand::Baseline(backend) => self.view.baseline = Some(backend),
-            BenchmarkCommand::Threads(threads) => self.view.threads = Some(threads),
-            BenchmarkCommand::Family(family) => {
-                if !self.view.hidden.remove(&family) {
-                    self.view.hidden.insert(family);
-                }
-            }
-            BenchmarkCommand::Sort(column) => {
-                // Numbers begin with the largest.
-                let down = match self.view.sort {
-                    Some((c, down)) if c == column => !down,
-                    _ => !matches!(column, Column::Test | Column::Backend | Column::Result),
-                };
-                self.view.sort = Some((column, down));
-            }
-            BenchmarkCommand::Copy => {
-                shared.ctx.copy_text(save::text(&self.rows, Format::Markdown));
-                shared.notices.good("Copied as Markdown.");
-            }
-            BenchmarkCommand::CopyTable => {
-                shared.ctx.copy_text(table::copied(&self.results, self.earlier.as_ref(), &self.view));
-                shared.notices.good("Copied the table.");
-            }
-            BenchmarkCommand::Save => {
-                let then = |path| Command::Benchmark(BenchmarkCommand::SaveTo(path));
-                shared.send(Command::Ask(Question::save("Save results", "benchmark.json", &RESULTS, then)));
-            }
-            BenchmarkCommand::SaveTo(path) => self.save(path, shared),
-            BenchmarkCommand::Overlay => {
-                let then = |path| Command::Benchmark(BenchmarkCommand::OverlayFrom(path));
-                shared.send(Command::Ask(Question::open("Overlay earlier results", &EARLIER, then)));
-            }
-            BenchmarkCommand::OverlayFrom(path) => self.open(path, shared),
-            BenchmarkCommand::ClearOverlay => (self.earlier, self.chosen_earlier) = (None, false),
-        }
-    }
-
-    fn begin(&mut self, shared: &mut Shared) {
-        if self.running.is_some() {
-            return;
-        }
-        let model = open_model(shared);
-        let plan = &shared.settings.measuring;
-        // What is wrong with the plan stands beside its field already.
-        let Ok(options) = plan.options(model.as_ref().map(|m| m.0.as_path()), &shared.env.commit) else {
-            return;
-        };
-        if options.model.is_none() && options.products.is_none() && !options.whole_machine {
-            return;
-        }
-        let model = model.filter(|_| options.model.is_some());
-        let adapters = plan.chosen_adapters(shared.model.adapters());
-        self.running = Running::start(Request { options, adapters, model }, &mut shared.jobs);
-        if self.running.is_none() {
-            self.failed = Some((
-                "The benchmark did not start".into(),
-                "The system gives no thread to measure on.".into(),
-            ));
-            return;
-        }
-        // What was measured last is not lost to a key: it is what the new run is compared with, unless somebody chose another one.
-        let last = std::mem::take(&mut self.results);
-        if !self.rows.is_empty() && !self.chosen_earlier {
-            self.earlier = Some(last);
-        }
-        self.rows.clear();
-        (self.view.kind, self.view.shape) = (None, None);
-        (self.failed, self.last) = (None, None);
-    }
-
-    fn save(&mut self, path: PathBuf, shared: &mut Shared) {
-        let dark = shared.ctx.theme() == eframe::egui::Theme::Dark;
-        let print = Print {
-            results: self.results.clone(),
-            earlier: self.earlier.clone(),
-            view: self.view.clone(),
-            dark,
-        };
-        let rows = self.rows.clone();
-        let work = move |_: &jobs::JobContext| save::save(&path, &rows, print).map(|()| path);
-        if let Some(job) = shared.jobs.start("Saving results", work) {
-            self.saving = Some(job);
-        }
-    }
-
-    fn open(&mut self, path: PathBuf, shared: &mut Shared) {
-        let work = move |_: &jobs::JobContext| match save::open(&path) {
-            Ok(results) => Ok((path, results)),
-            Err(why) => Err((path, why)),
-        };
-        if let Some(job) = shared.jobs.start("Opening earlier results", work) {
-            self.opening = Some(job);
-        }
-    }
-
-    /// The page's commands, for the palette and the shortcuts.
-    pub fn entries(&self, shared: &Shared) -> Vec<Entry> {
-        let here = shared.settings.page == Page::Benchmark;
-        let some = !self.rows.is_empty();
-        let entry = |text: &str, command| Entry::new(text, Command::Benchmark(command));
-        let run = entry("Run the benchmark", BenchmarkCommand::Run).when(self.running.is_none());
-        // The keys are another page's on other pages.
-        let run = if here { run.keys(Modifiers::COMMAND, Key::Enter) } else { run };
-        let mut list = vec![
-            run,
-            entry("Cancel the benchmark", BenchmarkCommand::Cancel).when(self.running.is_some()),
-            entry("Copy the benchmark as Markdown", BenchmarkCommand::Copy).when(some),
-            entry("Copy the benchmark's table", BenchmarkCommand::CopyTable).when(some),
-            entry("Save benchmark results…", BenchmarkCommand::Save).when(some),
-            entry("Overlay earlier results…", BenchmarkCommand::Overlay),
-            entry("Take the earlier results away", BenchmarkCommand::ClearOverlay)
-                .when(self.earlier.is_some()),
-        ];
-        for preset in Preset::ALL {
-            list.push(entry(&format!("{} benchmark plan", preset.name()), BenchmarkCommand::Preset(preset)));
-        }
-        for tab in Tab::ALL {
-            list.push(
-                entry(&format!("Benchmark {}", tab.name().to_lowercase()), BenchmarkCommand::Tab(tab))
-                    .when(some),
-            );
-        }
-        list
     }
 }
 

@@ -26,7 +26,7 @@ pub struct Estimate {
 }
 
 impl Estimate {
-    /// In words.
+    /// `about 8 s`, or `8 s or more` where not every cell is in it.
     pub fn words(self) -> String {
         let time = crate::widgets::duration(Duration::from_secs_f64(self.seconds.max(1.0)));
         if self.whole { format!("about {time}") } else { format!("{time} or more") }

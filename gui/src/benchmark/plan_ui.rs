@@ -9,11 +9,11 @@ use eframe::egui::{
     ScrollArea, Sense, TextEdit, Ui, WidgetInfo, pos2, vec2,
 };
 
+use super::Benchmark;
 use super::bars::fit;
 use super::machine::{SOFTWARE, short};
-use super::plan::{Field, Plan};
-use super::{Benchmark, BenchmarkCommand, Preset};
-use crate::command::Command;
+use crate::command::{BenchmarkCommand, Command};
+use crate::settings::{BenchmarkPlan, BenchmarkPreset, PlanField};
 use crate::shared::Shared;
 use crate::tokens::{Tokens, size, space};
 use crate::widgets::{chip, duration, primary_button, section, small};
@@ -33,7 +33,6 @@ fn kernels() -> &'static [(String, &'static str)] {
 }
 
 impl Benchmark {
-    /// Draws the panel.
     pub(super) fn panel(&mut self, ui: &mut Ui, shared: &mut Shared) {
         let t = Tokens::of(ui.ctx());
         let bottom = Frame::new().fill(t.panel).inner_margin(Margin { bottom: 14, top: 10, ..Margin::ZERO });
@@ -49,9 +48,9 @@ impl Benchmark {
 
     fn choices(&mut self, ui: &mut Ui, shared: &mut Shared) {
         let wrong = self.forecast.as_ref().and_then(|f| f.result.as_ref().err()).cloned();
-        let preset = Preset::of(&shared.settings.measuring);
+        let preset = BenchmarkPreset::of(&shared.settings.measuring);
         ui.horizontal(|ui| {
-            for one in Preset::ALL {
+            for one in BenchmarkPreset::ALL {
                 if chip(ui, one.name(), preset == Some(one)).on_hover_text(one.about()).clicked() {
                     shared.send(Command::Benchmark(BenchmarkCommand::Preset(one)));
                 }
@@ -77,7 +76,7 @@ impl Benchmark {
                 "pp",
                 "Lengths of prompts that are read at once, as 128, 512",
                 &mut plan.prompts,
-                Field::Prompts,
+                PlanField::Prompts,
                 &wrong,
             );
             list(
@@ -86,7 +85,7 @@ impl Benchmark {
                 "tg",
                 "Tokens written one after the other",
                 &mut plan.generate,
-                Field::Generate,
+                PlanField::Generate,
                 &wrong,
             );
             list(
@@ -95,7 +94,7 @@ impl Benchmark {
                 "pg",
                 "A prompt and tokens after it timed together, as 512+128",
                 &mut plan.pairs,
-                Field::Pairs,
+                PlanField::Pairs,
                 &wrong,
             );
             list(
@@ -104,7 +103,7 @@ impl Benchmark {
                 "d",
                 "Tokens that the model holds before",
                 &mut plan.depths,
-                Field::Depths,
+                PlanField::Depths,
                 &wrong,
             );
             numbers(ui, plan);
@@ -119,10 +118,10 @@ impl Benchmark {
                 "",
                 "Shapes of matrices, columns a multiple of 128",
                 &mut plan.shapes,
-                Field::Shapes,
+                PlanField::Shapes,
                 &wrong,
             );
-            list(ui, "Batch", "", "Tokens multiplied at once", &mut plan.batches, Field::Batches, &wrong);
+            list(ui, "Batch", "", "Tokens multiplied at once", &mut plan.batches, PlanField::Batches, &wrong);
             let hint = "Also on matrices that come from memory, not from caches; the roofline needs them";
             ui.add(Checkbox::new(&mut plan.cold, "From memory too")).on_hover_text(hint);
         }
@@ -131,7 +130,15 @@ impl Benchmark {
 
         ui.add_space(space::S);
         section(ui, "On what");
-        list(ui, "Threads", "t", "Each number of threads in turn", &mut plan.threads, Field::Threads, &wrong);
+        list(
+            ui,
+            "Threads",
+            "t",
+            "Each number of threads in turn",
+            &mut plan.threads,
+            PlanField::Threads,
+            &wrong,
+        );
         for (name, about) in kernels() {
             let mut on = plan.has(name);
             if ui.checkbox(&mut on, format!("CPU {name}")).on_hover_text(*about).changed() {
@@ -160,7 +167,7 @@ impl Benchmark {
                 "looking for graphics adapters"
             }));
         }
-        if let Some((Field::All, why)) = &wrong {
+        if let Some((PlanField::All, why)) = &wrong {
             refusal(ui, why);
         }
     }
@@ -245,8 +252,8 @@ fn list(
     short: &str,
     hint: &str,
     text: &mut String,
-    field: Field,
-    wrong: &Option<(Field, String)>,
+    field: PlanField,
+    wrong: &Option<(PlanField, String)>,
 ) {
     let t = Tokens::of(ui.ctx());
     ui.horizontal(|ui| {
@@ -286,7 +293,7 @@ fn refusal(ui: &mut Ui, why: &str) {
     ui.label(RichText::new(why).size(size::SMALL).color(t.bad));
 }
 
-fn numbers(ui: &mut Ui, plan: &mut Plan) {
+fn numbers(ui: &mut Ui, plan: &mut BenchmarkPlan) {
     ui.horizontal(|ui| {
         label(ui, "Repetitions", "r", "Of each test, after one that is not counted");
         let number = ui.add(DragValue::new(&mut plan.repetitions).range(1..=1000).speed(0.1));

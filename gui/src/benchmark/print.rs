@@ -14,7 +14,6 @@ const WIDTH: f32 = 1000.0;
 /// What is to be drawn.
 #[derive(Clone, Debug)]
 pub struct Print {
-    /// The result.
     pub results: Results,
     /// One from earlier.
     pub earlier: Option<Results>,

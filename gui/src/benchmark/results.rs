@@ -5,13 +5,13 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
-use super::figure::{Dot, Figure, Kind, Object, token_dots};
+use super::figure::{Dot, Figure, Object, token_dots};
 use super::machine::Machine;
+use crate::command::FigureKind;
 
 /// Limits of the machine with so many threads.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Roof {
-    /// Threads.
     pub threads: usize,
     /// Multiply-adds from registers, 10^9 operations per second, the best of the run.
     pub ceiling_gops: Option<f64>,
@@ -25,7 +25,7 @@ pub struct Group {
     /// What is measured.
     pub test: String,
     /// In which unit.
-    pub kind: Kind,
+    pub kind: FigureKind,
     /// Of a product, the matrix.
     pub shape: Option<String>,
     /// Places of its figures.
@@ -125,12 +125,12 @@ impl Results {
     }
 
     /// Whether there is anything of a kind.
-    pub fn has(&self, kind: Kind) -> bool {
+    pub fn has(&self, kind: FigureKind) -> bool {
         self.groups.iter().any(|g| g.kind == kind)
     }
 
     /// The figure of a test on a backend.
-    pub fn find(&self, kind: Kind, test: &str, backend: &str) -> Option<&Figure> {
+    pub fn find(&self, kind: FigureKind, test: &str, backend: &str) -> Option<&Figure> {
         let group = self.groups.get(*self.by_test.get(test)?).filter(|g| g.kind == kind)?;
         group.figures.iter().map(|&i| &self.figures[i]).find(|f| f.backend == backend)
     }

@@ -17,46 +17,43 @@ pub struct Slope {
 /// A mark under the limits.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Mark {
-    /// What it is.
     pub name: String,
     /// The kernel or adapter.
     pub family: String,
-    /// Where it is.
     pub dot: Dot,
 }
 
 /// What is to be drawn for one number of threads.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Chart {
+pub struct Roofline {
     /// Threads of everything in it.
     pub threads: usize,
     /// Multiply-adds from registers, 10^9 operations per second.
     pub ceiling: Option<f64>,
     /// Memory first, then caches, the slowest first.
     pub slopes: Vec<Slope>,
-    /// Dots.
     pub marks: Vec<Mark>,
     /// Operations per byte.
-    pub x: Axis,
+    pub x: LogAxis,
     /// 10^9 operations per second.
-    pub y: Axis,
+    pub y: LogAxis,
 }
 
 /// A logarithmic axis, by the logarithms of its ends.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Axis {
+pub struct LogAxis {
     /// Of the lower end.
     pub from: f64,
     /// Of the upper end.
     pub to: f64,
 }
 
-impl Axis {
+impl LogAxis {
     /// Around these figures, with some room.
-    fn around(values: impl Iterator<Item = f64>, below: f64, above: f64) -> Option<Axis> {
+    fn around(values: impl Iterator<Item = f64>, below: f64, above: f64) -> Option<LogAxis> {
         let logs = values.filter(|v| v.is_finite() && *v > 0.0).map(f64::log10);
         let (least, most) = logs.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| (a.min(v), b.max(v)));
-        (least <= most).then(|| Axis { from: least - below.log10(), to: most + above.log10() })
+        (least <= most).then(|| LogAxis { from: least - below.log10(), to: most + above.log10() })
     }
 
     /// Where a figure lies, 0 to 1.
@@ -81,9 +78,9 @@ impl Axis {
     }
 }
 
-impl Chart {
+impl Roofline {
     /// Of a result, as it is looked at; `None` where no limit was measured.
-    pub fn new(results: &Results, earlier: Option<&Results>, view: &View) -> Option<Chart> {
+    pub fn new(results: &Results, earlier: Option<&Results>, view: &View) -> Option<Roofline> {
         let threads = view.threads.filter(|&n| results.roofs.iter().any(|r| r.threads == n));
         let threads = threads.or_else(|| results.roofs.iter().map(|r| r.threads).max())?;
         let roof = results.roofs.iter().find(|r| r.threads == threads)?;
@@ -96,10 +93,10 @@ impl Chart {
         let memory = slopes.first().map(|s| s.gbs);
         let ridge = roof.ceiling_gops.zip(memory).map(|(c, m)| c / m);
         let dots = || marks.iter().chain(&ghosts).map(|m| &m.dot);
-        let x = Axis::around(dots().map(|d| d.ops_per_byte).chain(ridge).chain([1.0]), 2.0, 3.0)?;
+        let x = LogAxis::around(dots().map(|d| d.ops_per_byte).chain(ridge).chain([1.0]), 2.0, 3.0)?;
         let left = memory.map(|m| m * 10f64.powf(x.from));
-        let y = Axis::around(dots().map(|d| d.gops).chain(roof.ceiling_gops).chain(left), 1.5, 2.2)?;
-        Some(Chart { threads, ceiling: roof.ceiling_gops, slopes, marks, x, y })
+        let y = LogAxis::around(dots().map(|d| d.gops).chain(roof.ceiling_gops).chain(left), 1.5, 2.2)?;
+        Some(Roofline { threads, ceiling: roof.ceiling_gops, slopes, marks, x, y })
     }
 
     /// The most that memory and registers allow at so many operations per byte.
@@ -198,18 +195,18 @@ mod tests {
 
     #[test]
     fn limits_meet_where_their_figures_say() {
-        let chart = Chart::new(&Results::of(&example()), None, &View::default()).unwrap();
+        let chart = Roofline::new(&Results::of(&example()), None, &View::default()).unwrap();
         let names: Vec<(&str, f64)> = chart.slopes.iter().map(|s| (s.name.as_str(), s.gbs)).collect();
         assert_eq!(names, [("memory", 25.0), ("L1 cache", 400.0)]);
         assert_eq!((chart.threads, chart.ceiling, chart.ridge()), (2, Some(800.0), Some(32.0)));
         assert_eq!([1.0, 32.0, 100.0].map(|x| chart.limit(x)), [Some(25.0), Some(800.0), Some(800.0)]);
         // The ridge and one operation per byte are in sight, with room on both sides.
         assert!(chart.x.share(1.0) > 0.0 && chart.x.share(32.0) < 1.0 && chart.y.share(800.0) < 1.0);
-        assert_eq!(Chart::new(&Results::default(), None, &View::default()), None);
+        assert_eq!(Roofline::new(&Results::default(), None, &View::default()), None);
         let mut busy = Results::of(&example());
         busy.roofs[0].reads[0].2 = 26.0;
         assert_eq!(
-            Chart::new(&busy, None, &View::default()).unwrap().slopes.len(),
+            Roofline::new(&busy, None, &View::default()).unwrap().slopes.len(),
             1,
             "a cache as slow as memory"
         );
@@ -217,14 +214,14 @@ mod tests {
 
     #[test]
     fn axes_are_logarithmic_and_marked_at_round_figures() {
-        let axis = Axis { from: 0.0, to: 2.0 };
+        let axis = LogAxis { from: 0.0, to: 2.0 };
         assert_eq!([axis.share(1.0), axis.share(10.0), axis.share(100.0)], [0.0, 0.5, 1.0]);
         let named: Vec<f64> = axis.ticks().into_iter().filter(|t| t.1).map(|t| t.0).collect();
         assert_eq!(named, [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0]);
-        let wide = Axis { from: -1.5, to: 3.0 };
+        let wide = LogAxis { from: -1.5, to: 3.0 };
         let named: Vec<f64> = wide.ticks().into_iter().filter(|t| t.1).map(|t| t.0).collect();
         assert_eq!(named, [0.1, 1.0, 10.0, 100.0, 1000.0]);
-        assert_eq!(Axis::around([0.0, f64::NAN, -1.0].into_iter(), 1.0, 1.0), None);
+        assert_eq!(LogAxis::around([0.0, f64::NAN, -1.0].into_iter(), 1.0, 1.0), None);
     }
 
     #[test]
@@ -237,7 +234,7 @@ mod tests {
         }
         let results = Results::of(&rows);
         let mut view = View::default();
-        let chart = Chart::new(&results, None, &view).unwrap();
+        let chart = Roofline::new(&results, None, &view).unwrap();
         let names: Vec<&str> = chart.marks.iter().map(|m| m.name.as_str()).collect();
         assert_eq!(
             names,
@@ -248,9 +245,9 @@ mod tests {
         );
         assert_eq!(chart.marks[0].dot.ops_per_byte, 16.0);
         view.hidden.insert("scalar".into());
-        assert_eq!(Chart::new(&results, None, &view).unwrap().marks.len(), 1);
+        assert_eq!(Roofline::new(&results, None, &view).unwrap().marks.len(), 1);
         view.shape = Some("8x128".into());
-        assert_eq!(Chart::new(&results, None, &view).unwrap().marks.len(), 0);
+        assert_eq!(Roofline::new(&results, None, &view).unwrap().marks.len(), 0);
     }
 
     #[test]

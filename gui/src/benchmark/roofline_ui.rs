@@ -11,7 +11,7 @@ use eframe::egui::{
 use super::bars::families;
 use super::colour;
 use super::results::Results;
-use super::roofline::{Chart, Mark, TOKENS, marks_of_all, threads_name};
+use super::roofline::{Mark, Roofline, TOKENS, marks_of_all, threads_name};
 use super::view::View;
 use crate::tokens::{Tokens, size, space};
 use crate::widgets::{count, per_second, small};
@@ -25,7 +25,7 @@ const DOT: f32 = 4.0;
 
 /// Where figures lie on the screen.
 struct Plot<'a> {
-    chart: &'a Chart,
+    chart: &'a Roofline,
     rect: Rect,
     t: &'static Tokens,
 }
@@ -44,7 +44,7 @@ impl Plot<'_> {
 /// Draws it as high as it is asked to be.
 pub fn ui(ui: &mut Ui, results: &Results, earlier: Option<&Results>, view: &View, height: f32) {
     let t = Tokens::of(ui.ctx());
-    let Some(chart) = Chart::new(results, earlier, view) else {
+    let Some(chart) = Roofline::new(results, earlier, view) else {
         ui.add_space(space::M);
         ui.label(small("The machine's limits are measured first; they are drawn here"));
         return;
@@ -86,7 +86,7 @@ pub fn ui(ui: &mut Ui, results: &Results, earlier: Option<&Results>, view: &View
     ui.label(small(note));
 }
 
-fn words(chart: &Chart) -> String {
+fn words(chart: &Roofline) -> String {
     let limit = |name: &str, figure: Option<f64>, unit: &str| {
         figure.map_or(String::new(), |f| format!(", {name} {} {unit}", per_second(f)))
     };

@@ -21,7 +21,7 @@ pub const CALM: Duration = Duration::from_millis(250);
 
 /// What is to be measured.
 #[derive(Debug)]
-pub struct Request {
+pub struct MeasureRequest {
     /// Devices aside.
     pub options: Options,
     /// Names of the devices.
@@ -47,12 +47,12 @@ pub struct Running {
     now: Option<(Cell, Instant)>,
 }
 
-/// How it ended.
+/// How a run ended: what `bench` says, or why it broke down.
 pub type Ended = Result<Outcome, String>;
 
 impl Running {
     /// Begins, unless a benchmark is running already.
-    pub fn start(request: Request, jobs: &mut Jobs) -> Option<Running> {
+    pub fn start(request: MeasureRequest, jobs: &mut Jobs) -> Option<Running> {
         let (sender, news) = sync_channel(NEWS);
         let context = request.model.as_ref().map(|m| m.1);
         let cells = request.options.cells(context, &request.adapters);
@@ -108,7 +108,7 @@ impl Running {
         (self.begun.len().min(self.cells.len()), self.cells.len())
     }
 
-    /// What is left.
+    /// Time for the rest of the cell under way and for those that have not begun.
     pub fn left(&self, pace: &Pace) -> Estimate {
         let mut rest = pace.guess(self.cells.iter().filter(|c| !self.begun.contains(&c.name)));
         if let Some((cell, since)) = &self.now {
@@ -126,7 +126,7 @@ impl Drop for Running {
     }
 }
 
-fn work(mut request: Request, job: &JobContext, news: SyncSender<News>, total: usize) -> Ended {
+fn work(mut request: MeasureRequest, job: &JobContext, news: SyncSender<News>, total: usize) -> Ended {
     let mut teller = Teller { job, news, total, begun: 0 };
     if let (Some((path, _)), Some(model)) = (&request.model, &mut request.options.model) {
         job.progress(None, "reading the model's file");

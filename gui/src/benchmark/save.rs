@@ -12,9 +12,7 @@ use formats::sentence;
 /// What a file is to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum As {
-    /// Figures.
     Rows(Format),
-    /// A picture.
     Picture,
 }
 
@@ -38,7 +36,7 @@ impl As {
     }
 }
 
-/// Rows as a text.
+/// Rows as they would be in a file of this format.
 pub fn text(rows: &[Row], format: Format) -> String {
     let mut out = Vec::new();
     // Writing into memory does not fail.

@@ -9,77 +9,30 @@ use super::bars::times_text;
 use super::figure::Figure;
 use super::results::Results;
 use super::view::View;
+use crate::command::BenchmarkColumn;
 use crate::tokens::{Tokens, size};
 use crate::widgets::per_second;
 
-/// One column.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "each is what it is called")]
-pub enum Column {
-    Test,
-    Backend,
-    Mean,
-    Sd,
-    Unit,
-    Times,
-    Result,
-    Median,
-    Least,
-    Most,
-    P95,
-    Runs,
-    From,
-}
-
-impl Column {
-    /// All of them, in their order.
-    pub const ALL: [Column; 13] = [
-        Column::Test,
-        Column::Backend,
-        Column::Mean,
-        Column::Sd,
-        Column::Unit,
-        Column::Times,
-        Column::Result,
-        Column::Median,
-        Column::Least,
-        Column::Most,
-        Column::P95,
-        Column::Runs,
-        Column::From,
-    ];
-
-    /// Its heading.
-    pub fn name(self) -> &'static str {
-        match self {
-            Column::Test => "Test",
-            Column::Backend => "Backend",
-            Column::Mean => "Mean",
-            Column::Sd => "Sd",
-            Column::Median => "Median",
-            Column::Least => "Least",
-            Column::Most => "Most",
-            Column::P95 => "95 %",
-            Column::Unit => "Unit",
-            Column::Times => "Speed-up",
-            Column::Runs => "Runs",
-            Column::Result => "Result",
-            Column::From => "From",
-        }
-    }
-
+impl BenchmarkColumn {
     fn is_number(self) -> bool {
-        !matches!(self, Column::Test | Column::Backend | Column::Unit | Column::Result | Column::From)
+        !matches!(
+            self,
+            BenchmarkColumn::Test
+                | BenchmarkColumn::Backend
+                | BenchmarkColumn::Unit
+                | BenchmarkColumn::Result
+                | BenchmarkColumn::From
+        )
     }
 
     fn width(self) -> f32 {
         match self {
-            Column::Test => 176.0,
-            Column::Backend => 96.0,
-            Column::Result => 106.0,
-            Column::From | Column::Times => 62.0,
-            Column::Unit => 56.0,
-            Column::Runs => 36.0,
+            BenchmarkColumn::Test => 176.0,
+            BenchmarkColumn::Backend => 96.0,
+            BenchmarkColumn::Result => 106.0,
+            BenchmarkColumn::From | BenchmarkColumn::Times => 62.0,
+            BenchmarkColumn::Unit => 56.0,
+            BenchmarkColumn::Runs => 36.0,
             _ => 52.0,
         }
     }
@@ -130,32 +83,32 @@ pub fn lines<'a>(results: &'a Results, earlier: Option<&'a Results>, view: &View
 }
 
 impl Line<'_> {
-    fn number(&self, column: Column) -> Option<f64> {
+    fn number(&self, column: BenchmarkColumn) -> Option<f64> {
         let s = self.figure.stats;
         match column {
-            Column::Mean => s.map(|s| s.mean),
-            Column::Sd => s.map(|s| s.sd),
-            Column::Median => s.map(|s| s.median),
-            Column::Least => s.map(|s| s.min),
-            Column::Most => s.map(|s| s.max),
-            Column::P95 => s.map(|s| s.p95),
-            Column::Times => self.times,
-            Column::Runs => s.map(|s| s.count as f64),
+            BenchmarkColumn::Mean => s.map(|s| s.mean),
+            BenchmarkColumn::Sd => s.map(|s| s.sd),
+            BenchmarkColumn::Median => s.map(|s| s.median),
+            BenchmarkColumn::Least => s.map(|s| s.min),
+            BenchmarkColumn::Most => s.map(|s| s.max),
+            BenchmarkColumn::P95 => s.map(|s| s.p95),
+            BenchmarkColumn::Times => self.times,
+            BenchmarkColumn::Runs => s.map(|s| s.count as f64),
             _ => None,
         }
     }
 
     /// A cell.
-    pub fn text(&self, column: Column) -> String {
+    pub fn text(&self, column: BenchmarkColumn) -> String {
         let f = self.figure;
         match column {
-            Column::Test => f.test.clone(),
-            Column::Backend => f.backend.clone(),
-            Column::Unit => f.kind.unit().to_owned(),
-            Column::Result => f.verdict(),
-            Column::From => self.from.to_owned(),
-            Column::Runs => f.stats.map_or(String::new(), |s| s.count.to_string()),
-            Column::Times => self.times.map_or(String::new(), times_text),
+            BenchmarkColumn::Test => f.test.clone(),
+            BenchmarkColumn::Backend => f.backend.clone(),
+            BenchmarkColumn::Unit => f.kind.unit().to_owned(),
+            BenchmarkColumn::Result => f.verdict(),
+            BenchmarkColumn::From => self.from.to_owned(),
+            BenchmarkColumn::Runs => f.stats.map_or(String::new(), |s| s.count.to_string()),
+            BenchmarkColumn::Times => self.times.map_or(String::new(), times_text),
             _ => self.number(column).map_or(String::new(), per_second),
         }
     }
@@ -163,10 +116,10 @@ impl Line<'_> {
 
 /// The rows as text, cells apart by tabs, as spreadsheets take them.
 pub fn copied(results: &Results, earlier: Option<&Results>, view: &View) -> String {
-    let mut out = Column::ALL.map(Column::name).join("\t");
+    let mut out = BenchmarkColumn::ALL.map(BenchmarkColumn::name).join("\t");
     for line in lines(results, earlier, view) {
         out.push('\n');
-        out.push_str(&Column::ALL.map(|c| line.text(c)).join("\t"));
+        out.push_str(&BenchmarkColumn::ALL.map(|c| line.text(c)).join("\t"));
     }
     out
 }
@@ -178,13 +131,15 @@ pub fn ui(
     earlier: Option<&Results>,
     view: &View,
     height: f32,
-) -> Option<Column> {
+) -> Option<BenchmarkColumn> {
     let t = Tokens::of(ui.ctx());
     let lines = lines(results, earlier, view);
-    let shown: Vec<Column> =
-        Column::ALL.into_iter().filter(|c| *c != Column::From || earlier.is_some()).collect();
+    let shown: Vec<BenchmarkColumn> = BenchmarkColumn::ALL
+        .into_iter()
+        .filter(|c| *c != BenchmarkColumn::From || earlier.is_some())
+        .collect();
     let mut clicked = None;
-    let layout = |c: Column| {
+    let layout = |c: BenchmarkColumn| {
         if c.is_number() {
             Layout::right_to_left(Align::Center)
         } else {
@@ -219,8 +174,13 @@ pub fn ui(
                 for &column in &shown {
                     row.col(|ui| {
                         ui.with_layout(layout(column), |ui| {
-                            let dim =
-                                matches!(column, Column::Unit | Column::From | Column::Sd | Column::Runs);
+                            let dim = matches!(
+                                column,
+                                BenchmarkColumn::Unit
+                                    | BenchmarkColumn::From
+                                    | BenchmarkColumn::Sd
+                                    | BenchmarkColumn::Runs
+                            );
                             let text = RichText::new(line.text(column)).size(size::SMALL);
                             let text = text.color(if dim { t.text_dim } else { color });
                             ui.add(eframe::egui::Label::new(text).truncate());
@@ -233,7 +193,7 @@ pub fn ui(
     clicked
 }
 
-fn heading(ui: &mut Ui, column: Column, sort: Option<(Column, bool)>, t: &Tokens) -> bool {
+fn heading(ui: &mut Ui, column: BenchmarkColumn, sort: Option<(BenchmarkColumn, bool)>, t: &Tokens) -> bool {
     let arrow = match sort {
         Some((c, true)) if c == column => " ↓",
         Some((c, false)) if c == column => " ↑",
@@ -249,38 +209,38 @@ fn heading(ui: &mut Ui, column: Column, sort: Option<(Column, bool)>, t: &Tokens
 
 #[cfg(test)]
 mod tests {
-    use super::super::figure::Kind;
     use super::super::results::tests::example;
     use super::*;
+    use crate::command::FigureKind;
 
     #[test]
     fn rows_are_sorted_and_copied_as_they_are_shown() {
         let results = Results::of(&example());
-        let mut view = View { sort: Some((Column::Mean, true)), ..View::default() };
+        let mut view = View { sort: Some((BenchmarkColumn::Mean, true)), ..View::default() };
         let names = |view: &View| {
-            lines(&results, None, view).iter().map(|l| l.text(Column::Backend)).collect::<Vec<_>>()
+            lines(&results, None, view).iter().map(|l| l.text(BenchmarkColumn::Backend)).collect::<Vec<_>>()
         };
         assert_eq!(
             names(&view),
             ["avx2 ×2", "scalar ×1", "llvmpipe", "avx2 ×2"],
             "the wrong one has no figure"
         );
-        view.sort = Some((Column::Mean, false));
+        view.sort = Some((BenchmarkColumn::Mean, false));
         assert_eq!(names(&view), ["llvmpipe", "scalar ×1", "avx2 ×2", "avx2 ×2"]);
-        view.sort = Some((Column::Test, false));
-        assert_eq!(lines(&results, None, &view)[0].text(Column::Test), "pp8");
+        view.sort = Some((BenchmarkColumn::Test, false));
+        assert_eq!(lines(&results, None, &view)[0].text(BenchmarkColumn::Test), "pp8");
         view.baseline = Some("llvmpipe".into());
         view.sort = None;
         let text = copied(&results, Some(&results), &view);
         let rows: Vec<Vec<&str>> = text.lines().map(|l| l.split('\t').collect()).collect();
         assert_eq!(rows.len(), 1 + 2 * 4);
-        assert!(rows.iter().all(|r| r.len() == Column::ALL.len()));
+        assert!(rows.iter().all(|r| r.len() == BenchmarkColumn::ALL.len()));
         assert_eq!(rows[2][..4], ["tg8", "avx2 ×2", "50.0", "10.0"]);
         assert_eq!(rows[2][4..7], ["tokens/s", "×25.0", "right, same bits"]);
         assert_eq!(rows[2][11..], ["3", "this run"]);
         assert_eq!(rows[5][12], "earlier");
         assert!(rows[3][6].starts_with("wrong: token 9"));
-        view.kind = Some(Kind::Product);
+        view.kind = Some(FigureKind::Product);
         assert_eq!(lines(&results, None, &view).len(), 0);
     }
 }

@@ -2,8 +2,8 @@
 
 use eframe::egui::{CentralPanel, Frame, Margin, Panel, Ui};
 
-use super::{Benchmark, BenchmarkCommand, area, machine_ui};
-use crate::command::Command;
+use super::{Benchmark, area, machine_ui};
+use crate::command::{BenchmarkCommand, Command};
 use crate::shared::Shared;
 use crate::tokens::{Tokens, space};
 use crate::widgets::{empty_state, error_card};
@@ -12,7 +12,6 @@ use crate::widgets::{empty_state, error_card};
 const NARROW: f32 = 900.0;
 
 impl Benchmark {
-    /// Draws the page.
     pub fn ui(&mut self, ui: &mut Ui, shared: &mut Shared) {
         let t = Tokens::of(ui.ctx());
         let narrow = ui.available_width() < NARROW;

@@ -2,43 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use super::figure::Kind;
 use super::results::Results;
-use super::table::Column;
-
-/// One way to look.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Tab {
-    /// Bars side by side.
-    #[default]
-    Bars,
-    /// Under the machine's limits.
-    Roofline,
-    /// Numbers.
-    Table,
-}
-
-impl Tab {
-    /// All of them.
-    pub const ALL: [Tab; 3] = [Tab::Bars, Tab::Roofline, Tab::Table];
-
-    /// Its name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Tab::Bars => "Bars",
-            Tab::Roofline => "Roofline",
-            Tab::Table => "Table",
-        }
-    }
-}
+use crate::command::{BenchmarkColumn, BenchmarkTab, FigureKind};
 
 /// See the top of this file.
 #[derive(Clone, Debug, Default)]
 pub struct View {
-    /// Which tab.
-    pub tab: Tab,
+    pub tab: BenchmarkTab,
     /// Only figures of this kind.
-    pub kind: Option<Kind>,
+    pub kind: Option<FigureKind>,
     /// Only this matrix.
     pub shape: Option<String>,
     /// What speed-ups are counted from, if not from the usual.
@@ -48,7 +20,7 @@ pub struct View {
     /// Kernels that the roofline leaves out.
     pub hidden: BTreeSet<String>,
     /// What the table is sorted by, and whether downwards.
-    pub sort: Option<(Column, bool)>,
+    pub sort: Option<(BenchmarkColumn, bool)>,
 }
 
 impl View {
@@ -59,8 +31,8 @@ impl View {
     }
 
     /// Whether figures of a kind and a matrix are shown.
-    pub fn shows(&self, kind: Kind, shape: Option<&str>) -> bool {
+    pub fn shows(&self, kind: FigureKind, shape: Option<&str>) -> bool {
         self.kind.is_none_or(|k| k == kind)
-            && (kind != Kind::Product || self.shape.as_deref().is_none_or(|s| shape == Some(s)))
+            && (kind != FigureKind::Product || self.shape.as_deref().is_none_or(|s| shape == Some(s)))
     }
 }

@@ -25,7 +25,6 @@ const BYTES_MAX: u64 = 64 << 20;
 /// What the file holds.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Kept {
-    /// The text.
     #[serde(flatten)]
     pub text: Manuscript,
     /// How its last part was made.

@@ -9,10 +9,9 @@ use super::manuscript::Manuscript;
 const KEPT: usize = 200;
 const KEPT_SIZE: usize = 1 << 20;
 
-/// One version.
+/// A state of the page that can be gone back to.
 #[derive(Clone, Debug)]
 pub struct Version {
-    /// The text.
     pub text: Manuscript,
     /// How it was made, if the model made it.
     pub made: Option<Made>,

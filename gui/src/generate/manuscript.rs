@@ -12,7 +12,7 @@ use text::Opened;
 pub struct Token {
     /// Its bytes in the text; empty for one that is part of a character completed later.
     pub range: Range<usize>,
-    /// Its id.
+    /// Its place in the vocabulary.
     pub id: u32,
     /// Natural logarithm of its probability under the model, if that was asked for.
     #[serde(skip)]

@@ -3,24 +3,22 @@
 use eframe::egui::{Align, DragValue, Layout, Role, ScrollArea, TextEdit, Ui, WidgetInfo};
 use runtime::sampler::Sampling;
 
-use super::preset::Preset;
-use super::{GenerateCommand, engine};
-use crate::command::Command;
+use super::engine;
+use crate::command::{Command, GenerateCommand};
 use crate::icons::{Icon, icon_button};
-use crate::settings::Writing;
+use crate::settings::{SamplingPreset, Writing};
 use crate::shared::Shared;
 use crate::tokens::space;
 use crate::widgets::{Range, chip, section, slider_row, small};
 
-/// Draws the panel.
 pub fn ui(ui: &mut Ui, shared: &mut Shared, stops: &mut Stops, chat: bool) {
     ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
         ui.spacing_mut().item_spacing.y = 6.0;
         ui.add_space(space::M);
         let usual = shared.model.get().map_or_else(Sampling::default, |m| m.opened.sampling);
         ui.horizontal(|ui| {
-            let on = Preset::of(&shared.settings.writing, &usual);
-            for preset in Preset::ALL {
+            let on = SamplingPreset::of(&shared.settings.writing, &usual);
+            for preset in SamplingPreset::ALL {
                 if chip(ui, preset.name(), on == Some(preset)).on_hover_text(preset.about()).clicked() {
                     shared.send(Command::Generate(GenerateCommand::Preset(preset)));
                 }
@@ -125,11 +123,11 @@ fn seed(ui: &mut Ui, w: &mut Writing) {
             )
             .changed()
         {
-            w.seed = locked.then(super::new_seed);
+            w.seed = locked.then(super::begin::new_seed);
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             if icon_button(ui, Icon::Die, "New seed").clicked() {
-                w.seed = Some(super::new_seed());
+                w.seed = Some(super::begin::new_seed());
             }
             match &mut w.seed {
                 Some(seed) => {

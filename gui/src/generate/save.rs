@@ -16,7 +16,6 @@ use crate::open::Stamp;
 /// What is saved.
 #[derive(Clone, Debug)]
 enum Body {
-    /// A text.
     Text(Manuscript),
     /// A conversation: its turns, and what holds for all of them.
     Talk(Vec<Said>, String),
@@ -33,12 +32,10 @@ pub struct Record {
 }
 
 impl Record {
-    /// A text.
     pub fn text(text: &Manuscript, made: Option<&Made>) -> Record {
         Record { body: Body::Text(text.clone()), made: made.cloned(), hashes: HashMap::new() }
     }
 
-    /// A conversation.
     pub fn talk(turns: &[Said], system: &str) -> Record {
         let made = turns.iter().rev().find_map(|t| t.made.clone());
         Record { body: Body::Talk(turns.to_vec(), system.to_owned()), made, hashes: HashMap::new() }

@@ -2,9 +2,9 @@
 
 use eframe::egui::{Align, Align2, FontId, Layout, Role, ScrollArea, Sense, Ui, WidgetInfo, pos2, vec2};
 
+use super::Generate;
 use super::history::Version;
-use super::{Generate, GenerateCommand};
-use crate::command::Command;
+use crate::command::{Command, GenerateCommand};
 use crate::shared::Shared;
 use crate::tokens::{Tokens, size, space};
 use crate::widgets::{chip, duration, section, small};

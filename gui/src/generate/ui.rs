@@ -6,8 +6,8 @@ use super::column::{below, column, stop_button};
 use super::surprise::{self, Pointed};
 use super::view::{self, Look};
 use super::writer::Ended;
-use super::{Generate, GenerateCommand, MANUSCRIPT, panel};
-use crate::command::Command;
+use super::{Generate, MANUSCRIPT, panel};
+use crate::command::{Command, GenerateCommand};
 use crate::icons::{Icon, icon_button, icon_toggle};
 use crate::shared::Shared;
 use crate::tokens::{Tokens, size, space};
@@ -17,7 +17,6 @@ use crate::widgets::{chip, empty_state, error_card, primary_button, small};
 const NARROW: f32 = 700.0;
 
 impl Generate {
-    /// Draws the page.
     pub fn ui(&mut self, ui: &mut Ui, shared: &mut Shared) {
         let t = Tokens::of(ui.ctx());
         if shared.model.get().is_none() && shared.model.opening().is_none() {

@@ -5,19 +5,21 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use eframe::egui::{
-    Color32, Id, Key, Painter, Pos2, Rect, Response, Role, Sense, Stroke, StrokeKind, TextureFilter,
-    TextureHandle, TextureOptions, Ui, WidgetInfo, pos2, vec2,
+    Color32, Id, Key, Painter, Pos2, Rect, Response, Role, Sense, Stroke, StrokeKind, TextureHandle, Ui,
+    WidgetInfo, pos2, vec2,
 };
 use formats::ternary::GROUP;
 
 use super::marks::{bars, marks, written};
-use super::paint::Ink;
+use super::paint::{Ink, TEXTURE};
 use super::portrait::Portrait;
 use super::pyramid::{Cell, Cells, TILE};
+use super::spot::Spot;
 use super::strip::Strip;
 use super::tensors::shown_name;
 use super::tiles::{TileKey, Tiles};
 use super::view::{View, size_of};
+use crate::command::PictureMove;
 use crate::tokens::{Tokens, space};
 
 /// Tiles that are made into textures in one frame.
@@ -26,14 +28,6 @@ const PER_FRAME: usize = 3;
 const KEPT: usize = 48;
 /// Most points of the strip of scales.
 const STRIP_MAX: f32 = 48.0;
-/// Crisp from near, smooth from afar.
-pub const TEXTURE: TextureOptions = TextureOptions {
-    magnification: TextureFilter::Nearest,
-    minification: TextureFilter::Linear,
-    wrap_mode: eframe::egui::TextureWrapMode::ClampToEdge,
-    mipmap_mode: None,
-};
-
 /// A tile here.
 struct Held {
     cells: Cells,
@@ -42,37 +36,13 @@ struct Held {
     used: u64,
 }
 
-/// A step of zooming or panning that was asked for by a command.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Move {
-    /// The whole picture.
-    Whole,
-    /// One point a weight.
-    Actual,
-    /// Nearer or farther by so many steps.
-    Zoom(i32),
-}
-
-/// What the pointer is on.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Spot {
-    /// The weight's column and row.
-    pub at: [u64; 2],
-    /// How many weights wide and high the cell is.
-    pub side: u64,
-    /// What is known of it; `None` while its tile is on its way.
-    pub cell: Option<Cell>,
-    /// The scale of its group, if the tensor is ternary.
-    pub scale: Option<f32>,
-}
-
 /// The picture's state.
 #[derive(Default)]
 pub struct Canvas {
     of: Option<Arc<Portrait>>,
     view: Option<View>,
     place: Option<Rect>,
-    moves: Vec<Move>,
+    moves: Vec<PictureMove>,
     tiles: Option<Tiles>,
     held: HashMap<TileKey, Held>,
     dark: bool,
@@ -112,7 +82,7 @@ impl Canvas {
     }
 
     /// Asks for a step.
-    pub fn go(&mut self, step: Move) {
+    pub fn go(&mut self, step: PictureMove) {
         self.moves.push(step);
     }
 
@@ -129,7 +99,6 @@ impl Canvas {
         }
     }
 
-    /// Draws it.
     pub fn ui(&mut self, ui: &mut Ui, rect: Rect) {
         let Some(portrait) = self.of.clone() else { return };
         let t = Tokens::of(ui.ctx());
@@ -181,9 +150,9 @@ impl Canvas {
         }
         for step in self.moves.drain(..) {
             match step {
-                Move::Whole => view = View::whole(dims.row(), dims.rows(), size),
-                Move::Actual => view.set_scale(1.0, size),
-                Move::Zoom(steps) => view.zoom(1.5f64.powi(steps), size / 2.0, size),
+                PictureMove::Whole => view = View::whole(dims.row(), dims.rows(), size),
+                PictureMove::Actual => view.set_scale(1.0, size),
+                PictureMove::Zoom(steps) => view.zoom(1.5f64.powi(steps), size / 2.0, size),
             }
         }
         if response.double_clicked() {

@@ -5,15 +5,15 @@ use eframe::egui::{Align, Label, Layout, ProgressBar, Rect, RichText, ScrollArea
 use formats::blocks::TensorType;
 use formats::gguf::TensorInfo;
 
-use super::canvas::{Move, Spot};
 use super::chart::{curves, histogram, number, share_bar};
 use super::marks::code;
 use super::paint::zero;
 use super::portrait::{Portrait, ROWS_FEW};
+use super::spot::Spot;
 use super::subject::Subject;
 use super::tensors::{shape, shown_name};
-use super::{Inspect, ModelCommand, Tab, streams};
-use crate::command::Command;
+use super::{Inspect, streams};
+use crate::command::{Command, Detail, ModelCommand, PictureMove};
 use crate::icons::{Icon, icon_button};
 use crate::shared::Shared;
 use crate::theme::strong_font;
@@ -26,22 +26,21 @@ const HISTOGRAM: f32 = 74.0;
 const LOW: f32 = 230.0;
 
 impl Inspect {
-    /// Draws it.
     pub(super) fn detail_ui(&mut self, ui: &mut Ui, subject: &Subject, shared: &Shared) {
         let send = |command| shared.send(Command::Model(command));
         ui.horizontal(|ui| {
             ui.spacing_mut().item_spacing.x = space::S;
-            let mut tabs = vec![("Tensor", Tab::Tensor)];
+            let mut tabs = vec![("Tensor", Detail::Tensor)];
             if !subject.connections.is_empty() {
-                tabs.push(("Streams", Tab::Streams));
+                tabs.push(("Streams", Detail::Streams));
             }
             if subject.loaded().is_some() {
-                tabs.push(("Tokens", Tab::Tokens));
+                tabs.push(("Tokens", Detail::Tokens));
             }
             if subject.converses() {
-                tabs.push(("Template", Tab::Template));
+                tabs.push(("Template", Detail::Template));
             }
-            tabs.push(("Compare", Tab::Compare));
+            tabs.push(("Compare", Detail::Compare));
             for (name, which) in tabs {
                 if tab(ui, name, self.tab == which).clicked() {
                     send(ModelCommand::Detail(which));
@@ -60,15 +59,15 @@ impl Inspect {
         });
         ui.add_space(space::XS);
         match self.tab {
-            Tab::Tensor => self.tensor_ui(ui, subject, shared),
-            Tab::Streams => {
+            Detail::Tensor => self.tensor_ui(ui, subject, shared),
+            Detail::Streams => {
                 ScrollArea::vertical().id_salt("streams").auto_shrink(false).show(ui, |ui| {
                     streams::ui(ui, &subject.connections, subject.mixing_error);
                 });
             }
-            Tab::Tokens => self.playground.ui(ui),
-            Tab::Template => self.template.ui(ui, subject),
-            Tab::Compare => self.comparison_ui(ui, subject, shared),
+            Detail::Tokens => self.playground.ui(ui),
+            Detail::Template => self.template.ui(ui, subject),
+            Detail::Compare => self.comparison_ui(ui, subject, shared),
         }
     }
 
@@ -162,9 +161,9 @@ fn heading(ui: &mut Ui, info: &TensorInfo, portrait: Option<&Portrait>, shared: 
                 let buttons = [
                     (Icon::Save, "Save the picture as PNG…", ModelCommand::SavePicture),
                     (Icon::Copy, "Copy the picture", ModelCommand::CopyPicture),
-                    (Icon::Plus, "Nearer", ModelCommand::Picture(Move::Zoom(1))),
-                    (Icon::Minus, "Farther", ModelCommand::Picture(Move::Zoom(-1))),
-                    (Icon::Grid, "Whole picture", ModelCommand::Picture(Move::Whole)),
+                    (Icon::Plus, "Nearer", ModelCommand::Picture(PictureMove::Zoom(1))),
+                    (Icon::Minus, "Farther", ModelCommand::Picture(PictureMove::Zoom(-1))),
+                    (Icon::Grid, "Whole picture", ModelCommand::Picture(PictureMove::Whole)),
                 ];
                 for (icon, name, command) in buttons {
                     if icon_button(ui, icon, name).clicked() {

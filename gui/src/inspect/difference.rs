@@ -18,7 +18,6 @@ use crate::open::Stamp;
 /// A key whose value is not the same; `None` where it is not set.
 #[derive(Clone, Debug, PartialEq)]
 pub struct KeyChange {
-    /// The key.
     pub key: String,
     /// Its value in the open file, on one line.
     pub here: Option<String>,
@@ -81,7 +80,6 @@ pub struct Flips {
 /// A file with its header.
 #[derive(Clone, Copy, Debug)]
 pub struct Side<'a> {
-    /// Where it is.
     pub path: &'a Path,
     /// What it says before its weights.
     pub header: &'a Header,

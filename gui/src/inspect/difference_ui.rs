@@ -1,73 +1,23 @@
 //! The comparison drawn: which file to hold against the open one, then the keys and tensors that differ.
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 
 use eframe::egui::{Align, Button, Id, ProgressBar, Rect, Role, Sense, TextEdit, Ui, WidgetInfo, pos2, vec2};
 
+use super::Inspect;
 use super::chart::number;
-use super::difference::{Change, Difference, Flips, KeyChange, Side};
+use super::comparison::Comparison;
+use super::difference::{Change, Difference, Flips, KeyChange};
 use super::rows::{cell, cell_in, inside, rows};
 use super::subject::Subject;
 use super::tensors::shown_name;
-use super::{Inspect, ModelCommand};
-use crate::command::Command;
-use crate::jobs::{self, Job, JobContext};
+use crate::command::{Command, ModelCommand};
 use crate::shared::Shared;
 use crate::theme::strong_font;
 use crate::tokens::{Tokens, size, space};
 use crate::widgets::{count, error_card, share, small, typed_path};
 
-/// The comparison, and what it takes to make one.
-#[derive(Debug, Default)]
-pub struct Comparison {
-    path: String,
-    making: Option<Job<Result<Difference, String>>>,
-    made: Option<Difference>,
-    failed: Option<String>,
-}
-
-impl Comparison {
-    /// Forgets what was compared: another file is open.
-    pub fn turn(&mut self) {
-        if let Some(job) = self.making.take() {
-            job.info.cancel();
-        }
-        (self.made, self.failed) = (None, None);
-    }
-
-    /// Whether one is on its way.
-    pub fn is_busy(&self) -> bool {
-        self.making.is_some()
-    }
-
-    /// Takes in what happened elsewhere.
-    pub fn logic(&mut self) {
-        match jobs::take(&mut self.making) {
-            Some(Ok(Ok(difference))) => (self.made, self.failed) = (Some(difference), None),
-            Some(Ok(Err(why)) | Err(why)) => self.failed = Some(why),
-            None => {}
-        }
-    }
-
-    /// Holds a file against the open one.
-    pub fn start(&mut self, subject: &Arc<Subject>, other: PathBuf, shared: &mut Shared) {
-        self.turn();
-        self.path = other.display().to_string();
-        let subject = Arc::clone(subject);
-        let work = move |job: &JobContext| {
-            let here = Side { path: subject.path(), header: &subject.header, stamp: subject.stamp };
-            Difference::new(here, &other, job)
-        };
-        self.making = shared.jobs.start("Comparing two models", work);
-        if self.making.is_none() {
-            self.failed = Some("The comparison before is still being given up. Try again.".into());
-        }
-    }
-}
-
 impl Inspect {
-    /// Draws it.
     pub(super) fn comparison_ui(&mut self, ui: &mut Ui, subject: &Subject, shared: &Shared) {
         let t = Tokens::of(ui.ctx());
         let send = |command| shared.send(Command::Model(command));

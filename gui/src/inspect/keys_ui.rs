@@ -5,12 +5,12 @@ use eframe::egui::{
 };
 use formats::gguf::Value;
 
+use super::Inspect;
 use super::metadata::{Row, brief, element, group_of, rest_of};
 use super::rows::{cell, cell_in, choice, filter_field, inside, rows};
 use super::subject::Subject;
 use super::tensors::shown_name;
-use super::{Inspect, ModelCommand};
-use crate::command::Command;
+use crate::command::{Command, ModelCommand};
 use crate::icons::{Icon, icon_button};
 use crate::shared::Shared;
 use crate::theme::strong_font;
@@ -47,7 +47,6 @@ impl Inspect {
         .inner
     }
 
-    /// Draws the metadata.
     pub(super) fn metadata_ui(&mut self, ui: &mut Ui, subject: &Subject, shared: &Shared, narrow: bool) {
         let t = Tokens::of(ui.ctx());
         let send = |command| shared.send(Command::Model(command));

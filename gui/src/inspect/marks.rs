@@ -3,10 +3,10 @@
 use eframe::egui::{Align2, FontId, Painter, Pos2, Rect, Shape, Stroke, StrokeKind, pos2};
 use formats::ternary::GROUP;
 
-use super::canvas::Spot;
 use super::paint::{Ink, readable_on};
 use super::portrait::Portrait;
 use super::pyramid::Cell;
+use super::spot::Spot;
 use super::view::{View, size_of};
 use crate::tokens::{Tokens, size};
 

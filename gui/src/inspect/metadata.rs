@@ -9,7 +9,6 @@ use serde_json::Map;
 use super::rows::ROWS_MAX;
 use crate::widgets::count;
 
-/// One row of the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Row {
     /// The first part of the keys that follow; the number is the first of them.
@@ -84,12 +83,11 @@ impl List {
         self.parts.push((start, part));
     }
 
-    /// Rows.
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// A row.
+    /// The row at this place, if the list is so long.
     pub fn get(&self, row: usize) -> Option<Row> {
         let at = self.parts.partition_point(|(start, _)| *start <= row).checked_sub(1)?;
         let (start, part) = self.parts.get(at)?;

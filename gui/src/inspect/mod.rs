@@ -4,7 +4,8 @@
 mod canvas;
 mod card;
 mod chart;
-mod command;
+mod commands;
+mod comparison;
 mod detail;
 mod difference;
 mod difference_ui;
@@ -17,6 +18,7 @@ mod portrait;
 mod pyramid;
 mod rows;
 mod save;
+mod spot;
 mod streams;
 mod strip;
 mod subject;
@@ -34,19 +36,13 @@ use std::time::Duration;
 
 use eframe::egui::ColorImage;
 
-pub use canvas::Move as PictureMove;
-pub use command::{ModelCommand, Tab};
-pub use tensors::Column;
-
-use crate::ask::Question;
-use crate::command::Command;
-use crate::env::GGUF;
+use crate::command::Detail;
 use crate::jobs::{self, Job};
 use crate::open::let_go;
 use crate::page::Page;
 use crate::shared::Shared;
 use canvas::Canvas;
-use difference_ui::Comparison;
+use comparison::Comparison;
 use playground::Playground;
 use portrait::Portrait;
 use subject::{Source, Subject};
@@ -59,7 +55,6 @@ const PORTRAITS: usize = 12;
 /// Tensors that are put in order, and elements that are searched, at once; more are a job.
 const AT_ONCE: usize = 20_000;
 
-/// The page's state.
 #[derive(Debug, Default)]
 pub struct Inspect {
     subject: Option<Arc<Subject>>,
@@ -85,7 +80,7 @@ pub struct Inspect {
     /// The tensor that cannot be looked at, and why.
     failed: Option<(String, String)>,
     canvas: Canvas,
-    tab: Tab,
+    tab: Detail,
     wide: bool,
     /// Where the lists share a place: whether it shows the metadata.
     keys_first: bool,
@@ -112,9 +107,9 @@ impl Inspect {
         self.refresh_lists(shared);
         self.look(shared);
         self.canvas.logic();
-        let seen = self.tab == Tab::Tokens && shared.settings.page == Page::Model;
+        let seen = self.tab == Detail::Tokens && shared.settings.page == Page::Model;
         self.playground.logic(seen, self.subject.as_deref(), shared);
-        let seen = self.tab == Tab::Template && shared.settings.page == Page::Model;
+        let seen = self.tab == Detail::Template && shared.settings.page == Page::Model;
         self.template.logic(seen, self.subject.as_deref(), shared);
         self.comparison.logic();
         match jobs::take(&mut self.copying) {
@@ -183,11 +178,11 @@ impl Inspect {
         self.template.turn();
         self.comparison.turn();
         (self.listing, self.ordering) = (None, None);
-        if self.tab == Tab::Streams && subject.connections.is_empty()
-            || self.tab == Tab::Tokens && subject.loaded().is_none()
-            || self.tab == Tab::Template && !subject.converses()
+        if self.tab == Detail::Streams && subject.connections.is_empty()
+            || self.tab == Detail::Tokens && subject.loaded().is_none()
+            || self.tab == Detail::Template && !subject.converses()
         {
-            self.tab = Tab::Tensor;
+            self.tab = Detail::Tensor;
         }
         let_go(self.subject.replace(Arc::new(subject)));
         self.stale = true;
@@ -237,7 +232,7 @@ impl Inspect {
                 Some(Ok(Err(why)) | Err(why)) => self.failed = Some((name, why)),
             }
         }
-        if shared.settings.page != Page::Model || self.tab != Tab::Tensor {
+        if shared.settings.page != Page::Model || self.tab != Detail::Tensor {
             return;
         }
         let (Some(subject), Some(name)) = (&self.subject, &self.chosen) else { return };
@@ -281,65 +276,5 @@ impl Inspect {
     fn portrait(&self) -> Option<&Arc<Portrait>> {
         let name = self.chosen.as_ref()?;
         self.portraits.iter().find(|p| p.info.name == *name)
-    }
-
-    /// Carries out a command.
-    pub fn run(&mut self, command: ModelCommand, shared: &mut Shared) {
-        match command {
-            ModelCommand::Select(name) => self.select(name),
-            ModelCommand::Step(by) => self.step(by),
-            ModelCommand::Sort(column) => {
-                self.sort = self.sort.clicked(column);
-                (self.stale, self.reveal) = (true, true);
-            }
-            ModelCommand::FindTensors(text) => (self.tensor_filter, self.stale) = (text, true),
-            ModelCommand::FindKeys(text) => (self.key_filter, self.stale) = (text, true),
-            ModelCommand::Unfold(key) => {
-                if !self.unfolded.remove(&key) {
-                    self.unfolded.insert(key);
-                }
-                self.stale = true;
-            }
-            ModelCommand::Wide => self.wide ^= true,
-            ModelCommand::Detail(tab) => self.tab = tab,
-            ModelCommand::Tokenize(text) => (self.tab, self.playground.text) = (Tab::Tokens, text),
-            ModelCommand::Picture(step) => self.canvas.go(step),
-            ModelCommand::AskCompare => {
-                self.tab = Tab::Compare;
-                let then = |path| Command::Model(ModelCommand::CompareWith(path));
-                shared.send(Command::Ask(Question::open("Compare with", &GGUF, then)));
-            }
-            ModelCommand::CompareWith(other) => {
-                self.tab = Tab::Compare;
-                if let Some(subject) = &self.subject {
-                    self.comparison.start(subject, other, shared);
-                }
-            }
-            copy => self.copy_or_save(copy, shared),
-        }
-        self.refresh_lists(shared);
-        self.look(shared);
-    }
-
-    fn select(&mut self, name: String) {
-        let there = self.subject.as_ref().is_some_and(|s| s.header.find(&name).is_some());
-        if there {
-            if self.failed.as_ref().is_some_and(|(n, _)| *n == name) {
-                // Chosen once more, it is tried once more.
-                self.failed = None;
-            }
-            (self.chosen, self.tab, self.reveal) = (Some(name), Tab::Tensor, true);
-        }
-    }
-
-    fn step(&mut self, by: i32) {
-        let Some(subject) = &self.subject else { return };
-        let name_at = |i: &u32| subject.header.tensors().get(*i as usize).map(|t| t.name.as_str());
-        let here = self.order.iter().position(|i| name_at(i) == self.chosen.as_deref());
-        let last = self.order.len().saturating_sub(1);
-        let next = here.map_or(0, |i| i.saturating_add_signed(by as isize).min(last));
-        if let Some(name) = self.order.get(next).and_then(name_at) {
-            self.select(name.to_owned());
-        }
     }
 }

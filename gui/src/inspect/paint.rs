@@ -1,10 +1,18 @@
 //! From cells to colours: the three values in their three colours, everything between them mixed.
 
-use eframe::egui::{Color32, ColorImage};
+use eframe::egui::{Color32, ColorImage, TextureFilter, TextureOptions, TextureWrapMode};
 use formats::measure::{Measured, Moments};
 
 use super::pyramid::{Cell, Cells};
 use crate::tokens::Tokens;
+
+/// How the weights' pixels become points: crisp from near, smooth from afar.
+pub const TEXTURE: TextureOptions = TextureOptions {
+    magnification: TextureFilter::Nearest,
+    minification: TextureFilter::Linear,
+    wrap_mode: TextureWrapMode::ClampToEdge,
+    mipmap_mode: None,
+};
 
 /// Standard deviations from the mean at which a dense weight has the full colour.
 const REACH: f64 = 2.5;
@@ -13,15 +21,9 @@ const REACH: f64 = 2.5;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Ink {
     /// By the shares of -1 and +1, beside those of the whole tensor.
-    Ternary {
-        /// The share of -1.
-        minus: f32,
-        /// The share of +1.
-        plus: f32,
-    },
+    Ternary { minus: f32, plus: f32 },
     /// By the distance from the mean.
     Dense {
-        /// The mean.
         mean: f32,
         /// The distance at which the colour is full.
         reach: f32,

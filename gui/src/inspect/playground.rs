@@ -17,7 +17,6 @@ const SHOWN: usize = 4000;
 /// A text and its tokens.
 #[derive(Debug)]
 pub struct Playground {
-    /// The text.
     pub text: String,
     cutting: Option<(String, Job<Vec<Piece>>)>,
     cut: Option<(String, Vec<Piece>)>,
@@ -30,7 +29,6 @@ impl Default for Playground {
     }
 }
 
-/// One token.
 #[derive(Clone, Debug, PartialEq)]
 struct Piece {
     id: u32,

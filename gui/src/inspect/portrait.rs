@@ -29,7 +29,6 @@ const VALUES_MAX: u64 = 1 << 18;
 pub struct Portrait {
     /// Its name, type and shape.
     pub info: TensorInfo,
-    /// Its numbers.
     pub measured: Measured,
     /// Of the scales if it is ternary, else of the weights.
     pub histogram: Histogram,

@@ -20,9 +20,7 @@ pub struct Cell {
 pub struct Cells {
     /// Cells in a row.
     pub width: usize,
-    /// Rows.
     pub height: usize,
-    /// The cells.
     pub cells: Vec<Cell>,
 }
 
@@ -37,7 +35,6 @@ impl Cells {
     }
 }
 
-/// The levels.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pyramid {
     /// The level of `levels[0]`: each of its cells is 2^base weights wide and high.

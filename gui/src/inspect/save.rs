@@ -14,11 +14,11 @@ use super::paint::Ink;
 use super::portrait::Portrait;
 use super::tensors::{line, shown_name, table};
 use super::tiles::TileReader;
-use super::{Copied, Inspect, ModelCommand};
-use crate::ask::Question;
-use crate::command::Command;
+use super::{Copied, Inspect};
+use crate::command::{Command, ModelCommand};
 use crate::env::PNG;
 use crate::jobs::JobContext;
+use crate::question::Question;
 use crate::shared::Shared;
 use crate::tokens::Tokens;
 use formats::sentence;
@@ -31,7 +31,7 @@ const SIDE_MAX: u64 = 32_767;
 const SIDE_USUAL: u64 = 1600;
 
 /// A picture to be made: which tensor, from where, in which colours.
-struct Order {
+struct PictureRequest {
     path: PathBuf,
     header: Arc<Header>,
     portrait: Arc<Portrait>,
@@ -81,9 +81,9 @@ impl Inspect {
                 self.copy(shared, move || (table(&header, &order), said));
             }
             ModelCommand::CopyPicture => {
-                let Some(order) = self.picture(shared) else { return };
+                let Some(request) = self.picture(shared) else { return };
                 let work = move |job: &JobContext| {
-                    Copied::Picture(draw(&order, job).map(|image| {
+                    Copied::Picture(draw(&request, job).map(|image| {
                         let size = [image.width() as usize, image.height() as usize];
                         ColorImage::from_rgb(size, image.as_raw())
                     }))
@@ -91,8 +91,8 @@ impl Inspect {
                 self.copying = shared.jobs.start("Drawing the picture", work).or(self.copying.take());
             }
             ModelCommand::SavePicture => {
-                let Some(order) = self.picture(shared) else { return };
-                let name = format!("{}.png", file_name(&order.portrait.info.name));
+                let Some(request) = self.picture(shared) else { return };
+                let name = format!("{}.png", file_name(&request.portrait.info.name));
                 let then = |path| Command::Model(ModelCommand::SavePictureTo(path));
                 shared.send(Command::Ask(Question::save(
                     "Save the picture of the weights",
@@ -118,10 +118,10 @@ impl Inspect {
         self.copying = shared.jobs.start("Copying", work).or(self.copying.take());
     }
 
-    fn picture(&self, shared: &Shared) -> Option<Order> {
+    fn picture(&self, shared: &Shared) -> Option<PictureRequest> {
         let (subject, portrait) = (self.subject.as_ref()?, self.portrait()?);
         portrait.pyramid.as_ref()?;
-        Some(Order {
+        Some(PictureRequest {
             path: subject.path().to_owned(),
             header: Arc::clone(&subject.header),
             portrait: Arc::clone(portrait),
@@ -139,11 +139,11 @@ fn file_name(name: &str) -> String {
     shown_name(name).chars().map(|c| if c.is_alphanumeric() || "._-".contains(c) { c } else { '_' }).collect()
 }
 
-fn save(order: &Order, mut path: PathBuf, job: &JobContext) -> Result<PathBuf, String> {
+fn save(request: &PictureRequest, mut path: PathBuf, job: &JobContext) -> Result<PathBuf, String> {
     if path.extension().is_none() {
         path.set_extension("png");
     }
-    write(&draw(order, job)?, &path)?;
+    write(&draw(request, job)?, &path)?;
     Ok(path)
 }
 
@@ -165,12 +165,12 @@ fn scale(cols: u64, rows: u64) -> (u32, u64) {
 }
 
 /// Draws a tensor, read from its file.
-fn draw(order: &Order, job: &JobContext) -> Result<RgbImage, String> {
-    let info = &order.portrait.info;
+fn draw(request: &PictureRequest, job: &JobContext) -> Result<RgbImage, String> {
+    let info = &request.portrait.info;
     let (cols, rows) = (info.dims.row(), info.dims.rows());
     let (level, zoom) = scale(cols, rows);
-    let ink = Ink::of(&order.portrait.measured);
-    let mut reader = TileReader::open(&order.path, &order.header, &info.name)?;
+    let ink = Ink::of(&request.portrait.measured);
+    let mut reader = TileReader::open(&request.path, &request.header, &info.name)?;
     let (width, height) = (cols.div_ceil(1 << level), rows.div_ceil(1 << level));
     let mut image = RgbImage::new((width * zoom) as u32, (height * zoom) as u32);
     let step = (64u64) << level;
@@ -181,7 +181,7 @@ fn draw(order: &Order, job: &JobContext) -> Result<RgbImage, String> {
         }
         job.progress(Some(top as f32 / rows as f32), "");
         let cells = reader.area(level, 0..cols, top..top + step)?;
-        let pixels = ink.image(&cells, level, order.tokens);
+        let pixels = ink.image(&cells, level, request.tokens);
         let first = (top >> level) * zoom;
         for y in 0..cells.height as u64 * zoom {
             for x in 0..width * zoom {

@@ -3,8 +3,7 @@
 
 use eframe::egui::{Color32, ColorImage, Id, Pos2, Rect, Sense, TextureHandle, Ui, pos2};
 
-use super::canvas::TEXTURE;
-use super::paint::blend;
+use super::paint::{TEXTURE, blend};
 use super::portrait::Portrait;
 use super::view::{View, size_of};
 use crate::tokens::Tokens;
@@ -22,7 +21,6 @@ struct StripKey {
 }
 
 impl Strip {
-    /// Draws it.
     pub fn ui(&mut self, ui: &Ui, portrait: &Portrait, view: View, rect: Rect, groups: usize) {
         let (Some(ternary), t) = (&portrait.measured.ternary, Tokens::of(ui.ctx())) else { return };
         let size = size_of(rect);

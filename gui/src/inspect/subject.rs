@@ -32,7 +32,6 @@ impl Source {
         }
     }
 
-    /// The file.
     pub fn path(&self) -> &Path {
         match self {
             Source::Open(loaded) => &loaded.opened.path,
@@ -92,13 +91,12 @@ impl Shape {
 /// All tensors of one type.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Total {
-    /// The type.
     pub ty: TypeId,
     /// How many there are.
     pub tensors: u64,
-    /// Their weights.
+    /// Weights of all of them together.
     pub weights: u64,
-    /// Their bytes.
+    /// Bytes in the file, of all of them together.
     pub bytes: u64,
 }
 
@@ -116,11 +114,9 @@ pub struct Subject {
     pub source: Source,
     /// What it says before its weights.
     pub header: Arc<Header>,
-    /// Its sizes.
     pub facts: Facts,
     /// The version of the file.
     pub stamp: Stamp,
-    /// Its shape.
     pub shape: Shape,
     /// Its types, the one with the most bytes first.
     pub totals: Vec<Total>,
@@ -175,7 +171,6 @@ impl Subject {
         })
     }
 
-    /// The file.
     pub fn path(&self) -> &Path {
         self.source.path()
     }

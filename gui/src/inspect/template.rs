@@ -65,7 +65,6 @@ impl Template {
         self.making = shared.jobs.start_quietly("rendering a chat template", render);
     }
 
-    /// Draws it.
     pub fn ui(&mut self, ui: &mut Ui, subject: &Subject) {
         let t = Tokens::of(ui.ctx());
         let source = subject.loaded().and_then(|m| m.opened.chat_template.as_deref()).map_or("", beginning);

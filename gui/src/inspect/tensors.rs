@@ -4,53 +4,19 @@ use std::cmp::Ordering;
 
 use formats::gguf::{Header, TensorInfo};
 
-/// What the list is ordered by.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Column {
-    /// Place in the header.
-    #[default]
-    File,
-    /// Name, numbers in it by their value.
-    Name,
-    /// Number of weights.
-    Shape,
-    /// Type, then name.
-    Type,
-    /// Size.
-    Bytes,
-    /// Place in the file.
-    Offset,
-}
-
-impl Column {
-    /// Those with a heading.
-    pub const SHOWN: [Column; 5] = [Column::Name, Column::Shape, Column::Type, Column::Bytes, Column::Offset];
-
-    /// Its heading.
-    pub fn title(self) -> &'static str {
-        match self {
-            Column::File => "File order",
-            Column::Name => "Name",
-            Column::Shape => "Shape",
-            Column::Type => "Type",
-            Column::Bytes => "Bytes",
-            Column::Offset => "Offset",
-        }
-    }
-}
+use crate::command::TensorColumn;
 
 /// An order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sort {
-    /// By what.
-    pub by: Column,
+    pub by: TensorColumn,
     /// The largest first.
     pub down: bool,
 }
 
 impl Sort {
     /// What a click on a heading makes of it: up, then down, then the file's own order.
-    pub fn clicked(self, column: Column) -> Sort {
+    pub fn clicked(self, column: TensorColumn) -> Sort {
         match self {
             Sort { by, down: false } if by == column => Sort { by, down: true },
             Sort { by, down: true } if by == column => Sort::default(),
@@ -71,7 +37,7 @@ pub fn list(header: &Header, filter: &str, sort: Sort) -> Vec<u32> {
             words.iter().all(|w| text.contains(w))
         });
     }
-    if sort.by != Column::File {
+    if sort.by != TensorColumn::File {
         order.sort_by(|a, b| {
             let (a, b) = (&tensors[*a as usize], &tensors[*b as usize]);
             let order = compare(a, b, sort.by);
@@ -81,14 +47,14 @@ pub fn list(header: &Header, filter: &str, sort: Sort) -> Vec<u32> {
     order
 }
 
-fn compare(a: &TensorInfo, b: &TensorInfo, by: Column) -> Ordering {
+fn compare(a: &TensorInfo, b: &TensorInfo, by: TensorColumn) -> Ordering {
     match by {
-        Column::File => Ordering::Equal,
-        Column::Name => by_name(&a.name, &b.name),
-        Column::Shape => a.dims.weights().cmp(&b.dims.weights()).then_with(|| a.dims.cmp(&b.dims)),
-        Column::Type => a.ty.name().cmp(b.ty.name()).then_with(|| by_name(&a.name, &b.name)),
-        Column::Bytes => a.bytes.cmp(&b.bytes),
-        Column::Offset => a.offset.cmp(&b.offset),
+        TensorColumn::File => Ordering::Equal,
+        TensorColumn::Name => by_name(&a.name, &b.name),
+        TensorColumn::Shape => a.dims.weights().cmp(&b.dims.weights()).then_with(|| a.dims.cmp(&b.dims)),
+        TensorColumn::Type => a.ty.name().cmp(b.ty.name()).then_with(|| by_name(&a.name, &b.name)),
+        TensorColumn::Bytes => a.bytes.cmp(&b.bytes),
+        TensorColumn::Offset => a.offset.cmp(&b.offset),
     }
 }
 
@@ -169,13 +135,13 @@ mod tests {
     fn tensors_are_filtered_by_words_and_ordered_by_any_column() {
         let header = header();
         let by = |by, down| list(&header, "", Sort { by, down });
-        assert_eq!(by(Column::File, false), [0, 1, 2]);
-        assert_eq!(by(Column::Name, false), [1, 0, 2]);
-        assert_eq!(by(Column::Name, true), [2, 0, 1]);
-        assert_eq!(by(Column::Shape, false), [2, 0, 1]);
-        assert_eq!(by(Column::Type, false), [2, 1, 0]);
-        assert_eq!(by(Column::Bytes, true), [1, 0, 2]);
-        assert_eq!(by(Column::Offset, true), [2, 1, 0]);
+        assert_eq!(by(TensorColumn::File, false), [0, 1, 2]);
+        assert_eq!(by(TensorColumn::Name, false), [1, 0, 2]);
+        assert_eq!(by(TensorColumn::Name, true), [2, 0, 1]);
+        assert_eq!(by(TensorColumn::Shape, false), [2, 0, 1]);
+        assert_eq!(by(TensorColumn::Type, false), [2, 1, 0]);
+        assert_eq!(by(TensorColumn::Bytes, true), [1, 0, 2]);
+        assert_eq!(by(TensorColumn::Offset, true), [2, 1, 0]);
         assert_eq!(list(&header, "BLK q1_58", Sort::default()), [0, 1]);
         assert_eq!(list(&header, "256 x 8", Sort::default()), [1]);
         assert!(list(&header, "blk f32", Sort::default()).is_empty());
@@ -184,10 +150,10 @@ mod tests {
 
     #[test]
     fn a_heading_is_clicked_up_down_and_off() {
-        let first = Sort::default().clicked(Column::Bytes);
-        assert_eq!(first, Sort { by: Column::Bytes, down: false });
-        assert_eq!(first.clicked(Column::Bytes).clicked(Column::Bytes), Sort::default());
-        assert_eq!(first.clicked(Column::Name), Sort { by: Column::Name, down: false });
+        let first = Sort::default().clicked(TensorColumn::Bytes);
+        assert_eq!(first, Sort { by: TensorColumn::Bytes, down: false });
+        assert_eq!(first.clicked(TensorColumn::Bytes).clicked(TensorColumn::Bytes), Sort::default());
+        assert_eq!(first.clicked(TensorColumn::Name), Sort { by: TensorColumn::Name, down: false });
     }
 
     #[test]

@@ -7,15 +7,14 @@ use eframe::egui::{
 use super::card::millions;
 use super::rows::{ROW, cell, choice, filter_field, inside, rows, rule};
 use super::subject::Subject;
-use super::tensors::{Column, shape, shown_name};
-use super::{Inspect, ModelCommand, chart};
-use crate::command::Command;
+use super::tensors::{shape, shown_name};
+use super::{Inspect, chart};
+use crate::command::{Command, ModelCommand, TensorColumn};
 use crate::shared::Shared;
 use crate::tokens::{Tokens, size, space};
 use crate::widgets::{bytes, count, small};
 
 impl Inspect {
-    /// Draws the tensors.
     pub(super) fn tensors_ui(&mut self, ui: &mut Ui, subject: &Subject, shared: &Shared, narrow: bool) {
         let t = Tokens::of(ui.ctx());
         let send = |command| shared.send(Command::Model(command));
@@ -39,7 +38,7 @@ impl Inspect {
             // As wide as the rows, which leave room for the bar that scrolls them.
             head.max.x -= ui.spacing().scroll.allocated_width();
         }
-        for (column, area) in Column::SHOWN.into_iter().zip(columns(inside(head), wide)) {
+        for (column, area) in TensorColumn::SHOWN.into_iter().zip(columns(inside(head), wide)) {
             if let Some(area) = area {
                 self.heading(ui, column, area, &send);
             }
@@ -54,7 +53,7 @@ impl Inspect {
         });
     }
 
-    fn heading(&self, ui: &mut Ui, column: Column, area: Rect, send: &impl Fn(ModelCommand)) {
+    fn heading(&self, ui: &mut Ui, column: TensorColumn, area: Rect, send: &impl Fn(ModelCommand)) {
         let t = Tokens::of(ui.ctx());
         let on = self.sort.by == column;
         let response = ui.interact(area, Id::unique(("heading", column.title())), Sense::click());
@@ -154,18 +153,18 @@ impl Inspect {
                 }
             });
             let mut cut = info.fault.is_some();
-            for (column, area) in Column::SHOWN.into_iter().zip(columns(inside(rect), wide)) {
+            for (column, area) in TensorColumn::SHOWN.into_iter().zip(columns(inside(rect), wide)) {
                 let Some(area) = area else { continue };
                 let (text, color) = match column {
-                    Column::Name => (name.clone(), if info.fault.is_some() { t.bad } else { t.text }),
-                    Column::Shape => (shape(info), t.text_dim),
-                    Column::Type => (
+                    TensorColumn::Name => (name.clone(), if info.fault.is_some() { t.bad } else { t.text }),
+                    TensorColumn::Shape => (shape(info), t.text_dim),
+                    TensorColumn::Type => (
                         info.ty.name().to_owned(),
                         if info.ty.known().is_some_and(|ty| ty.is_ternary()) { t.plus } else { t.text_dim },
                     ),
-                    Column::Bytes => (count(info.bytes), t.text_dim),
-                    Column::Offset => (count(info.offset), t.text_faint),
-                    Column::File => continue,
+                    TensorColumn::Bytes => (count(info.bytes), t.text_dim),
+                    TensorColumn::Offset => (count(info.offset), t.text_faint),
+                    TensorColumn::File => continue,
                 };
                 cut |= cell(ui, area, align(column), &text, color);
             }
@@ -183,8 +182,8 @@ impl Inspect {
     }
 }
 
-fn align(column: Column) -> Align {
-    if matches!(column, Column::Name | Column::Type) { Align::Min } else { Align::Max }
+fn align(column: TensorColumn) -> Align {
+    if matches!(column, TensorColumn::Name | TensorColumn::Type) { Align::Min } else { Align::Max }
 }
 
 /// How wide shape, type, bytes and offset have to be.

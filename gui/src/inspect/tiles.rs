@@ -21,9 +21,7 @@ use formats::sentence;
 pub struct TileKey {
     /// Each cell is 2^level weights wide and high.
     pub level: u32,
-    /// Column of tiles.
     pub x: usize,
-    /// Row of tiles.
     pub y: usize,
 }
 

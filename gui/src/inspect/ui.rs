@@ -13,7 +13,6 @@ use crate::widgets::{bytes, count, duration, empty_state, small};
 const NARROW: f32 = 1080.0;
 
 impl Inspect {
-    /// Draws the page.
     pub fn ui(&mut self, ui: &mut Ui, shared: &mut Shared) {
         let Some(subject) = self.subject.clone() else {
             if shared.model.opening().is_none() && self.reading.is_none() {

@@ -39,7 +39,7 @@ impl View {
         view
     }
 
-    /// All of it.
+    /// The whole picture in a place of this many points.
     pub fn whole(cols: u64, rows: u64, place: Vec2) -> View {
         let (w, h) = (f64::from(place.x.max(1.0)), f64::from(place.y.max(1.0)));
         let (cols, rows) = (cols.max(1) as f64, rows.max(1) as f64);

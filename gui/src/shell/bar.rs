@@ -8,55 +8,52 @@ use eframe::egui::{
     Align, Button, Layout, PopupCloseBehavior, RichText, Role, TextEdit, Ui, WidgetInfo, vec2,
 };
 
-use super::Shell;
-use crate::app::App;
 use crate::command::Command;
 use crate::icons::{Icon, icon_button};
 use crate::jobs::{self, Job};
-use crate::open::Backend;
+use crate::open::Device;
 use crate::settings::ThemeChoice;
 use crate::shared::Shared;
 use crate::theme::strong_font;
 use crate::tokens::{Tokens, size, space};
 use crate::widgets::{bytes, count, shorten, small, typed_path};
 
-/// Draws the bar.
-pub fn ui(app: &mut App, ui: &mut Ui) {
+pub fn ui(menu: &mut ModelMenu, shared: &mut Shared, ui: &mut Ui) {
     ui.horizontal_centered(|ui| {
-        model_chip(&mut app.shell, &mut app.shared, ui);
-        facts(&app.shared, ui);
+        model_chip(menu, shared, ui);
+        facts(shared, ui);
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             let t = Tokens::of(ui.ctx());
             let keys = RichText::new("Ctrl+K").size(size::SMALL).color(t.text_dim);
-            more(app, ui);
+            more(shared, ui);
             if ui.add(Button::new(keys)).on_hover_text("Commands").clicked() {
-                app.send(Command::Palette);
+                shared.send(Command::Palette);
             }
-            backend_chip(&app.shared, ui);
+            device_chip(shared, ui);
         });
     });
 }
 
 /// The menu of what concerns the whole app.
-fn more(app: &App, ui: &mut Ui) {
+fn more(shared: &Shared, ui: &mut Ui) {
     let menu = MenuButton::from_button(Button::new(RichText::new("⋯")).min_size(vec2(28.0, 0.0)));
     let (response, _) = menu.ui(ui, |ui| {
         ui.set_min_width(220.0);
-        let settings = &app.shared.settings;
+        let settings = &shared.settings;
         for (name, theme) in [
             ("Dark theme", ThemeChoice::Dark),
             ("Light theme", ThemeChoice::Light),
             ("Theme of the system", ThemeChoice::System),
         ] {
             if ui.selectable_label(settings.theme == theme, name).clicked() {
-                app.send(Command::Theme(theme));
+                shared.send(Command::Theme(theme));
             }
         }
         ui.separator();
         let percent = format!("Usual size (now {:.0} %)", 100.0 * settings.zoom);
         for (name, steps) in [("Larger", 1), ("Smaller", -1), (&*percent, 0)] {
             if ui.button(name).clicked() {
-                app.send(Command::Zoom(steps));
+                shared.send(Command::Zoom(steps));
             }
         }
         ui.separator();
@@ -66,7 +63,7 @@ fn more(app: &App, ui: &mut Ui) {
             ("Quit", Command::Quit),
         ] {
             if ui.button(name).clicked() {
-                app.send(command);
+                shared.send(command);
             }
         }
     });
@@ -74,23 +71,7 @@ fn more(app: &App, ui: &mut Ui) {
     response.on_hover_text("Theme, size, shortcuts, messages");
 }
 
-/// What a model can run on: a name, and the setting behind it.
-pub fn backends(shared: &Shared) -> Vec<(String, Backend)> {
-    let mut list = vec![("CPU, best kernels".to_owned(), Backend::Cpu)];
-    list.extend(
-        Kernels::available()
-            .iter()
-            .rev()
-            .map(|k| (format!("CPU, {} ({})", k.name, k.about), Backend::Kernels(k.name.to_owned()))),
-    );
-    list.extend(shared.model.adapters().iter().map(|a| {
-        let software = if a.software { ", software, not a GPU" } else { "" };
-        (format!("{} ({}{software})", a.name, a.backend), Backend::Gpu(a.name.clone()))
-    }));
-    list
-}
-
-fn model_chip(shell: &mut Shell, shared: &mut Shared, ui: &mut Ui) {
+fn model_chip(model_menu: &mut ModelMenu, shared: &mut Shared, ui: &mut Ui) {
     let t = Tokens::of(ui.ctx());
     let name = match (shared.model.opening(), shared.model.get()) {
         (Some(path), _) => format!("Opening {}…", file_name(path)),
@@ -102,7 +83,7 @@ fn model_chip(shell: &mut Shell, shared: &mut Shared, ui: &mut Ui) {
     // There is a field in it, which wants to be clicked.
     let stays = MenuConfig::new().close_behavior(PopupCloseBehavior::CloseOnClickOutside);
     let menu = MenuButton::from_button(button).config(stays);
-    shell.recents.poll();
+    model_menu.recents.poll();
     let (response, shown) = menu.ui(ui, |ui| {
         ui.set_min_width(300.0);
         if ui.button("Open…").clicked() {
@@ -111,12 +92,12 @@ fn model_chip(shell: &mut Shell, shared: &mut Shared, ui: &mut Ui) {
         }
         ui.horizontal(|ui| {
             let field =
-                TextEdit::singleline(&mut shell.path).hint_text("or type a path").desired_width(230.0);
+                TextEdit::singleline(&mut model_menu.path).hint_text("or type a path").desired_width(230.0);
             let field = ui.add(field);
             field.widget_info(|| WidgetInfo::labeled(Role::TextInput, true, "Path of a model"));
             let entered = field.lost_focus() && ui.input(|i| i.key_pressed(eframe::egui::Key::Enter));
             if (ui.button("Open").clicked() || entered)
-                && let Some(path) = typed_path(&shell.path)
+                && let Some(path) = typed_path(&model_menu.path)
             {
                 shared.send(Command::Open(path));
                 ui.close();
@@ -138,19 +119,28 @@ fn model_chip(shell: &mut Shell, shared: &mut Shared, ui: &mut Ui) {
             ui.label(small("Recent"));
         }
         for path in &shared.settings.recents {
-            recent(shared, ui, path, shell.recents.gone.contains(path));
+            recent(shared, ui, path, model_menu.recents.gone.contains(path));
         }
     });
-    shell.recents.look(shown.is_some(), shared);
+    model_menu.recents.look(shown.is_some(), shared);
     response.on_hover_text(match shared.model.get() {
         Some(m) => m.opened.path.display().to_string(),
         None => "Open a GGUF file; it can also be dropped anywhere on the window".to_owned(),
     });
 }
 
+/// What the menu under the open model's name remembers.
+#[derive(Debug, Default)]
+pub struct ModelMenu {
+    /// What is in its field for a path.
+    path: String,
+    /// The recent models, as they were found when the menu was opened.
+    recents: Recents,
+}
+
 /// Which recent models are gone. A folder on another machine may take long to answer, so no frame asks.
 #[derive(Debug, Default)]
-pub struct Recents {
+struct Recents {
     gone: Vec<PathBuf>,
     looking: Option<Job<Vec<PathBuf>>>,
     open: bool,
@@ -223,11 +213,11 @@ fn facts(shared: &Shared, ui: &mut Ui) {
     }
 }
 
-fn backend_chip(shared: &Shared, ui: &mut Ui) {
+fn device_chip(shared: &Shared, ui: &mut Ui) {
     let t = Tokens::of(ui.ctx());
     let name = match shared.model.get() {
         Some(m) => m.runs_on(),
-        None => shared.settings.backend.to_string(),
+        None => shared.settings.device.to_string(),
     };
     let fault = shared.model.get().and_then(|m| m.engine.fault().or_else(|| m.fault.clone()));
     let color = if fault.is_some() { t.warn } else { t.text };
@@ -235,9 +225,9 @@ fn backend_chip(shared: &Shared, ui: &mut Ui) {
     let menu = MenuButton::from_button(Button::new(text));
     let (response, _) = menu.ui(ui, |ui| {
         ui.set_min_width(280.0);
-        for (name, backend) in backends(shared) {
-            if ui.selectable_label(shared.settings.backend == backend, name).clicked() {
-                shared.send(Command::RunOn(backend));
+        for (name, device) in Device::all(shared.model.adapters()) {
+            if ui.selectable_label(shared.settings.device == device, name).clicked() {
+                shared.send(Command::RunOn(device));
                 ui.close();
             }
         }

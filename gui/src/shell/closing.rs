@@ -2,11 +2,10 @@
 
 use eframe::egui::{Button, Context, Frame, Id, Key, Modal, RichText, Ui, ViewportCommand, vec2};
 
-use crate::app::App;
-use crate::command::Command;
+use crate::command::{Command, TrainingCommand};
+use crate::shared::Shared;
 use crate::theme::strong_font;
 use crate::tokens::{Tokens, size, space};
-use crate::training::TrainingCommand;
 use crate::widgets::{dim, primary_button};
 
 /// How far it is.
@@ -23,24 +22,20 @@ pub enum Closing {
     Sure,
 }
 
-/// Asks, if there is a reason to, when the window is about to close.
-pub fn ui(app: &mut App, ctx: &Context) {
-    let at_work = app.training.at_work();
-    if ctx.input(|i| i.viewport().close_requested())
-        && app.shell.closing != Closing::Sure
-        && !at_work.is_empty()
-    {
+/// Asks when the window is about to close, if there is a reason to: the runs `at_work`.
+pub fn ui(closing: &mut Closing, at_work: &[String], shared: &Shared, ctx: &Context) {
+    if ctx.input(|i| i.viewport().close_requested()) && *closing != Closing::Sure && !at_work.is_empty() {
         ctx.send_viewport_cmd(ViewportCommand::CancelClose);
-        if app.shell.closing == Closing::No {
-            app.shell.closing = Closing::Asked;
+        if *closing == Closing::No {
+            *closing = Closing::Asked;
         }
     }
-    match app.shell.closing {
+    match *closing {
         Closing::No | Closing::Sure => {}
-        Closing::Asked if at_work.is_empty() => app.shell.closing = Closing::No,
-        Closing::Saving if at_work.is_empty() => close(app, ctx),
-        Closing::Asked => ask(app, ctx, &at_work),
-        Closing::Saving => wait(app, ctx, &at_work),
+        Closing::Asked if at_work.is_empty() => *closing = Closing::No,
+        Closing::Saving if at_work.is_empty() => close(closing, ctx),
+        Closing::Asked => ask(closing, at_work, shared, ctx),
+        Closing::Saving => wait(closing, at_work, ctx),
     }
 }
 
@@ -62,12 +57,12 @@ fn button(ui: &mut Ui, text: &str) -> bool {
     ui.add(Button::new(text).min_size(vec2(0.0, 30.0))).clicked()
 }
 
-fn close(app: &mut App, ctx: &Context) {
-    app.shell.closing = Closing::Sure;
+fn close(closing: &mut Closing, ctx: &Context) {
+    *closing = Closing::Sure;
     ctx.send_viewport_cmd(ViewportCommand::Close);
 }
 
-fn ask(app: &mut App, ctx: &Context, at_work: &[String]) {
+fn ask(closing: &mut Closing, at_work: &[String], shared: &Shared, ctx: &Context) {
     let (head, it) = match at_work {
         [one] => (format!("{one} is being trained"), "it"),
         many => (format!("{} runs are being trained", many.len()), "them"),
@@ -78,27 +73,27 @@ fn ask(app: &mut App, ctx: &Context, at_work: &[String]) {
     );
     modal(ctx, &head, &words, |ui| {
         if primary_button(ui, "Stop and save", "").clicked() {
-            app.send(Command::Training(TrainingCommand::StopAll));
-            app.shell.closing = Closing::Saving;
+            shared.send(Command::Training(TrainingCommand::StopAll));
+            *closing = Closing::Saving;
         }
         if button(ui, "Let it train on") {
-            close(app, ctx);
+            close(closing, ctx);
         }
         if button(ui, "Keep the window") || ctx.input(|i| i.key_pressed(Key::Escape)) {
-            app.shell.closing = Closing::No;
+            *closing = Closing::No;
         }
     });
 }
 
-fn wait(app: &mut App, ctx: &Context, at_work: &[String]) {
+fn wait(closing: &mut Closing, at_work: &[String], ctx: &Context) {
     let head = format!("Waiting for {} to save", at_work.join(", "));
     let words = "The step that is under way is finished first; then the window closes";
     modal(ctx, &head, words, |ui| {
         if button(ui, "Close now") {
-            close(app, ctx);
+            close(closing, ctx);
         }
         if button(ui, "Keep the window") {
-            app.shell.closing = Closing::No;
+            *closing = Closing::No;
         }
     });
 }

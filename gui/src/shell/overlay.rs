@@ -6,31 +6,34 @@ use eframe::egui::{
     Align2, Area, Context, FontId, Grid, Id, Key, LayerId, Order, RichText, ScrollArea, Window, vec2,
 };
 
-use crate::app::App;
 use crate::command::Command;
-use crate::notices::Level;
+use crate::entry::Entry;
+use crate::notices::Severity;
+use crate::shared::Shared;
 use crate::tokens::{Tokens, size, space};
 use crate::widgets::{dim, duration, message, small};
 
 /// Opens what was dropped on the window.
-pub fn take_dropped(app: &mut App, ctx: &Context) {
+pub fn take_dropped(shared: &mut Shared, ctx: &Context) {
     let dropped: Vec<PathBuf> =
         ctx.input(|i| i.raw.dropped_files.iter().map(|f| f.path().to_owned()).collect());
     let mut dropped = dropped.into_iter();
     if let Some(path) = dropped.next() {
-        app.send(Command::Open(path));
+        shared.send(Command::Open(path));
     }
     if dropped.next().is_some() {
-        app.shared.notices.info("One file is opened at a time; the first was taken.");
+        shared.notices.info("One file is opened at a time; the first was taken.");
     }
 }
 
-/// Draws what floats.
-pub fn ui(app: &mut App, ctx: &Context) {
+/// Draws what floats; `shortcuts` says whether their list is shown, and hides it.
+pub fn ui(shortcuts: &mut bool, entries: &[Entry], shared: &mut Shared, ctx: &Context) {
     held_file(ctx);
-    edge(app, ctx);
-    notices(app, ctx);
-    shortcuts(app, ctx);
+    edge(shared, ctx);
+    notices(shared, ctx);
+    if *shortcuts {
+        *shortcuts = shortcut_list(entries, ctx);
+    }
 }
 
 /// While a file is held over the window, the whole of it is the place to drop it, and says which file that is.
@@ -53,10 +56,10 @@ fn held_file(ctx: &Context) {
 }
 
 /// Lines at the edge that have not been read.
-fn edge(app: &mut App, ctx: &Context) {
+fn edge(shared: &mut Shared, ctx: &Context) {
     let t = Tokens::of(ctx);
     let mut dismissed = None;
-    let unread: Vec<_> = app.shared.notices.lines().iter().enumerate().filter(|(_, n)| !n.read).collect();
+    let unread: Vec<_> = shared.notices.lines().iter().enumerate().filter(|(_, n)| !n.read).collect();
     if unread.is_empty() {
         return;
     }
@@ -66,7 +69,7 @@ fn edge(app: &mut App, ctx: &Context) {
         .show(ctx, |ui| {
             ui.set_width(360.0);
             for (index, n) in unread.iter().rev().take(4).rev() {
-                if message(ui, n.level.color(t), n.level.icon(), |ui| {
+                if message(ui, n.severity.color(t), n.severity.icon(), |ui| {
                     ui.label(RichText::new(&n.text).color(t.text));
                 }) {
                     dismissed = Some(*index);
@@ -74,42 +77,39 @@ fn edge(app: &mut App, ctx: &Context) {
             }
         });
     if let Some(index) = dismissed {
-        app.shared.notices.dismiss(index);
+        shared.notices.dismiss(index);
     }
 }
 
-fn notices(app: &mut App, ctx: &Context) {
+fn notices(shared: &mut Shared, ctx: &Context) {
     let t = Tokens::of(ctx);
-    let mut open = app.shared.notices.open;
+    let mut open = shared.notices.open;
     Window::new("Messages").open(&mut open).default_size([460.0, 300.0]).show(ctx, |ui| {
-        let lines = app.shared.notices.lines();
+        let lines = shared.notices.lines();
         if lines.is_empty() {
             ui.label(dim("Nothing has been said yet"));
         }
         ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
             for n in lines.iter().rev() {
-                let word = match n.level {
-                    Level::Info => "Note",
-                    Level::Good => "Done",
-                    Level::Warn => "Warning",
-                    Level::Bad => "Problem",
+                let word = match n.severity {
+                    Severity::Info => "Note",
+                    Severity::Good => "Done",
+                    Severity::Warn => "Warning",
+                    Severity::Bad => "Problem",
                 };
                 ui.horizontal_wrapped(|ui| {
-                    ui.label(RichText::new(word).size(size::SMALL).color(n.level.color(t)));
+                    ui.label(RichText::new(word).size(size::SMALL).color(n.severity.color(t)));
                     ui.label(small(format!("{} ago", duration(n.at.elapsed()))));
                     ui.label(RichText::new(&n.text).color(t.text));
                 });
             }
         });
     });
-    app.shared.notices.open = open;
+    shared.notices.open = open;
 }
 
-fn shortcuts(app: &mut App, ctx: &Context) {
-    if !app.shell.shortcuts {
-        return;
-    }
-    let entries = app.entries();
+/// The commands that have keys; answers whether the list stays.
+fn shortcut_list(entries: &[Entry], ctx: &Context) -> bool {
     let mut open = true;
     Window::new("Keyboard shortcuts")
         .open(&mut open)
@@ -117,7 +117,7 @@ fn shortcuts(app: &mut App, ctx: &Context) {
         .anchor(Align2::CENTER_CENTER, vec2(0.0, 0.0))
         .show(ctx, |ui| {
             Grid::new("shortcuts").num_columns(2).spacing([space::XL, 6.0]).show(ui, |ui| {
-                for entry in &entries {
+                for entry in entries {
                     let Some(keys) = entry.keys else { continue };
                     ui.label(&entry.text);
                     ui.label(dim(ctx.format_shortcut(&keys)));
@@ -128,5 +128,5 @@ fn shortcuts(app: &mut App, ctx: &Context) {
     if open && ctx.input_mut(|i| i.consume_key(eframe::egui::Modifiers::NONE, Key::Escape)) {
         open = false;
     }
-    app.shell.shortcuts = open;
+    open
 }

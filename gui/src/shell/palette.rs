@@ -5,8 +5,8 @@ use eframe::egui::{
     Stroke, TextEdit, TextStyle, TextWrapMode, Ui, WidgetInfo, WidgetText, pos2, vec2,
 };
 
-use crate::app::App;
-use crate::command::Entry;
+use crate::entry::Entry;
+use crate::shared::Shared;
 use crate::tokens::{Tokens, size, space};
 use crate::widgets::small;
 
@@ -32,15 +32,13 @@ impl Palette {
     }
 }
 
-/// Draws it.
-pub fn ui(app: &mut App, ctx: &Context) {
-    if !app.palette.open {
+pub fn ui(palette: &mut Palette, entries: &[Entry], shared: &Shared, ctx: &Context) {
+    if !palette.open {
         return;
     }
     let t = Tokens::of(ctx);
-    let found: Vec<Entry> =
-        app.entries().into_iter().filter(|e| e.enabled && matches(&e.text, &app.palette.query)).collect();
-    let palette = &mut app.palette;
+    let found: Vec<&Entry> =
+        entries.iter().filter(|e| e.enabled && matches(&e.text, &palette.query)).collect();
     let before = palette.chosen;
     palette.chosen = palette.chosen.min(found.len().saturating_sub(1));
     ctx.input_mut(|i| {
@@ -95,7 +93,7 @@ pub fn ui(app: &mut App, ctx: &Context) {
     }
     if let Some(entry) = done.and_then(|i| found.get(i)) {
         palette.open = false;
-        app.send(entry.command.clone());
+        shared.send(entry.command.clone());
         ctx.request_repaint();
     }
 }

@@ -4,15 +4,16 @@ use std::path::{Path, PathBuf};
 
 use eframe::egui::{Align2, Context, Key, Role, TextEdit, WidgetInfo, Window, vec2};
 
-use crate::app::App;
-use crate::ask::{Kind, Question};
+use crate::command::Command;
+use crate::question::{Question, Wanted};
+use crate::shared::Shared;
 use crate::tokens::Tokens;
 use crate::widgets::{dim, typed_path};
 
 /// See the top of this file.
 #[derive(Debug, Default)]
 pub struct PathWindow {
-    question: Option<Question>,
+    question: Option<Question<Command>>,
     path: String,
     /// The field is to get the keys, once.
     focus: bool,
@@ -24,18 +25,18 @@ pub struct PathWindow {
 
 impl PathWindow {
     /// Shows it beside the system's dialog.
-    pub fn beside(&mut self, question: Question) {
+    pub fn beside(&mut self, question: Question<Command>) {
         let path = std::mem::take(&mut self.path);
         *self = PathWindow { question: Some(question), path, focus: true, ..PathWindow::default() };
     }
 
     /// Shows it instead of the system's dialog.
-    pub fn alone(&mut self, question: Question) {
+    pub fn alone(&mut self, question: Question<Command>) {
         let open = self.question.as_ref() == Some(&question);
         if !open {
             self.beside(question.clone());
         }
-        if let (Kind::Save(name, _), false) = (&question.kind, open) {
+        if let (Wanted::Save(name, _), false) = (&question.wanted, open) {
             let home = directories::UserDirs::new().map(|d| d.home_dir().join(name));
             self.path = home.map_or_else(|| name.clone(), |p| p.display().to_string());
         }
@@ -50,7 +51,7 @@ impl PathWindow {
     /// What a typed path leads to; a file is written over when that was asked for twice.
     fn entered(&mut self, ctx: &Context) -> Option<PathBuf> {
         let path = typed_path(&self.path)?;
-        let saves = self.question.as_ref().is_some_and(|q| matches!(q.kind, Kind::Save(..)));
+        let saves = self.question.as_ref().is_some_and(|q| matches!(q.wanted, Wanted::Save(..)));
         if saves && self.replaces.as_deref() != Some(&*path) && path.exists() {
             self.replaces = Some(path);
             ctx.request_repaint();
@@ -60,31 +61,29 @@ impl PathWindow {
     }
 }
 
-fn words(question: &Question, alone: bool, replaces: Option<&Path>) -> String {
+fn words(question: &Question<Command>, alone: bool, replaces: Option<&Path>) -> String {
     if let Some(path) = replaces {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         return format!("{name} is there already; once more replaces it");
     }
-    let what = match question.kind {
-        Kind::Open(_) => "type the path of a file",
-        Kind::Save(..) => "type the path to write to",
-        Kind::Folder => "type the path of a folder",
+    let what = match question.wanted {
+        Wanted::Open(_) => "type the path of a file",
+        Wanted::Save(..) => "type the path to write to",
+        Wanted::Folder => "type the path of a folder",
     };
-    match (alone, &question.kind) {
+    match (alone, &question.wanted) {
         (true, _) => format!("This system shows no file dialog; {what}"),
         (false, _) => format!("Choose in the dialog, {what}, or drop a file on the window"),
     }
 }
 
-/// Draws it.
-pub fn ui(app: &mut App, ctx: &Context) {
-    let window = &mut app.shell.path_window;
+pub fn ui(window: &mut PathWindow, shared: &Shared, ctx: &Context) {
     let Some(question) = window.question.clone() else { return };
     let (mut open, focus) = (true, std::mem::take(&mut window.focus));
-    let button = match question.kind {
-        Kind::Open(_) => "Open path",
-        Kind::Save(..) => "Save there",
-        Kind::Folder => "Use folder",
+    let button = match question.wanted {
+        Wanted::Open(_) => "Open path",
+        Wanted::Save(..) => "Save there",
+        Wanted::Folder => "Use folder",
     };
     let mut chosen = false;
     Window::new(question.title)
@@ -97,7 +96,8 @@ pub fn ui(app: &mut App, ctx: &Context) {
             let text = if window.replaces.is_some() { text.color(Tokens::of(ctx).warn) } else { text };
             ui.label(text);
             ui.horizontal(|ui| {
-                let hint = if question.kind == Kind::Folder { "/path/to/folder" } else { "/path/to/file" };
+                let hint =
+                    if question.wanted == Wanted::Folder { "/path/to/folder" } else { "/path/to/file" };
                 let field = TextEdit::singleline(&mut window.path).hint_text(hint).desired_width(340.0);
                 let field = ui.add(field);
                 field.widget_info(|| WidgetInfo::labeled(Role::TextInput, true, "Path"));
@@ -116,6 +116,6 @@ pub fn ui(app: &mut App, ctx: &Context) {
     }
     if chosen && let Some(path) = window.entered(ctx) {
         window.close();
-        app.send((question.then)(path));
+        shared.send((question.then)(path));
     }
 }

@@ -2,24 +2,23 @@
 
 use eframe::egui::{Align2, FontId, Rect, Role, Sense, Stroke, StrokeKind, Ui, WidgetInfo, pos2, vec2};
 
-use crate::app::App;
 use crate::command::Command;
 use crate::icons::mark;
 use crate::page::Page;
+use crate::shared::Shared;
 use crate::tokens::{Tokens, size, space};
 
-/// Draws the rail.
-pub fn ui(app: &mut App, ui: &mut Ui) {
+pub fn ui(shared: &Shared, ui: &mut Ui) {
     let t = Tokens::of(ui.ctx());
     ui.spacing_mut().item_spacing.y = 2.0;
     let (rect, _) = ui.allocate_exact_size(vec2(space::RAIL, 52.0), Sense::hover());
     mark(ui.painter(), Rect::from_center_size(rect.center(), vec2(22.0, 22.0)), [t.minus, t.zero, t.plus]);
     for page in Page::ALL {
-        let on = app.shared.settings.page == page;
+        let on = shared.settings.page == page;
         let (rect, response) = ui.allocate_exact_size(vec2(space::RAIL, 54.0), Sense::click());
         response.widget_info(|| WidgetInfo::selected(Role::Button, true, on, page.title()));
         if response.clicked() {
-            app.send(Command::Show(page));
+            shared.send(Command::Show(page));
         }
         let color = if on || response.hovered() { t.text } else { t.text_dim };
         let inner = rect.shrink2(vec2(5.0, 2.0));

@@ -2,36 +2,29 @@
 
 use eframe::egui::{Align, Button, Layout, ProgressBar, RichText, Ui};
 
-use crate::app::App;
 use crate::command::Command;
 use crate::icons::{Icon, icon_button};
-use crate::page::Page;
+use crate::shared::Shared;
 use crate::tokens::{Tokens, size, space};
 use crate::widgets::{duration, small};
 
-/// Draws the line.
-pub fn ui(app: &mut App, ui: &mut Ui) {
+/// Draws the line; what the page has to say is drawn by `page`.
+pub fn ui(shared: &mut Shared, ui: &mut Ui, page: impl FnOnce(&mut Ui, &Shared)) {
     ui.horizontal_centered(|ui| {
         ui.spacing_mut().item_spacing.x = space::L;
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            jobs(app, ui);
-            ui.with_layout(Layout::left_to_right(Align::Center), |ui| match app.shared.settings.page {
-                Page::Generate => app.generate.status(ui, &app.shared),
-                Page::Model => app.inspect.status(ui, &app.shared),
-                Page::Benchmark => app.benchmark.status(ui, &app.shared),
-                Page::Training => app.training.status(ui, &app.shared),
-                Page::Server => {}
-            });
+            jobs(shared, ui);
+            ui.with_layout(Layout::left_to_right(Align::Center), |ui| page(ui, shared));
         });
     });
 }
 
-fn jobs(app: &mut App, ui: &mut Ui) {
+fn jobs(shared: &mut Shared, ui: &mut Ui) {
     let t = Tokens::of(ui.ctx());
     if icon_button(ui, Icon::Bell, "Messages").clicked() {
-        app.send(Command::Notices);
+        shared.send(Command::Notices);
     }
-    let running = app.shared.jobs.running().to_vec();
+    let running = shared.jobs.running().to_vec();
     if running.is_empty() {
         return;
     }

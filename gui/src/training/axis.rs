@@ -1,4 +1,8 @@
-//! Scales: from values to points on the screen and back, plain or logarithmic, with ticks at round numbers.
+//! Scales: from values to points on the screen and back, plain or logarithmic, with ticks at round numbers; and how values on them
+//! read.
+
+use crate::command::CurveAxis;
+use crate::widgets::count;
 
 /// A stretch of values laid over a stretch of the screen. The screen's may run backwards.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -162,6 +166,26 @@ pub fn time_text(seconds: f64) -> String {
     }
 }
 
+/// The numbers of the x axis: where each stands, and how it reads.
+pub fn axis_ticks(axis: CurveAxis, x: &Scale, most: usize) -> Vec<(f32, String)> {
+    let ticks = if axis == CurveAxis::Time { time_ticks(x, most) } else { x.ticks(most) };
+    let step = if ticks.len() > 1 { ticks[1] - ticks[0] } else { 1.0 };
+    let text = |tick| match axis {
+        CurveAxis::Time => time_text(tick),
+        _ => tick_text(tick, if x.log { tick } else { step }),
+    };
+    ticks.into_iter().map(|tick| (x.place(tick), text(tick))).collect()
+}
+
+/// A value of an axis in words.
+pub fn place_text(axis: CurveAxis, v: f64) -> String {
+    match axis {
+        CurveAxis::Step => format!("step {}", count(v.round().max(0.0) as u64)),
+        CurveAxis::Tokens => format!("{} tokens", tick_text(v, (v / 1000.0).max(1.0))),
+        CurveAxis::Time => time_text(v),
+    }
+}
+
 /// A measured value in a readout: four digits that count.
 pub fn value_text(v: f64) -> String {
     let size = v.abs();
@@ -169,9 +193,7 @@ pub fn value_text(v: f64) -> String {
         0.0 => "0".into(),
         _ if !v.is_finite() => "not a number".into(),
         _ if size >= 1e7 => tick_text(v, size / 1e3),
-        _ if size >= 1000.0 => {
-            crate::widgets::count(v.round().abs() as u64).replacen("", if v < 0.0 { "-" } else { "" }, 1)
-        }
+        _ if size >= 1000.0 => count(v.round().abs() as u64).replacen("", if v < 0.0 { "-" } else { "" }, 1),
         _ if size >= 0.001 => {
             let digits = 3 - size.log10().floor() as i32;
             format!("{v:.*}", digits.clamp(0, 6) as usize)

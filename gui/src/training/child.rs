@@ -10,8 +10,7 @@ use std::sync::mpsc::{Receiver, sync_channel};
 
 use train::run::Order;
 
-use super::found::{Found, State};
-use super::run::RunView;
+use super::found::Found;
 use crate::jobs::{self, Job};
 use crate::shared::Shared;
 
@@ -22,58 +21,6 @@ const STARTS: &str = ".starts";
 const WORDS_MAX: u64 = 2000;
 /// What a trainer answers that was told to stop.
 const INTERRUPTED: i32 = 130;
-
-/// An order in a person's words.
-pub trait Worded {
-    /// As a button says it.
-    fn name(self) -> &'static str;
-    /// As a sentence about a run begins.
-    fn verb(self) -> &'static str;
-    /// What it does.
-    fn about(self) -> &'static str;
-    /// Whether it makes sense to a run in a state.
-    fn fits(self, state: &State) -> bool;
-}
-
-impl Worded for Order {
-    fn name(self) -> &'static str {
-        match self {
-            Order::Pause => "Pause",
-            Order::Resume => "Resume",
-            Order::Save => "Save now",
-            Order::Sample => "Sample now",
-            Order::Stop => "Stop and save",
-        }
-    }
-
-    fn verb(self) -> &'static str {
-        match self {
-            Order::Pause => "Pause",
-            Order::Resume => "Resume",
-            Order::Save => "Save a checkpoint of",
-            Order::Sample => "Write a sample with",
-            Order::Stop => "Stop and save",
-        }
-    }
-
-    fn about(self) -> &'static str {
-        match self {
-            Order::Pause => "Wait after this step; the model stays in memory",
-            Order::Resume => "Go on where it waits",
-            Order::Save => "Write a checkpoint after this step",
-            Order::Sample => "Have the model write a text after this step",
-            Order::Stop => "Save after this step and end; the run can go on later to the same bits",
-        }
-    }
-
-    fn fits(self, state: &State) -> bool {
-        match self {
-            Order::Pause => *state == State::Live,
-            Order::Resume => *state == State::Held,
-            _ => state.is_live(),
-        }
-    }
-}
 
 /// A run to begin.
 #[derive(Clone, Debug, PartialEq)]
@@ -127,12 +74,11 @@ impl Trainers {
         self.words.get(path).map(String::as_str)
     }
 
-    /// Whether this run's trainer goes on from a window that was closed, and can be told to stop.
-    pub fn was_left(&self, run: &RunView, shared: &Shared) -> bool {
-        cfg!(unix) && shared.settings.following.left.contains(&run.found.path)
+    /// Whether the trainer of the run in a folder goes on from a window that was closed, and can be told to stop.
+    pub fn was_left(&self, path: &PathBuf, shared: &Shared) -> bool {
+        cfg!(unix) && shared.settings.following.left.contains(path)
     }
 
-    /// Begins a run.
     pub fn start(&mut self, start: Start, shared: &mut Shared) {
         let path = start.folder.join(&start.name);
         self.words.remove(&path);
@@ -145,7 +91,6 @@ impl Trainers {
         }
     }
 
-    /// Goes on with a run.
     pub fn resume(&mut self, found: &Found, shared: &mut Shared) {
         let folder = found.path.parent().unwrap_or(Path::new(".")).to_owned();
         self.start(Start { name: found.name.clone(), folder, config: None }, shared);
@@ -256,7 +201,7 @@ pub fn without_console(process: &mut Process) {
     let _ = process;
 }
 
-/// Starts a trainer.
+/// Starts the process, with its remarks in a file and its orders in a pipe.
 fn launch(program: &Path, start: &Start, ctx: &eframe::egui::Context) -> Result<Trainer, String> {
     let starts = start.folder.join(STARTS);
     let path = start.folder.join(&start.name);
@@ -361,15 +306,6 @@ pub fn greet(shared: &mut Shared) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn orders_fit_the_states_they_make_sense_in() {
-        assert!(
-            Order::Pause.fits(&State::Live)
-                && !Order::Pause.fits(&State::Held)
-                && !Order::Stop.fits(&State::Lost)
-        );
-    }
 
     #[test]
     fn last_words_are_the_last_lines() {

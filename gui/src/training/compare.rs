@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use eframe::egui::{Align, Layout, RichText, Role, ScrollArea, Ui, WidgetInfo};
 use egui_extras::{Column, TableBuilder};
 
+use super::Training;
 use super::charts::dot;
 use super::run::RunView;
-use super::{Training, TrainingCommand};
-use crate::command::Command;
+use crate::command::{Command, TrainingCommand};
 use crate::icons::{Icon, icon_button};
 use crate::shared::Shared;
 use crate::theme::strong_font;
@@ -31,7 +31,6 @@ pub fn differences(configs: &[&[(String, String)]]) -> Vec<(String, Vec<Option<S
 }
 
 impl Training {
-    /// Draws the table.
     pub(super) fn compare_ui(&mut self, ui: &mut Ui, shared: &Shared) {
         let t = Tokens::of(ui.ctx());
         let runs: Vec<&RunView> = self.runs.iter().filter(|r| r.drawn).collect();

@@ -4,7 +4,8 @@
 use formats::run_log::{BadLine, SampleLine};
 
 use super::metric::{CODES, ODD, Point, STEPS, VALIDATION};
-use super::track::{Axis, Track};
+use super::track::Track;
+use crate::command::CurveAxis;
 
 /// Places of odd losses that are kept for their marks; the count goes on.
 const ODD_MAX: usize = 10_000;
@@ -22,7 +23,7 @@ const RUNAWAY: f64 = 1.5;
 pub struct Curves {
     /// A value a step; see `metric::STEPS`.
     pub steps: Track,
-    /// Validations.
+    /// What was measured at validations: see [`VALIDATION`].
     pub validation: Track,
     /// Looks at the codes.
     pub codes: Track,
@@ -59,7 +60,6 @@ pub enum Source {
 }
 
 impl Source {
-    /// All of them.
     pub const ALL: [Source; 3] = [Source::Steps, Source::Validation, Source::Codes];
 }
 
@@ -159,18 +159,18 @@ impl Curves {
     }
 
     /// Has a smoothed curve be that of a smoothing, from 0 to below 1; says whether it was another. Each is smoothed at its own points.
-    pub fn set_smoothing(&mut self, source: Source, lane: usize, smoothing: f32) -> bool {
+    pub fn set_smoothing(&mut self, source: Source, series: usize, smoothing: f32) -> bool {
         let track = match source {
             Source::Steps => &mut self.steps,
             Source::Validation => &mut self.validation,
             Source::Codes => &mut self.codes,
         };
-        track.set_smoothing(lane, smoothing)
+        track.set_smoothing(series, smoothing)
     }
 
-    /// The last step there is.
+    /// The last step that was read.
     pub fn last_step(&self) -> Option<f64> {
-        self.steps.x(Axis::Step).last().copied()
+        self.steps.x(CurveAxis::Step).last().copied()
     }
 
     /// The last training loss, odd or not.
@@ -182,13 +182,13 @@ impl Curves {
     /// The lowest validation in bits per byte, and its step.
     pub fn best_bits(&self) -> Option<(f32, f64)> {
         let v = &self.validation;
-        let rows = (0..v.rows()).map(|r| (v.extremes(1, r).low, v.x(Axis::Step)[r]));
+        let rows = (0..v.rows()).map(|r| (v.extremes(1, r).low, v.x(CurveAxis::Step)[r]));
         rows.filter(|(bits, _)| bits.is_finite()).min_by(|a, b| a.0.total_cmp(&b.0))
     }
 
     /// Training seconds of a step, from the last rows.
     pub fn seconds_per_step(&self) -> Option<f64> {
-        let (x, t) = (self.steps.x(Axis::Step), self.steps.x(Axis::Time));
+        let (x, t) = (self.steps.x(CurveAxis::Step), self.steps.x(CurveAxis::Time));
         let from = x.len().saturating_sub(50);
         let (steps, seconds) = (x.last()? - x[from], t.last()? - t[from]);
         (self.has[2] && steps > 0.0 && seconds > 0.0).then(|| seconds / steps)

@@ -6,7 +6,9 @@ use std::ops::Range;
 use eframe::egui::{Pos2, pos2};
 
 use super::axis::Scale;
-use super::track::{Axis, Extremes, Track};
+use super::extremes::Extremes;
+use super::track::Track;
+use crate::command::CurveAxis;
 
 /// Which of a track's rows fall into which column of the screen. All curves of a track share one.
 #[derive(Clone, Debug)]
@@ -21,7 +23,7 @@ pub struct Columns {
 
 impl Columns {
     /// Lays a track over a scale in columns `step` points wide.
-    pub fn new(track: &Track, axis: Axis, scale: &Scale, step: f32) -> Columns {
+    pub fn new(track: &Track, axis: CurveAxis, scale: &Scale, step: f32) -> Columns {
         let x = track.x(axis);
         let count = ((scale.to - scale.from) / step).ceil().max(1.0) as usize;
         let mut bounds = Vec::with_capacity(count + 1);
@@ -45,11 +47,11 @@ impl Columns {
     pub fn extremes<'a>(
         &'a self,
         track: &'a Track,
-        lane: usize,
+        series: usize,
         smooth: bool,
     ) -> impl Iterator<Item = (f32, Extremes)> + 'a {
         self.bounds.windows(2).enumerate().filter_map(move |(i, pair)| {
-            let e = track.range(lane, smooth, pair[0] as usize, pair[1] as usize);
+            let e = track.range(series, smooth, pair[0] as usize, pair[1] as usize);
             (!e.is_empty()).then_some((self.left + (i as f32 + 0.5) * self.step, e))
         })
     }
@@ -58,15 +60,15 @@ impl Columns {
     pub fn line(
         &self,
         track: &Track,
-        axis: Axis,
-        lane: usize,
+        axis: CurveAxis,
+        series: usize,
         smooth: bool,
         x: &Scale,
         y: &Scale,
     ) -> Vec<Vec<Pos2>> {
         let mut lines = vec![Vec::new()];
         for row in self.rows.clone() {
-            let v = if smooth { track.smooth(lane, row) } else { track.mean(lane, row) };
+            let v = if smooth { track.smooth(series, row) } else { track.mean(series, row) };
             if v.is_finite() && (!y.log || v > 0.0) {
                 let at = pos2(x.place(track.x(axis)[row]), y.place(v.into()));
                 lines.last_mut().expect("there is always one").push(at);
@@ -129,7 +131,7 @@ mod tests {
         for (low, high) in [(1.0, 1e5), (3e4, 3.2e4), (31_000.0, 32_000.0), (31_400.0, 31_430.0)] {
             for log in [false, true] {
                 let x = Scale::new(low, high, log, 0.0, 300.0);
-                let columns = Columns::new(&track, Axis::Step, &x, 1.0);
+                let columns = Columns::new(&track, CurveAxis::Step, &x, 1.0);
                 let (mut low, mut high) = (0f32, 0f32);
                 for (_, e) in columns.extremes(&track, 0, false) {
                     (low, high) = (low.min(e.low), high.max(e.high));
@@ -138,7 +140,7 @@ mod tests {
                 let y = Scale::new(-10.0, 10.0, false, 100.0, 0.0);
                 let at = x.place(31_416.0);
                 let peak = if columns.is_sparse() {
-                    let lines = columns.line(&track, Axis::Step, 0, false, &x, &y);
+                    let lines = columns.line(&track, CurveAxis::Step, 0, false, &x, &y);
                     lines[0].iter().find(|p| p.y < 6.0).map(|p| p.x)
                 } else {
                     columns.extremes(&track, 0, false).find(|(_, e)| e.high == 9.0).map(|(at, _)| at)
@@ -153,7 +155,7 @@ mod tests {
         let values = vec![1.0; 5000];
         let track = track(&values);
         let x = Scale::new(500.0, 2500.0, false, 0.0, 37.0);
-        let columns = Columns::new(&track, Axis::Step, &x, 1.0);
+        let columns = Columns::new(&track, CurveAxis::Step, &x, 1.0);
         assert_eq!(columns.bounds.len(), 38);
         assert_eq!((columns.bounds[0], *columns.bounds.last().unwrap()), (499, 2499));
         assert!(columns.bounds.windows(2).all(|b| b[0] <= b[1]));
@@ -161,7 +163,7 @@ mod tests {
         // Out of sight on either side.
         for (low, high) in [(-100.0, -50.0), (9000.0, 9500.0)] {
             let x = Scale::new(low, high, false, 0.0, 37.0);
-            let columns = Columns::new(&track, Axis::Step, &x, 1.0);
+            let columns = Columns::new(&track, CurveAxis::Step, &x, 1.0);
             assert_eq!(columns.extremes(&track, 0, false).count(), 0);
         }
     }
@@ -171,9 +173,9 @@ mod tests {
         let track = track(&[1.0, 2.0, f32::INFINITY, 3.0, f32::NAN, 4.0]);
         let x = Scale::new(1.0, 6.0, false, 0.0, 100.0);
         let y = Scale::new(0.0, 5.0, false, 50.0, 0.0);
-        let columns = Columns::new(&track, Axis::Step, &x, 1.0);
+        let columns = Columns::new(&track, CurveAxis::Step, &x, 1.0);
         assert!(columns.is_sparse());
-        let lines = columns.line(&track, Axis::Step, 0, false, &x, &y);
+        let lines = columns.line(&track, CurveAxis::Step, 0, false, &x, &y);
         assert_eq!(lines.iter().map(Vec::len).collect::<Vec<_>>(), [2, 2]);
     }
 

@@ -130,7 +130,6 @@ struct Logs {
     problem: Option<String>,
 }
 
-/// The window is gone.
 struct Gone;
 
 impl Reader {

@@ -9,9 +9,9 @@ use eframe::egui::{
 use train::needs::Vocab;
 use train::preset::PRESETS;
 
+use super::Training;
 use super::form::{Form, Wrong};
-use super::{Training, TrainingCommand};
-use crate::command::Command;
+use crate::command::{Command, TrainingCommand};
 use crate::icons::{Icon, icon_button};
 use crate::shared::Shared;
 use crate::tokens::{Tokens, size, space};
@@ -25,7 +25,6 @@ const BESIDE: f32 = 250.0;
 const FIELD: [f32; 2] = [92.0, 26.0];
 
 impl Training {
-    /// Draws the form.
     pub(super) fn form_ui(&mut self, ui: &mut Ui, shared: &mut Shared) {
         let fetching = self.work.is_fetching();
         let Some(form) = &mut self.form else { return };

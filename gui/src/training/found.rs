@@ -12,6 +12,7 @@ use formats::run_log::{EventLine, Log, RunDir};
 use toml::{Table, Value};
 
 use super::metric::Point;
+use crate::open::Stamp;
 
 /// Bytes at the end of a log in which its last lines are.
 const TAIL: u64 = 64 << 10;
@@ -59,7 +60,6 @@ impl State {
 pub struct Found {
     /// Its folder's name.
     pub name: String,
-    /// Its folder.
     pub path: PathBuf,
     /// What it is doing.
     pub state: State,
@@ -92,16 +92,6 @@ struct Seen {
     was_locked: bool,
     last_event: Option<EventLine>,
     found: Found,
-}
-
-/// Length and time of a file; both 0 for one that is not there.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Stamp(u64, Option<SystemTime>);
-
-impl Stamp {
-    fn of(path: &Path) -> Stamp {
-        std::fs::metadata(path).map_or_else(|_| Stamp::default(), |m| Stamp(m.len(), m.modified().ok()))
-    }
 }
 
 /// Looks at a folder of runs, again and again.
@@ -170,7 +160,7 @@ impl Finder {
             seen.read_config(&dir);
         }
         if seen.metrics != metrics {
-            if !fresh && metrics.0 > seen.metrics.0 {
+            if !fresh && metrics.len > seen.metrics.len {
                 seen.grown = Some(Instant::now());
             }
             seen.metrics = metrics;
@@ -185,7 +175,7 @@ impl Finder {
         }
         if seen.found.started == 0 {
             let since = |t: SystemTime| t.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
-            seen.found.started = config.1.map_or(0, since);
+            seen.found.started = config.modified.map_or(0, since);
         }
         let locked = dir.is_locked();
         seen.was_locked |= locked;
@@ -230,7 +220,7 @@ impl Seen {
         }
         if let Ok(tail) = piece(&mut file.0, file.1.saturating_sub(TAIL), TAIL) {
             // Events that leave a run as it was say nothing of its state.
-            let telling = |e: &EventLine| !matches!(&*e.event, "saved" | "skipped" | "sampled");
+            let telling = |e: &EventLine| !matches!(&*e.event, "saved" | "skipped");
             self.last_event = lines(&tail).into_iter().rev().find(telling);
         }
     }

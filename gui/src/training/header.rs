@@ -4,15 +4,15 @@ use eframe::egui::{
     Align, Button, Frame, Label, Layout, Margin, Rect, RichText, Sense, Stroke, Ui, pos2, vec2,
 };
 
+use super::Training;
 use super::axis::{time_text, value_text};
-use super::child::Worded;
 use super::found::State;
 use super::list::state_text;
+use super::order::Worded;
 use super::run::RunView;
-use super::{Training, TrainingCommand};
-use crate::command::Command;
+use crate::command::{Command, CurveAxis, TrainingCommand};
 use crate::icons::{Icon, icon_button};
-use crate::notices::Level;
+use crate::notices::Severity;
 use crate::shared::Shared;
 use crate::theme::strong_font;
 use crate::tokens::{Tokens, size, space};
@@ -21,7 +21,6 @@ use crate::widgets::{count, duration, per_second, small};
 use train::run::Order;
 
 impl Training {
-    /// Draws it.
     pub(super) fn header_ui(&mut self, ui: &mut Ui, shared: &mut Shared) {
         let t = Tokens::of(ui.ctx());
         let Some(run) = self.focused() else { return };
@@ -70,7 +69,7 @@ impl Training {
         }
         if state.is_live() {
             let hint = "It was not started by this window, so it can be followed here but not steered. Stop it where it was started, with Ctrl+C: it saves first";
-            if self.trainers.was_left(run, shared)
+            if self.trainers.was_left(&run.found.path, shared)
                 && ui
                     .add(Button::new("Stop and save").min_size(vec2(0.0, 28.0)))
                     .on_hover_text(Order::Stop.about())
@@ -97,10 +96,10 @@ impl Training {
 
     /// What is wrong with the runs that are seen.
     fn banners(&mut self, ui: &mut Ui, shared: &mut Shared) {
-        let mut lines: Vec<(Level, String)> = Vec::new();
+        let mut lines: Vec<(Severity, String)> = Vec::new();
         let Some(run) = self.focused() else { return };
         if let State::Failed(why) = &run.found.state {
-            lines.push((Level::Bad, format!("The run failed after step {}: {why}", count(run.step()))));
+            lines.push((Severity::Bad, format!("The run failed after step {}: {why}", count(run.step()))));
         }
         if run.found.state == State::Lost && run.step() > 0 {
             let step = count(run.step());
@@ -109,10 +108,10 @@ impl Training {
             } else {
                 ""
             };
-            lines.push((Level::Bad, format!("The trainer stopped unexpectedly after step {step}{then}")));
+            lines.push((Severity::Bad, format!("The trainer stopped unexpectedly after step {step}{then}")));
         }
         if let Some(end) = self.trainers.last_words(&run.found.path) {
-            lines.push((Level::Bad, format!("The trainer's last words: {end}")));
+            lines.push((Severity::Bad, format!("The trainer's last words: {end}")));
         }
         for run in self.runs.iter().filter(|r| r.drawn) {
             let name = if self.runs.iter().filter(|r| r.drawn).count() > 1 {
@@ -124,11 +123,12 @@ impl Training {
             if let Some(odd) =
                 run.curves.odd.first().filter(|_| !told || Some(&run.found.name) != self.focused.as_ref())
             {
-                lines.push((Level::Bad, format!("{name}loss became NaN at step {}", count(odd[0] as u64))));
+                lines
+                    .push((Severity::Bad, format!("{name}loss became NaN at step {}", count(odd[0] as u64))));
             } else if let Some(r) = run.curves.runaway() {
                 let (times, best, step) = (r.times, value_text(r.best), count(r.step as u64));
                 lines.push((
-                    Level::Warn,
+                    Severity::Warn,
                     format!("{name}the loss is {times:.1} times its best, {best} at step {step}"),
                 ));
             }
@@ -139,23 +139,23 @@ impl Training {
                     count(first.line),
                     shorten(&first.problem, 60)
                 );
-                lines.push((Level::Warn, text));
+                lines.push((Severity::Warn, text));
             }
             if !run.problem.is_empty() {
-                lines.push((Level::Bad, format!("{name}its log cannot be read: {}", run.problem)));
+                lines.push((Severity::Bad, format!("{name}its log cannot be read: {}", run.problem)));
             }
             if run.found.state == State::Gone {
-                lines.push((Level::Warn, format!("{name}its folder is gone; this is what had been read")));
+                lines.push((Severity::Warn, format!("{name}its folder is gone; this is what had been read")));
             }
         }
         lines.retain(|(_, text)| !self.charts.read.contains(text));
         // The curves come first where there is little room; what does not fit follows once these are read.
         let most = if ui.ctx().content_rect().height() < 700.0 { 1 } else { 3 };
         let more = lines.len().saturating_sub(most);
-        for (i, (level, text)) in lines.into_iter().take(most).enumerate() {
+        for (i, (severity, text)) in lines.into_iter().take(most).enumerate() {
             ui.add_space(space::XS);
             let more = if i + 1 == most && more > 0 { more } else { 0 };
-            if banner(ui, level, &text, more) {
+            if banner(ui, severity, &text, more) {
                 self.charts.read.push(text);
             }
         }
@@ -163,9 +163,9 @@ impl Training {
 }
 
 /// One line of what is wrong; answers whether it was read.
-fn banner(ui: &mut Ui, level: Level, text: &str, more: usize) -> bool {
+fn banner(ui: &mut Ui, severity: Severity, text: &str, more: usize) -> bool {
     let t = Tokens::of(ui.ctx());
-    let color = level.color(t);
+    let color = severity.color(t);
     let frame = Frame::new()
         .fill(t.panel)
         .stroke(Stroke::new(1.0, color))
@@ -180,7 +180,7 @@ fn banner(ui: &mut Ui, level: Level, text: &str, more: usize) -> bool {
             }
             ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
                 let (rect, _) = ui.allocate_exact_size(vec2(16.0, 16.0), Sense::hover());
-                level.icon().paint(ui.painter(), rect, color);
+                severity.icon().paint(ui.painter(), rect, color);
                 ui.add(Label::new(RichText::new(text).color(t.text)).truncate()).on_hover_text(text);
             });
             closed
@@ -220,7 +220,7 @@ fn progress(ui: &mut Ui, run: &RunView, shared: &Shared) {
         }
         let rows = run.curves.steps.rows();
         if rows > 0 && run.curves.has[2] {
-            let seconds = run.curves.steps.x(super::Axis::Time)[rows - 1];
+            let seconds = run.curves.steps.x(CurveAxis::Time)[rows - 1];
             figure(
                 time_text(seconds),
                 "training",

@@ -9,11 +9,11 @@ use eframe::egui::{
 };
 use eframe::egui::{FontId, Key};
 
+use super::Training;
 use super::axis::value_text;
 use super::found::State;
 use super::run::RunView;
-use super::{Training, TrainingCommand};
-use crate::command::Command;
+use crate::command::{Command, TrainingCommand};
 use crate::icons::{Icon, icon_button};
 use crate::shared::Shared;
 use crate::theme::strong_font;
@@ -37,7 +37,6 @@ pub struct List {
 }
 
 impl Training {
-    /// Draws the list.
     pub(super) fn list_ui(&mut self, ui: &mut Ui, shared: &mut Shared) {
         let send = |shared: &Shared, c| shared.send(Command::Training(c));
         ui.add_space(space::M);

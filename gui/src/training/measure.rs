@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use eframe::egui::{self, RawInput, Rect, pos2, vec2};
 
-use super::{Axis, Training, TrainingCommand};
-use crate::command::Commands;
+use super::Training;
+use crate::command::{Commands, CurveAxis, TrainingCommand};
 use crate::env::{Answers, Env};
 use crate::jobs::Jobs;
 use crate::notices::Notices;
@@ -192,7 +192,7 @@ fn a_million_steps() {
             page.page.run(TrainingCommand::Show(low + by, high + by), &mut page.shared);
         });
     }
-    page.page.run(TrainingCommand::Over(Axis::Time), &mut page.shared);
+    page.page.run(TrainingCommand::Over(CurveAxis::Time), &mut page.shared);
     page.page.run(TrainingCommand::LogX, &mut page.shared);
     page.frames("over time, log x", 120, |_, _| {});
     page.frames("smoothing dragged", 60, |page, i| {

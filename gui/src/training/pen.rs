@@ -17,7 +17,6 @@ pub trait Pen {
     fn ring(&mut self, at: Pos2, radius: f32, fill: Color32, stroke: Color32);
     /// A triangle with its point down, at the top edge.
     fn mark(&mut self, at: Pos2, color: Color32);
-    /// Words.
     fn text(&mut self, at: Pos2, anchor: Align2, text: &str, strong: bool, color: Color32);
 }
 

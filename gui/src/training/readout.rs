@@ -4,11 +4,12 @@ use eframe::egui::{
     Align2, Area, FontId, Frame, Id, Margin, Order, Rect, Role, Sense, Stroke, Ui, WidgetInfo, pos2, vec2,
 };
 
-use super::axis::Scale;
-use super::chart::{self, Chart, Drawn, GUTTER, Options, Reading};
-use super::charts::place_text;
+use super::axis::{Scale, place_text};
+use super::chart::Chart;
+use super::chart_paint::{GUTTER, plot_of};
 use super::curves::Source;
-use super::track::Axis;
+use super::drawn::{Drawn, Options, Reading, values_at};
+use crate::command::CurveAxis;
 use crate::theme::strong_font;
 use crate::tokens::{size, space};
 use crate::widgets::count;
@@ -26,7 +27,7 @@ pub fn cursor(
     readout: bool,
 ) {
     let t = o.tokens;
-    let plot = chart::plot_of(rect);
+    let plot = plot_of(rect);
     let place = x.place(at);
     if !plot.x_range().contains(place) {
         return;
@@ -35,7 +36,7 @@ pub fn cursor(
     painter.vline(place, plot.y_range(), Stroke::new(1.0, t.text_faint));
     let mut right = rect.right();
     for run in runs.iter().rev() {
-        let values = chart::values_at(chart, run, at, x, y, o);
+        let values = values_at(chart, run, at, x, y, o);
         for reading in &values {
             if let Some(dot) = reading.place.filter(|d| plot.contains(*d)) {
                 painter.circle(dot, 3.2, run.color, Stroke::new(1.5, t.bg));
@@ -65,7 +66,7 @@ pub fn tooltip(ui: &Ui, chart: Chart, runs: &[Drawn<'_>], at: f64, x: &Scale, y:
     let pivot = if left { Align2::RIGHT_TOP } else { Align2::LEFT_TOP };
     let readings: Vec<(&Drawn<'_>, Vec<Reading>)> = runs
         .iter()
-        .map(|run| (run, chart::values_at(chart, run, at, x, y, o)))
+        .map(|run| (run, values_at(chart, run, at, x, y, o)))
         .filter(|(_, r)| !r.is_empty())
         .collect();
     let mut heads: Vec<&str> = Vec::new();
@@ -74,7 +75,7 @@ pub fn tooltip(ui: &Ui, chart: Chart, runs: &[Drawn<'_>], at: f64, x: &Scale, y:
             heads.push(what);
         }
     }
-    if o.axis != Axis::Step {
+    if o.axis != CurveAxis::Step {
         heads.push("step");
     }
     // Columns as wide as their widest text; numbers stand at the right of theirs.
@@ -91,7 +92,7 @@ pub fn tooltip(ui: &Ui, chart: Chart, runs: &[Drawn<'_>], at: f64, x: &Scale, y:
             Some(r) => r.text.clone(),
             None if *what == "step" => run
                 .row_at(Source::Steps, o.axis, at)
-                .map_or_else(String::new, |row| count(run.curves.steps.x(Axis::Step)[row] as u64)),
+                .map_or_else(String::new, |row| count(run.curves.steps.x(CurveAxis::Step)[row] as u64)),
             None => String::new(),
         };
         for what in &heads {

@@ -10,7 +10,7 @@ use super::found::{Found, State};
 use crate::shared::Shared;
 use crate::tokens::DARK;
 
-/// Colours there are.
+/// Colours that runs are told apart by.
 const COLOURS: usize = DARK.series.len();
 /// The stretch of time that the pace of a live run is taken over.
 const PACE: Duration = Duration::from_secs(30);

@@ -5,10 +5,9 @@ use eframe::egui::{
     Ui, WidgetInfo, pos2, vec2,
 };
 
-use super::chart::GUTTER;
-use super::track::Axis;
-use super::{Training, TrainingCommand};
-use crate::command::Command;
+use super::Training;
+use super::chart_paint::GUTTER;
+use crate::command::{Command, CurveAxis, TrainingCommand};
 use crate::icons::{Icon, icon_button};
 use crate::shared::Shared;
 use crate::theme::strong_font;
@@ -32,12 +31,12 @@ impl Training {
     /// The step at which samples are read: at the cursor, else where one was chosen, else the end.
     fn sample_step(&self) -> u64 {
         let at = self.charts.cursor().map(|at| match self.charts.axis {
-            Axis::Step => at,
+            CurveAxis::Step => at,
             axis => {
                 let run = self.focused().filter(|r| r.drawn).or(self.runs.iter().find(|r| r.drawn));
                 run.map_or(f64::INFINITY, |r| {
                     let row = r.curves.steps.x(axis).partition_point(|&v| v <= at);
-                    row.checked_sub(1).map_or(0.0, |row| r.curves.steps.x(Axis::Step)[row])
+                    row.checked_sub(1).map_or(0.0, |row| r.curves.steps.x(CurveAxis::Step)[row])
                 })
             }
         });
@@ -84,7 +83,7 @@ impl Training {
             for (i, sample) in run.curves.samples.iter().enumerate() {
                 let steps = &run.curves.steps;
                 let row = steps
-                    .x(Axis::Step)
+                    .x(CurveAxis::Step)
                     .partition_point(|&v| v < sample.step as f64)
                     .min(steps.rows().saturating_sub(1));
                 let Some(&value) = steps.x(axis).get(row) else { continue };

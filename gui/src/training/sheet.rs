@@ -7,10 +7,12 @@ use eframe::egui::{Align2, Rect, Vec2, pos2, vec2};
 use formats::atomic::write_atomic;
 use formats::sentence;
 
-use super::Training;
-use super::chart::{self, Chart, GUTTER};
-use super::charts::{drawn, ticks};
+use super::axis::axis_ticks;
+use super::chart::Chart;
+use super::chart_paint::{GUTTER, paint};
+use super::charts::{Charts, drawn};
 use super::pen::{Memory, Pen, ScreenPen};
+use super::run::RunView;
 use super::svg::SvgPen;
 use crate::print;
 use crate::shared::Shared;
@@ -27,6 +29,40 @@ pub struct Sheet {
 }
 
 impl Sheet {
+    /// What the charts show now.
+    pub fn new(charts: &Charts, runs: &[RunView], shared: &Shared) -> Sheet {
+        let (t, axis, o) = (shared.tokens(), charts.axis, charts.options(shared));
+        let log_x = shared.settings.following.log_x;
+        let x = charts.scale(runs, log_x, space::L + GUTTER, WIDTH - space::L);
+        let runs = drawn(runs, axis, &x, shared);
+        let mut pen = Memory::default();
+        let mut top = space::XL;
+        let mut left = space::L + GUTTER;
+        for run in &runs {
+            pen.ring(pos2(left + 4.0, top), 4.0, run.color, run.color);
+            pen.text(pos2(left + 14.0, top), Align2::LEFT_CENTER, &run.shown, true, t.text);
+            left += 40.0 + 7.0 * run.shown.chars().count() as f32;
+        }
+        top += space::L;
+        for chart in Chart::ALL.into_iter().filter(|c| runs.iter().any(|r| c.is_in(r.curves))) {
+            let height = if chart == Chart::Loss { 300.0 } else { 130.0 };
+            let rect = Rect::from_min_size(pos2(space::L, top), vec2(WIDTH - 2.0 * space::L, height));
+            paint(&mut pen, chart, &runs, rect, &x, &o);
+            pen.text(
+                pos2(rect.right(), top + 11.0),
+                Align2::RIGHT_CENTER,
+                chart.legend(o.smoothed),
+                false,
+                t.text_faint,
+            );
+            top += height + space::S;
+        }
+        for (place, text) in axis_ticks(axis, &x, 9) {
+            pen.text(pos2(place, top + 8.0), Align2::CENTER_CENTER, &text, false, t.text_dim);
+        }
+        Sheet { size: vec2(WIDTH, top + space::XL), tokens: t, drawing: pen }
+    }
+
     /// Writes it to a file; the ending of its name decides the kind.
     ///
     /// # Errors
@@ -59,41 +95,5 @@ impl Sheet {
             self.drawing.replay(&mut ScreenPen::new(&painter));
             self.size.y
         })
-    }
-}
-
-impl Training {
-    /// What the charts show now.
-    pub(super) fn sheet(&self, shared: &Shared) -> Sheet {
-        let (t, axis, o) = (shared.tokens(), self.charts.axis, self.charts.options(shared));
-        let log_x = shared.settings.following.log_x;
-        let x = self.charts.scale(&self.runs, log_x, space::L + GUTTER, WIDTH - space::L);
-        let runs = drawn(&self.runs, axis, &x, shared);
-        let mut pen = Memory::default();
-        let mut top = space::XL;
-        let mut left = space::L + GUTTER;
-        for run in &runs {
-            pen.ring(pos2(left + 4.0, top), 4.0, run.color, run.color);
-            pen.text(pos2(left + 14.0, top), Align2::LEFT_CENTER, &run.shown, true, t.text);
-            left += 40.0 + 7.0 * run.shown.chars().count() as f32;
-        }
-        top += space::L;
-        for chart in Chart::ALL.into_iter().filter(|c| runs.iter().any(|r| c.is_in(r.curves))) {
-            let height = if chart == Chart::Loss { 300.0 } else { 130.0 };
-            let rect = Rect::from_min_size(pos2(space::L, top), vec2(WIDTH - 2.0 * space::L, height));
-            chart::paint(&mut pen, chart, &runs, rect, &x, &o);
-            pen.text(
-                pos2(rect.right(), top + 11.0),
-                Align2::RIGHT_CENTER,
-                chart.legend(o.smoothed),
-                false,
-                t.text_faint,
-            );
-            top += height + space::S;
-        }
-        for (place, text) in ticks(axis, &x, 9) {
-            pen.text(pos2(place, top + 8.0), Align2::CENTER_CENTER, &text, false, t.text_dim);
-        }
-        Sheet { size: vec2(WIDTH, top + space::XL), tokens: t, drawing: pen }
     }
 }

@@ -2,9 +2,8 @@
 
 use eframe::egui::{Align, Layout, RichText, Role, Slider, Ui, WidgetInfo};
 
-use super::track::Axis;
-use super::{Training, TrainingCommand};
-use crate::command::Command;
+use super::Training;
+use crate::command::{Command, CurveAxis, TrainingCommand};
 use crate::icons::{Icon, icon_button};
 use crate::shared::Shared;
 use crate::tokens::{Tokens, size, space};
@@ -16,7 +15,9 @@ impl Training {
         let send = |shared: &Shared, c| shared.send(Command::Training(c));
         ui.horizontal(|ui| {
             ui.spacing_mut().item_spacing.x = space::XS;
-            for (name, axis) in [("Step", Axis::Step), ("Tokens", Axis::Tokens), ("Time", Axis::Time)] {
+            for (name, axis) in
+                [("Step", CurveAxis::Step), ("Tokens", CurveAxis::Tokens), ("Time", CurveAxis::Time)]
+            {
                 if chip(ui, name, self.charts.axis == axis).clicked() {
                     send(shared, TrainingCommand::Over(axis));
                 }

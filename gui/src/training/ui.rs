@@ -2,8 +2,8 @@
 
 use eframe::egui::{CentralPanel, Frame, Margin, Panel, Ui};
 
-use super::{Training, TrainingCommand};
-use crate::command::Command;
+use super::Training;
+use crate::command::{Command, TrainingCommand};
 use crate::shared::Shared;
 use crate::tokens::{Tokens, space};
 use crate::widgets::{count, duration, empty_state, error_card, per_second, small};
@@ -12,7 +12,6 @@ use crate::widgets::{count, duration, empty_state, error_card, per_second, small
 const NARROW: f32 = 900.0;
 
 impl Training {
-    /// Draws the page.
     pub fn ui(&mut self, ui: &mut Ui, shared: &mut Shared) {
         let t = Tokens::of(ui.ctx());
         let plain =

@@ -90,7 +90,7 @@ impl Work {
         self.undeleting = shared.jobs.start("Bringing a run back", back).or(self.undeleting.take());
     }
 
-    /// Whether there is one.
+    /// Whether a deleted run can be brought back.
     pub fn can_undelete(&self) -> bool {
         !self.deleted.is_empty()
     }

@@ -4,9 +4,10 @@ use eframe::egui::{
     Align, Color32, CornerRadius, Frame, Layout, Margin, Response, RichText, Stroke, Ui, vec2,
 };
 
-use super::{dim, primary_button};
+use super::button::primary_button;
+use super::text::dim;
 use crate::icons::{Icon, icon_button};
-use crate::notices::Level;
+use crate::notices::Severity;
 use crate::theme::strong_font;
 use crate::tokens::{Tokens, size, space};
 
@@ -61,23 +62,22 @@ pub fn message(ui: &mut Ui, color: Color32, icon: Icon, add: impl FnOnce(&mut Ui
     closed
 }
 
-impl Level {
-    /// Its colour.
+impl Severity {
     pub fn color(self, t: &Tokens) -> Color32 {
         match self {
-            Level::Info => t.minus,
-            Level::Good => t.good,
-            Level::Warn => t.warn,
-            Level::Bad => t.bad,
+            Severity::Info => t.minus,
+            Severity::Good => t.good,
+            Severity::Warn => t.warn,
+            Severity::Bad => t.bad,
         }
     }
 
     /// Its icon; colour is never the only sign.
     pub fn icon(self) -> Icon {
         match self {
-            Level::Info => Icon::Bell,
-            Level::Good => Icon::Check,
-            Level::Warn | Level::Bad => Icon::Warn,
+            Severity::Info => Icon::Bell,
+            Severity::Good => Icon::Check,
+            Severity::Warn | Severity::Bad => Icon::Warn,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use eframe::egui::{Event, Key, Modifiers, Role};
 use egui_kittest::kittest::Queryable;
-use gui::{Answers, Backend, Command, Page, Start, ThemeChoice};
+use gui::{Answers, Command, Device, Page, Start, ThemeChoice};
 
 use crate::fixture::{Fixture, shipped_model, write_chat_model};
 
@@ -105,10 +105,10 @@ fn a_model_that_changes_on_disk_is_read_again_and_one_that_vanishes_stays_usable
     f.harness.run_steps(2);
     f.until("it is moved", |app| !app.is_busy());
     assert!(f.harness.query_by_label_contains(" x1 ▾").is_some());
-    f.harness.state_mut().send(Command::RunOn(Backend::Kernels("scalar".into())));
+    f.harness.state_mut().send(Command::RunOn(Device::Kernels("scalar".into())));
     f.harness.run_steps(2);
     f.until_label("moving.gguf cannot be opened");
-    assert_eq!(f.harness.state().settings().backend, Backend::Cpu);
+    assert_eq!(f.harness.state().settings().device, Device::Cpu);
     f.harness.state_mut().send(Command::Reload);
     f.harness.run_steps(2);
     f.until_label("moving.gguf cannot be opened");
@@ -161,10 +161,10 @@ fn keys_zoom_and_show_the_shortcuts_but_not_while_somebody_types() {
 #[test]
 fn a_model_moves_to_other_kernels_without_being_opened_again_by_hand() {
     let mut f = Fixture::open(Page::Generate);
-    f.harness.state_mut().send(Command::RunOn(Backend::Kernels("scalar".into())));
+    f.harness.state_mut().send(Command::RunOn(Device::Kernels("scalar".into())));
     f.harness.run_steps(2);
     f.until_label("CPU scalar");
-    f.harness.state_mut().send(Command::RunOn(Backend::Kernels("avx9".into())));
+    f.harness.state_mut().send(Command::RunOn(Device::Kernels("avx9".into())));
     f.harness.run_steps(2);
     f.until_label("avx9");
     assert!(f.harness.query_by_label_contains("CPU scalar").is_some());

@@ -2,7 +2,7 @@
 
 use eframe::egui::{Event, Key, Modifiers};
 use egui_kittest::kittest::{NodeT, Queryable};
-use gui::{Answers, Backend, Command, GenerateCommand, Page, Start};
+use gui::{Answers, Command, Device, GenerateCommand, Page, Start};
 
 use crate::fixture::Fixture;
 
@@ -192,7 +192,7 @@ fn a_graphics_adapter_writes_the_same_text() {
         eprintln!("skipped: no graphics adapter");
         return;
     };
-    f.harness.state_mut().send(Command::RunOn(Backend::Gpu(adapter.clone())));
+    f.harness.state_mut().send(Command::RunOn(Device::Gpu(adapter.clone())));
     f.harness.run_steps(2);
     f.until("it is there", |app| !app.is_busy());
     let named = f.harness.query_all_by_label_contains(&adapter[..8]).next().is_some();

@@ -8,7 +8,7 @@ use egui_kittest::kittest::{NodeT, Queryable};
 use formats::blocks::{TensorType, TypeId, pack};
 use formats::gguf::{Gguf, GgufWriter, Metadata};
 use formats::measure::measure;
-use gui::{Answers, Command, ModelCommand, Page, PictureMove, Start, Tab};
+use gui::{Answers, Command, Detail, ModelCommand, Page, PictureMove, Start};
 
 use crate::fixture::{Fixture, shipped_model};
 
@@ -273,7 +273,7 @@ fn hyper_connections_and_tokens_are_shown() {
     f.until("it is at rest", |app| !app.is_busy());
     f.click("Streams");
     assert!(sees(&f, "Layer 3 feed-forward: reads"));
-    run(&mut f, ModelCommand::Detail(Tab::Tokens));
+    run(&mut f, ModelCommand::Detail(Detail::Tokens));
     run(&mut f, ModelCommand::Tokenize("ROMEO".into()));
     let header = formats::gguf::Header::open(&shipped_model()).unwrap();
     let tokenizer = formats::tokenizer::Tokenizer::from_gguf(header.metadata()).unwrap();

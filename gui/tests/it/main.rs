@@ -3,6 +3,7 @@
 mod app;
 mod benchmark;
 mod chat;
+mod direction;
 mod fixture;
 mod generate;
 mod inspect;

@@ -116,3 +116,37 @@ fn round(kn: &Kernels, stored: StoredType, latent: &[f32], rounded: &mut [f32]) 
         }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use formats::blocks::{TensorType, pack, unpack};
+
+    use super::*;
+
+    /// Whoever reads the file reads what the last step read; what a file may not hold is no number in training either.
+    #[test]
+    fn tables_are_rounded_as_files_store_them() {
+        let mut latent: Vec<f32> =
+            (0..256).map(|i| (i as f32 * 0.37).sin() * 2f32.powi(i % 40 - 24)).collect();
+        latent[7] = 65_519.0;
+        for (stored, ty) in [
+            (StoredType::F16, TensorType::F16),
+            (StoredType::Q8_0, TensorType::Q8_0),
+            (StoredType::Q1_58, TensorType::Q1_58),
+        ] {
+            let mut too_large = latent.clone();
+            too_large[100] = 1e8;
+            for (values, fits) in [(&latent, true), (&too_large, false)] {
+                let (mut rounded, mut bytes, mut read) = (vec![0.0; 256], Vec::new(), vec![0.0; 256]);
+                for kernels in Kernels::available() {
+                    round(kernels, stored, values, &mut rounded);
+                    assert_eq!(rounded.iter().all(|v| v.is_finite()), fits, "{ty}");
+                }
+                let packed = pack(ty, values, &mut bytes).and_then(|()| unpack(ty, &bytes, &mut read));
+                let read_fits = packed.is_ok() && read.iter().all(|v| v.is_finite());
+                assert_eq!(read_fits, fits, "{ty}");
+                assert!(!fits || rounded == read, "{ty}");
+            }
+        }
+    }
+}

@@ -3,7 +3,6 @@
 
 use cpu::Kernels;
 use cpu::ops::{HyperCoefficients, HyperWeights, RopeTable};
-use half::f16;
 use model::dropout::Mask;
 use model::forward::Hyper;
 
@@ -68,7 +67,6 @@ pub(crate) struct Shard {
     attention: attention::Scratch,
     linear: linear::Scratch,
     row: Vec<f32>,
-    halves: Vec<f16>,
     logits: Vec<f32>,
 }
 
@@ -87,7 +85,6 @@ impl Shard {
             attention: attention::Scratch::default(),
             linear: linear::Scratch::default(),
             row: Vec::new(),
-            halves: Vec::new(),
             logits: Vec::new(),
         }
     }
@@ -203,7 +200,7 @@ impl Shard {
                 let (width, x) = (self.width(x), self.read(x));
                 rope::forward(kn, width, p.seq, x, gain, p.eps, head_dim, p.rope, kind, &mut out, &mut inv);
                 if store_f16 && p.quantised {
-                    rope::round_f16(&mut out, &mut self.halves);
+                    kn.round_f16(&mut out);
                 }
                 self.put(y, out);
                 self.put(inv_rms, inv);
@@ -211,7 +208,7 @@ impl Shard {
             Op::RoundF16 { x } => {
                 if p.quantised {
                     let mut v = self.take(x);
-                    rope::round_f16(&mut v, &mut self.halves);
+                    kn.round_f16(&mut v);
                     self.put(x, v);
                 }
             }

@@ -410,6 +410,39 @@ fn run_cannot_be_trained_twice_at_once() {
     Run::open(options(&config, &out), &mut (), &NEVER, &on_cpu).unwrap();
 }
 
+/// Has a run wait after a step, and cancels it while it waits.
+struct CancelWaiting<'a>(u64, std::sync::mpsc::Sender<Order>, &'a AtomicBool);
+
+impl Observer for CancelWaiting<'_> {
+    fn event(&mut self, event: Event<'_>) {
+        match event {
+            Event::Step(line) if line.step == self.0 => self.1.send(Order::Pause).unwrap(),
+            Event::Note(text) if text.starts_with("waiting after step") => {
+                self.2.store(true, std::sync::atomic::Ordering::SeqCst);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Pause, then Ctrl-C: one more whole step once ran.
+#[test]
+fn run_cancelled_while_it_waits_takes_no_further_step() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = config(dir.path(), &[]);
+    let out = dir.path().join("run");
+    let (cancel, (give, orders)) = (AtomicBool::new(false), std::sync::mpsc::channel());
+    let Opening::Ready(mut run) = Run::open(options(&config, &out), &mut (), &NEVER, &on_cpu).unwrap() else {
+        panic!()
+    };
+    let mut observer = CancelWaiting(3, give, &cancel);
+    let summary = run.train(&mut observer, Control::new(&cancel, &orders)).unwrap();
+    drop(run);
+    assert_eq!((summary.outcome, summary.step), (Outcome::Interrupted, 3));
+    let checked = check(&out).unwrap();
+    assert_eq!((checked.resumable, checked.logged), (Some(3), 3));
+}
+
 /// Gives orders after steps.
 struct Steering {
     give: std::sync::mpsc::Sender<Order>,

@@ -1,19 +1,10 @@
-//! Per-head RMS norm, rotation by position and rounding to f16, for the queries and keys of a pass.
+//! Per-head RMS norm and rotation by position, for the queries and keys of a pass.
 
 use cpu::Kernels;
 use cpu::ops::RopeTable;
-use half::f16;
-use half::slice::HalfFloatSliceExt;
 use model::config::RopeKind;
 
 use super::norm;
-
-/// Rounds to f16 and back, as the key-value cache stores it.
-pub(crate) fn round_f16(x: &mut [f32], scratch: &mut Vec<f16>) {
-    scratch.resize(x.len(), f16::ZERO);
-    scratch.convert_from_f32_slice(x);
-    scratch.convert_to_f32_slice(x);
-}
 
 /// `y = rope(rms_norm(x per head))`. Rows of `width`; the position of row `i` is `i % seq`.
 pub(crate) fn forward(

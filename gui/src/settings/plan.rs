@@ -15,7 +15,7 @@ const LIST_MAX: usize = 32;
 /// See the top of this file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Plan {
+pub struct BenchmarkPlan {
     /// Whether the open model is measured.
     pub model: bool,
     /// Whether matrix products are measured.
@@ -24,23 +24,23 @@ pub struct Plan {
     pub without: Vec<String>,
     /// Adapters that are measured as well.
     pub adapters: Vec<String>,
-    /// Numbers of threads.
+    /// Numbers of threads, each measured in turn.
     pub threads: String,
-    /// Lengths of prompts.
+    /// Lengths of prompts, in tokens.
     pub prompts: String,
-    /// Tokens to write.
+    /// Tokens to write, one test for each number.
     pub generate: String,
     /// Prompts and tokens after them, timed together, as in 512+128.
     pub pairs: String,
-    /// Tokens that the model holds before.
+    /// Tokens in the cache before a test begins.
     pub depths: String,
-    /// Repetitions of each test of a model.
+    /// Repetitions of each test of a model, 1 to 1000.
     pub repetitions: usize,
-    /// Seconds of rest before each.
+    /// Seconds of rest before each test, 600 at most.
     pub pause: f32,
-    /// Matrices.
+    /// Shapes of the matrices of products, as 2048x2048.
     pub shapes: String,
-    /// Tokens at once.
+    /// Tokens that are multiplied at once.
     pub batches: String,
     /// Whether products are measured from memory as well.
     pub cold: bool,
@@ -48,9 +48,9 @@ pub struct Plan {
     pub whole: bool,
 }
 
-impl Default for Plan {
+impl Default for BenchmarkPlan {
     fn default() -> Self {
-        Plan::quick()
+        BenchmarkPlan::quick()
     }
 }
 
@@ -63,11 +63,11 @@ fn all_threads() -> String {
     if all > 1 { format!("1, {all}") } else { "1".to_owned() }
 }
 
-impl Plan {
+impl BenchmarkPlan {
     /// A small part that shows the whole, in well under a minute on most machines.
-    pub fn quick() -> Plan {
+    pub fn quick() -> BenchmarkPlan {
         let products = ProductOptions::quick();
-        Plan {
+        BenchmarkPlan {
             model: true,
             products: true,
             without: vec!["plain".into()],
@@ -86,10 +86,10 @@ impl Plan {
         }
     }
 
-    /// Everything.
-    pub fn full() -> Plan {
+    /// Every shape, batch and cache; minutes to much more, by the model.
+    pub fn full() -> BenchmarkPlan {
         let products = ProductOptions::default();
-        Plan {
+        BenchmarkPlan {
             without: Vec::new(),
             prompts: "512".into(),
             generate: "128".into(),
@@ -97,13 +97,13 @@ impl Plan {
             shapes: list(&products.shapes),
             batches: list(&products.batches),
             whole: true,
-            ..Plan::quick()
+            ..BenchmarkPlan::quick()
         }
     }
 
     /// The same tests as another plan, on the same backends as this one.
-    pub fn with_tests_of(&self, other: Plan) -> Plan {
-        Plan { adapters: self.adapters.clone(), threads: self.threads.clone(), ..other }
+    pub fn with_tests_of(&self, other: BenchmarkPlan) -> BenchmarkPlan {
+        BenchmarkPlan { adapters: self.adapters.clone(), threads: self.threads.clone(), ..other }
     }
 
     /// Whether a kernel is measured.
@@ -121,12 +121,12 @@ impl Plan {
     }
 
     /// What `bench` is to measure, devices aside, given the open model's file; or a sentence about the field that is wrong.
-    pub fn options(&self, model: Option<&Path>, commit: &str) -> Result<Options, (Field, String)> {
+    pub fn options(&self, model: Option<&Path>, commit: &str) -> Result<Options, (PlanField, String)> {
         let products = self.products.then(|| self.product_options()).transpose()?;
         let model = model.filter(|_| self.model).map(|path| self.model_options(path)).transpose()?;
-        let threads = numbers(Field::Threads, &self.threads)?;
+        let threads = numbers(PlanField::Threads, &self.threads)?;
         if threads.is_empty() {
-            return Err((Field::Threads, "at least one number of threads is needed".into()));
+            return Err((PlanField::Threads, "at least one number of threads is needed".into()));
         }
         let options = Options {
             threads,
@@ -138,34 +138,37 @@ impl Plan {
             delay: Duration::try_from_secs_f32(self.pause.min(600.0)).unwrap_or_default(),
             commit: commit.to_owned(),
         };
-        options.check().map_err(|e| (Field::All, e.to_string()))?;
+        options.check().map_err(|e| (PlanField::All, e.to_string()))?;
         Ok(options)
     }
 
-    fn product_options(&self) -> Result<ProductOptions, (Field, String)> {
+    fn product_options(&self) -> Result<ProductOptions, (PlanField, String)> {
         let shapes =
-            items(&self.shapes).map(|t| t.parse::<Shape>().map_err(|e| (Field::Shapes, e.to_string())));
-        let batches = numbers(Field::Batches, &self.batches)?;
+            items(&self.shapes).map(|t| t.parse::<Shape>().map_err(|e| (PlanField::Shapes, e.to_string())));
+        let batches = numbers(PlanField::Batches, &self.batches)?;
         let kernels = ProductOptions::kernels_available().into_iter().filter(|k| self.has(k)).collect();
         let cold_batches = if self.cold { batches.clone() } else { Vec::new() };
         Ok(ProductOptions { shapes: shapes.collect::<Result<_, _>>()?, kernels, batches, cold_batches })
     }
 
-    fn model_options(&self, path: &Path) -> Result<ModelOptions, (Field, String)> {
+    fn model_options(&self, path: &Path) -> Result<ModelOptions, (PlanField, String)> {
         let pair = |text: &str| {
             let both = text
                 .split_once('+')
                 .and_then(|(p, g)| Some((p.trim().parse().ok()?, g.trim().parse().ok()?)));
             both.ok_or_else(|| {
-                (Field::Pairs, format!("\"{text}\" is not read; expected a prompt and tokens, as in 512+128"))
+                (
+                    PlanField::Pairs,
+                    format!("\"{text}\" is not read; expected a prompt and tokens, as in 512+128"),
+                )
             })
         };
-        let depths = numbers(Field::Depths, &self.depths)?;
+        let depths = numbers(PlanField::Depths, &self.depths)?;
         Ok(ModelOptions {
             source: Source::File(path.to_owned()),
             kernels: Kernels::available().into_iter().filter(|k| self.has(k.name)).collect(),
-            prompts: numbers(Field::Prompts, &self.prompts)?,
-            generate: numbers(Field::Generate, &self.generate)?,
+            prompts: numbers(PlanField::Prompts, &self.prompts)?,
+            generate: numbers(PlanField::Generate, &self.generate)?,
             pairs: items(&self.pairs).map(pair).collect::<Result<_, _>>()?,
             depths: if depths.is_empty() { vec![0] } else { depths },
             repetitions: self.repetitions.clamp(1, 1000),
@@ -183,7 +186,7 @@ impl Plan {
 /// Where a number is typed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "each is what it is called")]
-pub enum Field {
+pub enum PlanField {
     Threads,
     Prompts,
     Generate,
@@ -199,7 +202,7 @@ fn items(text: &str) -> impl Iterator<Item = &str> {
     text.split([',', ' ', ';']).map(str::trim).filter(|t| !t.is_empty())
 }
 
-fn numbers(field: Field, text: &str) -> Result<Vec<usize>, (Field, String)> {
+fn numbers(field: PlanField, text: &str) -> Result<Vec<usize>, (PlanField, String)> {
     let mut found = Vec::new();
     for item in items(text) {
         let number = item.parse().map_err(|_| (field, format!("\"{item}\" is no whole number")))?;
@@ -219,7 +222,7 @@ mod tests {
 
     #[test]
     fn presets_can_be_measured() {
-        for plan in [Plan::quick(), Plan::full()] {
+        for plan in [BenchmarkPlan::quick(), BenchmarkPlan::full()] {
             let options = plan.options(Some(Path::new("a.gguf")), "c0ffee").unwrap();
             let model = options.model.as_ref().unwrap();
             assert_eq!((model.kernels.len(), model.repetitions), (Kernels::available().len(), 5));
@@ -227,30 +230,37 @@ mod tests {
             assert!(plan.options(None, "").unwrap().model.is_none());
         }
         assert!(
-            Plan::full().options(None, "").unwrap().products.unwrap().kernels.contains(&"plain".to_owned())
+            BenchmarkPlan::full()
+                .options(None, "")
+                .unwrap()
+                .products
+                .unwrap()
+                .kernels
+                .contains(&"plain".to_owned())
         );
     }
 
     #[test]
     fn what_cannot_be_read_is_said_of_its_field() {
-        type Change = fn(&mut Plan);
-        let cases: [(Change, Field, &str); 8] = [
-            (|p| p.threads = "two".into(), Field::Threads, "two"),
-            (|p| p.threads = " , ".into(), Field::Threads, "at least one"),
-            (|p| p.threads = "0".into(), Field::All, "threads is 0"),
-            (|p| p.prompts = "12x".into(), Field::Prompts, "12x"),
-            (|p| p.pairs = "512".into(), Field::Pairs, "512+128"),
-            (|p| p.shapes = "64x100".into(), Field::Shapes, "64x100"),
-            (|p| p.batches = "-1".into(), Field::Batches, "-1"),
-            (|p| p.depths = (0..40).map(|i| format!("{i} ")).collect(), Field::Depths, "40"),
+        type Change = fn(&mut BenchmarkPlan);
+        let cases: [(Change, PlanField, &str); 8] = [
+            (|p| p.threads = "two".into(), PlanField::Threads, "two"),
+            (|p| p.threads = " , ".into(), PlanField::Threads, "at least one"),
+            (|p| p.threads = "0".into(), PlanField::All, "threads is 0"),
+            (|p| p.prompts = "12x".into(), PlanField::Prompts, "12x"),
+            (|p| p.pairs = "512".into(), PlanField::Pairs, "512+128"),
+            (|p| p.shapes = "64x100".into(), PlanField::Shapes, "64x100"),
+            (|p| p.batches = "-1".into(), PlanField::Batches, "-1"),
+            (|p| p.depths = (0..40).map(|i| format!("{i} ")).collect(), PlanField::Depths, "40"),
         ];
         for (change, field, part) in cases {
-            let mut plan = Plan::quick();
+            let mut plan = BenchmarkPlan::quick();
             change(&mut plan);
             let (found, why) = plan.options(Some(Path::new("a.gguf")), "").unwrap_err();
             assert!(found == field && why.contains(part), "{found:?}: {why}");
         }
-        let mut plan = Plan { pairs: "8+2, 4+1".into(), threads: "1 2;2".into(), ..Plan::quick() };
+        let mut plan =
+            BenchmarkPlan { pairs: "8+2, 4+1".into(), threads: "1 2;2".into(), ..BenchmarkPlan::quick() };
         plan.toggle("scalar");
         let options = plan.options(Some(Path::new("a.gguf")), "").unwrap();
         let model = options.model.unwrap();

@@ -1,7 +1,16 @@
 //! What is kept from one start to the next, as a TOML file that is written whole. A file that cannot be read costs its settings
 //! and nothing else; few things are kept, so that no stale state can break a start.
 
-use std::collections::BTreeMap;
+mod following;
+mod plan;
+mod preset;
+mod writing;
+
+pub use following::Following;
+pub use plan::{BenchmarkPlan, PlanField};
+pub use preset::{BenchmarkPreset, SamplingPreset};
+pub use writing::Writing;
+
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -10,9 +19,8 @@ use formats::atomic::write_atomic;
 use formats::{Error, sentence, shown, utf8};
 use serde::{Deserialize, Serialize};
 
-use crate::benchmark::Plan;
 use crate::env::Env;
-use crate::open::Backend;
+use crate::open::Device;
 use crate::page::Page;
 
 /// They take some kilobytes; what is much longer is something else.
@@ -31,115 +39,40 @@ pub enum ThemeChoice {
     /// As the system is; dark where it does not tell.
     #[default]
     System,
-    /// Dark.
+    /// Dark at any time of day.
     Dark,
-    /// Light.
+    /// Light likewise.
     Light,
-}
-
-/// How text is written.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Writing {
-    /// See `runtime::sampler::Sampling`; these are a person's own, once one was touched, else the model's.
-    pub temperature: f32,
-    /// Likewise.
-    pub top_k: usize,
-    /// Likewise.
-    pub top_p: f32,
-    /// Likewise.
-    pub min_p: f32,
-    /// Likewise.
-    pub repetition_penalty: f32,
-    /// Likewise.
-    pub repetition_window: usize,
-    /// Whether the values above are a person's choice.
-    pub own: bool,
-    /// The seed of every text, or a new one each time.
-    pub seed: Option<u64>,
-    /// Most tokens of one text.
-    pub max_tokens: usize,
-    /// Strings that end a text.
-    pub stop: Vec<String>,
-    /// What holds for a whole conversation.
-    pub system: String,
-    /// Whether the panel of settings is shown.
-    pub panel: bool,
-    /// Whether tokens are coloured by their probability.
-    pub probabilities: bool,
-}
-
-impl Default for Writing {
-    fn default() -> Self {
-        Writing {
-            temperature: 0.8,
-            top_k: 0,
-            top_p: 0.95,
-            min_p: 0.0,
-            repetition_penalty: 1.0,
-            repetition_window: 64,
-            own: false,
-            seed: None,
-            max_tokens: 400,
-            stop: Vec::new(),
-            system: String::new(),
-            panel: true,
-            probabilities: false,
-        }
-    }
-}
-
-/// What the training page keeps.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Following {
-    /// The folder of runs; `None` for the usual one.
-    pub runs_dir: Option<PathBuf>,
-    /// A run's colour, by its folder's name: a place in `Tokens::series`.
-    pub colours: BTreeMap<String, usize>,
-    /// Runs that are not drawn.
-    pub hidden: Vec<String>,
-    /// Smoothing of the curves, 0 to 0.999.
-    pub smoothing: f32,
-    /// Logarithmic x axis.
-    pub log_x: bool,
-    /// Logarithmic y axis.
-    pub log_y: bool,
-    /// Names that a person gave to runs, by their folders' names.
-    pub names: BTreeMap<String, String>,
-    /// Notes on runs, likewise.
-    pub notes: BTreeMap<String, String>,
-    /// Folders of runs whose trainers this app started: at a start, those that went on without it.
-    pub left: Vec<PathBuf>,
 }
 
 /// Everything that is kept.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Settings {
-    /// Light or dark.
+    /// Which colours are on.
     pub theme: ThemeChoice,
-    /// Size of everything; 1 is as designed.
+    /// Size of everything, 0.5 to 3; 1 is as designed.
     pub zoom: f32,
     /// The page that was open.
     pub page: Page,
     /// Size of the window, in points as they are without zoom.
     pub window: Option<[f32; 2]>,
-    /// Whether it filled the screen.
+    /// Whether the window filled the screen.
     pub maximized: bool,
     /// Models that were open, the last first.
     pub recents: Vec<PathBuf>,
     /// Where models run.
-    pub backend: Backend,
+    #[serde(rename = "backend")]
+    pub device: Device,
     /// Threads they take on the processor; `None` leaves it to the engine.
     pub threads: Option<usize>,
     /// Tokens they have in sight; `None` is as many as they were made for.
     pub context: Option<usize>,
-    /// How text is written.
+    /// How the generate page writes text.
     pub writing: Writing,
-    /// What is measured.
-    pub measuring: Plan,
-    /// The training page.
+    /// What the benchmark page measures.
+    pub measuring: BenchmarkPlan,
+    /// How the training page shows its runs.
     pub following: Following,
 }
 
@@ -152,11 +85,11 @@ impl Default for Settings {
             window: None,
             maximized: false,
             recents: Vec::new(),
-            backend: Backend::default(),
+            device: Device::default(),
             threads: None,
             context: None,
             writing: Writing::default(),
-            measuring: Plan::default(),
+            measuring: BenchmarkPlan::default(),
             following: Following { smoothing: 0.9, ..Following::default() },
         }
     }
@@ -220,8 +153,8 @@ impl Settings {
         self.zoom = clamp(self.zoom, 0.5, 3.0, 1.0);
         self.window = self.window.filter(|w| w.iter().all(|s| (200.0..=20_000.0).contains(s)));
         self.recents.truncate(RECENTS);
-        if matches!(&self.backend, Backend::Kernels(name) if Kernels::named(name).is_none()) {
-            self.backend = Backend::Cpu;
+        if matches!(&self.device, Device::Kernels(name) if Kernels::named(name).is_none()) {
+            self.device = Device::Cpu;
         }
         self.threads = self.threads.map(|n| n.clamp(1, THREADS_MAX));
         self.context = self.context.map(|n| n.max(CONTEXT_MIN));
@@ -287,7 +220,7 @@ mod tests {
         .unwrap();
         let (settings, problem) = Settings::load(folder.path());
         assert_eq!((settings.zoom, settings.writing.temperature, problem), (1.0, 5.0, None));
-        assert_eq!(settings.backend, Backend::Cpu);
+        assert_eq!(settings.device, Device::Cpu);
         // A folder that cannot be made.
         std::fs::write(folder.path().join("in the way"), "").unwrap();
         let error = Settings::default().save(&folder.path().join("in the way")).unwrap_err();

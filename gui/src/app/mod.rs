@@ -1,27 +1,30 @@
-//! The app: all state in one place, what happens between frames, and where commands are carried out. Drawing is `shell`'s and the
-//! pages' business.
+//! The app: all state in one place, and what happens between frames. Commands are listed and carried out in `commands`, a frame is put
+//! together in `frame`; drawing is the pages' and the shell's business.
 
-use std::path::{Path, PathBuf};
+mod commands;
+mod frame;
+
+use std::path::PathBuf;
 use std::time::Instant;
 
-use eframe::egui::{self, Key, Modifiers, ThemePreference};
+use eframe::egui::{self, ThemePreference};
 use runtime::gpu::AdapterInfo;
 
-use crate::ask::{Answer, Asker, Question};
+use crate::ask::{Answer, Asker};
 use crate::benchmark::Benchmark;
-use crate::command::{Command, Commands, Entry};
-use crate::env::{Env, GGUF};
+use crate::command::{Command, Commands};
+use crate::env::Env;
 use crate::generate::Generate;
 use crate::inspect::Inspect;
 use crate::jobs::Jobs;
 use crate::keep::Keeper;
 use crate::notices::Notices;
-use crate::open::{Backend, Happened, OpenModel, Refused};
+use crate::open::{Device, Happened, OpenModel, Refused};
 use crate::page::Page;
 use crate::server::Server;
 use crate::settings::{Settings, ThemeChoice};
 use crate::shared::Shared;
-use crate::shell::{Palette, Shell};
+use crate::shell::Shell;
 use crate::stopwatch::Stopwatch;
 use crate::theme;
 use crate::training::Training;
@@ -42,19 +45,18 @@ pub struct Start {
     pub timed_from: Option<Instant>,
 }
 
-/// The app.
+/// See the top of this file; a window, a test and a picture drive it alike.
 #[derive(Debug)]
 pub struct App {
-    pub(crate) shared: Shared,
-    pub(crate) shell: Shell,
-    pub(crate) palette: Palette,
-    pub(crate) generate: Generate,
-    pub(crate) inspect: Inspect,
-    pub(crate) benchmark: Benchmark,
-    pub(crate) training: Training,
-    pub(crate) server: Server,
+    shared: Shared,
+    shell: Shell,
+    pub(crate) generate: Generate, // a test of the writer looks inside
+    inspect: Inspect,
+    benchmark: Benchmark,
+    training: Training,
+    server: Server,
     /// See [`Start::on_ground`].
-    pub(crate) on_ground: bool,
+    on_ground: bool,
     asker: Asker,
     /// The model of last time, as long as nothing else was opened.
     from_last_time: Option<PathBuf>,
@@ -96,7 +98,6 @@ impl App {
         }
         let mut app = App {
             shell: Shell::default(),
-            palette: Palette::default(),
             generate: Generate::default(),
             inspect: Inspect::default(),
             benchmark: Benchmark::default(),
@@ -171,102 +172,6 @@ impl App {
         self.shared.measuring
     }
 
-    /// Every command that can be listed: the shell's, and those of all pages.
-    pub(crate) fn entries(&self) -> Vec<Entry> {
-        let command = Modifiers::COMMAND;
-        let numbers = [Key::Num1, Key::Num2, Key::Num3, Key::Num4, Key::Num5];
-        let mut list: Vec<Entry> = Page::ALL
-            .into_iter()
-            .zip(numbers)
-            .map(|(page, key)| {
-                Entry::new(format!("Go to {}", page.title()), Command::Show(page)).keys(command, key)
-            })
-            .collect();
-        let open = self.shared.model.get().is_some();
-        list.extend([
-            Entry::new("Open a model…", Command::AskForModel).keys(command, Key::O),
-            Entry::new("Reload the model", Command::Reload).keys(command, Key::R).when(open),
-            Entry::new("Show the model's file", Command::Reveal).when(open),
-        ]);
-        list.extend(self.generate.entries(&self.shared));
-        list.extend(self.inspect.entries(&self.shared));
-        list.extend(self.benchmark.entries(&self.shared));
-        list.extend(self.training.entries(&self.shared));
-        list.extend(
-            crate::shell::backends(&self.shared).into_iter().map(|(name, backend)| {
-                Entry::new(format!("Run on {name}"), Command::RunOn(backend)).when(open)
-            }),
-        );
-        list.extend([
-            Entry::new("Dark theme", Command::Theme(ThemeChoice::Dark)),
-            Entry::new("Light theme", Command::Theme(ThemeChoice::Light)),
-            Entry::new("Theme of the system", Command::Theme(ThemeChoice::System)),
-            Entry::new("Larger", Command::Zoom(1)).keys(command, Key::Plus),
-            Entry::new("Smaller", Command::Zoom(-1)).keys(command, Key::Minus),
-            Entry::new("Usual size", Command::Zoom(0)).keys(command, Key::Num0),
-            Entry::new("Commands", Command::Palette).keys(command, Key::K),
-            Entry::new("Keyboard shortcuts", Command::Shortcuts).keys(Modifiers::NONE, Key::F1),
-            Entry::new("Messages", Command::Notices),
-            Entry::new("Quit", Command::Quit).keys(command, Key::Q),
-        ]);
-        list
-    }
-
-    fn run(&mut self, command: Command, ctx: &egui::Context) {
-        let shared = &mut self.shared;
-        match command {
-            Command::Show(page) => shared.settings.page = page,
-            Command::AskForModel => {
-                let question = Question::open("Open a model", &GGUF, Command::Open);
-                self.shell.path_window.beside(question.clone());
-                self.asker.ask(question, shared);
-            }
-            Command::Ask(question) => self.asker.ask(question, shared),
-            Command::Open(path) => {
-                self.shell.path_window.close();
-                shared.open(path, None);
-            }
-            Command::Reload => {
-                let opening = shared.model.opening().map(Path::to_owned);
-                let open = shared.model.get().map(|m| m.opened.path.clone());
-                if let Some(path) = opening.or(open) {
-                    shared.send(Command::Open(path));
-                }
-            }
-            Command::Forget(path) => shared.settings.recents.retain(|p| *p != path),
-            Command::Reveal => {
-                if let Some(folder) = shared.model.get().and_then(|m| m.opened.path.parent()) {
-                    shared.reveal(folder);
-                }
-            }
-            Command::RunOn(backend) => {
-                shared.settings.backend = backend;
-                shared.restart();
-            }
-            Command::Engine { threads, context } => {
-                (shared.settings.threads, shared.settings.context) = (threads, context);
-                shared.restart();
-            }
-            Command::Theme(theme) => {
-                shared.settings.theme = theme;
-                self.dress(ctx);
-            }
-            Command::Zoom(steps) => {
-                let zoom = if steps == 0 { 1.0 } else { shared.settings.zoom + 0.1 * steps as f32 };
-                shared.settings.zoom = zoom.clamp(0.5, 3.0);
-                self.dress(ctx);
-            }
-            Command::Palette => self.palette.toggle(),
-            Command::Shortcuts => self.shell.shortcuts ^= true,
-            Command::Notices => shared.notices.open ^= true,
-            Command::Quit => ctx.send_viewport_cmd(egui::ViewportCommand::Close),
-            Command::Generate(command) => self.generate.run(command, shared),
-            Command::Model(command) => self.inspect.run(command, shared),
-            Command::Benchmark(command) => self.benchmark.run(command, shared),
-            Command::Training(command) => self.training.run(command, shared),
-        }
-    }
-
     /// Theme and size, as the settings have them.
     fn dress(&mut self, ctx: &egui::Context) {
         ctx.set_theme(match self.shared.settings.theme {
@@ -278,7 +183,7 @@ impl App {
     }
 
     /// Everything but drawing: what came in from elsewhere, then what was asked for.
-    pub(crate) fn step(&mut self, ctx: &egui::Context) {
+    fn step(&mut self, ctx: &egui::Context) {
         let shared = &mut self.shared;
         match self.asker.answer() {
             Some(Answer::Then(command)) => {
@@ -290,10 +195,10 @@ impl App {
             None => {}
         }
         match shared.model.poll(ctx) {
-            Some(Happened::Opened) => self.opened(),
+            Some(Happened::Ready) => self.opened(),
             // What did not work is not tried again at the next start.
             Some(Happened::Refused { moved: true }) => {
-                shared.settings.backend = shared.model.get().map_or(Backend::Cpu, |m| m.backend.clone());
+                shared.settings.device = shared.model.get().map_or(Device::Cpu, |m| m.device.clone());
             }
             Some(Happened::Refused { moved: false }) => self.fall_back(),
             None => {}
@@ -369,27 +274,5 @@ impl App {
             // There is nobody left to tell.
             let _ = self.shared.settings.save(folder);
         }
-    }
-}
-
-impl eframe::App for App {
-    fn logic(&mut self, ctx: &egui::Context, _: &mut eframe::Frame) {
-        self.step(ctx);
-    }
-
-    fn ui(&mut self, ui: &mut egui::Ui, _: &mut eframe::Frame) {
-        crate::shell::ui(self, ui);
-        if let Some(stopwatch) = &mut self.stopwatch {
-            stopwatch.drawn();
-        }
-    }
-
-    fn clear_color(&self, _: &egui::Visuals) -> [f32; 4] {
-        self.shared.tokens().bg.to_normalized_gamma_f32()
-    }
-
-    fn on_exit(&mut self) {
-        self.generate.leave();
-        self.keep_now();
     }
 }

@@ -1,21 +1,25 @@
-//! Everything a person can do, as values. Menu, shortcut, palette, button and test send the same ones; they are carried out
-//! in one place, between two frames.
+//! Everything a person can do, as values: menu, shortcut, palette, button and test send the same ones, and a page has its own in a file
+//! of that name. They know nothing of who carries them out, so that everybody may send any of them.
+
+mod benchmark;
+mod generate;
+mod model;
+mod training;
+
+pub use benchmark::{BenchmarkColumn, BenchmarkCommand, BenchmarkTab, FigureKind};
+pub use generate::GenerateCommand;
+pub use model::{Detail, ModelCommand, PictureMove, TensorColumn};
+pub use training::{CurveAxis, TrainingCommand};
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use eframe::egui::{Key, KeyboardShortcut, Modifiers};
-
-use crate::ask::Question;
-use crate::benchmark::BenchmarkCommand;
-use crate::generate::GenerateCommand;
-use crate::inspect::ModelCommand;
-use crate::open::Backend;
+use crate::open::Device;
 use crate::page::Page;
+use crate::question::Question;
 use crate::settings::ThemeChoice;
-use crate::training::TrainingCommand;
 
-/// Something to be done.
+/// Something that can be done, by whoever sends it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
     /// Turns to a page.
@@ -23,7 +27,7 @@ pub enum Command {
     /// Asks for a model file.
     AskForModel,
     /// Asks for a file or a folder.
-    Ask(Question),
+    Ask(Question<Command>),
     /// Opens a model.
     Open(PathBuf),
     /// Reads the open model's file again.
@@ -32,18 +36,18 @@ pub enum Command {
     Forget(PathBuf),
     /// Shows the open model's file in the system's file manager.
     Reveal,
-    /// Moves the open model to another backend.
-    RunOn(Backend),
+    /// Moves the open model to another device.
+    RunOn(Device),
     /// Runs models on so many threads of the processor, with so many tokens in sight; `None` is the engine's and the model's own.
     Engine {
-        /// Threads.
+        /// At most as many as the processor has.
         threads: Option<usize>,
-        /// Tokens.
+        /// At most as many as the model was made for.
         context: Option<usize>,
     },
-    /// Light or dark.
+    /// Turns to dark or light colours, or to what the system has.
     Theme(ThemeChoice),
-    /// Makes everything larger or smaller by steps; 0 goes back.
+    /// Makes everything larger or smaller by steps of a tenth; 0 goes back.
     Zoom(i32),
     /// Opens or closes the palette.
     Palette,
@@ -51,7 +55,7 @@ pub enum Command {
     Shortcuts,
     /// Opens or closes the list of notices.
     Notices,
-    /// Ends the app.
+    /// Closes the window; a training that goes on is asked about.
     Quit,
     /// The generate page's.
     Generate(GenerateCommand),
@@ -63,44 +67,12 @@ pub enum Command {
     Training(TrainingCommand),
 }
 
-/// A command as the palette lists it.
-#[derive(Clone, Debug)]
-pub struct Entry {
-    /// What it does, as a person would say it.
-    pub text: String,
-    /// The command.
-    pub command: Command,
-    /// Its keys.
-    pub keys: Option<KeyboardShortcut>,
-    /// Whether it can be done now.
-    pub enabled: bool,
-}
-
-impl Entry {
-    /// A command that can be done.
-    pub fn new(text: impl Into<String>, command: Command) -> Entry {
-        Entry { text: text.into(), command, keys: None, enabled: true }
-    }
-
-    /// With keys.
-    pub fn keys(mut self, modifiers: Modifiers, key: Key) -> Entry {
-        self.keys = Some(KeyboardShortcut::new(modifiers, key));
-        self
-    }
-
-    /// Only if.
-    pub fn when(mut self, enabled: bool) -> Entry {
-        self.enabled = enabled;
-        self
-    }
-}
-
-/// Where commands wait until the end of the frame.
+/// Where commands wait until the end of the frame; its clones are one queue.
 #[derive(Clone, Debug, Default)]
 pub struct Commands(Arc<Mutex<Vec<Command>>>);
 
 impl Commands {
-    /// Sends one.
+    /// Puts one behind those that wait.
     pub fn send(&self, command: Command) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(command);
     }
@@ -110,7 +82,7 @@ impl Commands {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 
-    /// Takes all that wait.
+    /// Takes all that wait, the first sent first.
     pub fn take(&self) -> Vec<Command> {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
