@@ -151,23 +151,22 @@ impl<'w> Scheduler<'w> {
         }
     }
 
-    /// The idle text that has most of a prompt already; a new one if it has none of it and there may be more.
+    /// The idle text that has most of a prompt already; where none has any of it, an empty one, or a new one if there may be more, or
+    /// the longest unused.
     fn text_for(&mut self, prompt: &[u32]) -> Result<TextId> {
-        let common = |text: TextId| {
-            let held = self.worker.tokens(text);
-            held.iter().zip(prompt).take_while(|(a, b)| a == b).count()
-        };
-        // The last of those who are best has been used last.
-        let best = (0..self.idle.len()).rev().max_by_key(|&i| (common(self.idle[i]), std::cmp::Reverse(i)));
-        let there = self.idle.len() + self.running.len();
-        match best {
-            Some(i) if common(self.idle[i]) > 0 || there >= self.texts_max => Ok(self.idle.remove(i)),
-            Some(i) => match self.worker.open(self.context) {
-                Ok(text) => Ok(text),
-                // No memory for one more: an old one will do.
-                Err(_) => Ok(self.idle.remove(i)),
-            },
-            None => self.worker.open(self.context),
+        let held = |text: TextId| self.worker.tokens(text);
+        let common = |text| held(text).iter().zip(prompt).take_while(|(a, b)| a == b).count();
+        let best = (0..self.idle.len()).max_by_key(|&i| common(self.idle[i]));
+        let best = best.filter(|&i| common(self.idle[i]) > 0);
+        let found = best.or_else(|| self.idle.iter().position(|&text| held(text).is_empty()));
+        if let Some(i) = found {
+            return Ok(self.idle.remove(i));
+        }
+        let room = self.idle.len() + self.running.len() < self.texts_max;
+        match room.then(|| self.worker.open(self.context)) {
+            Some(Ok(text)) => Ok(text),
+            Some(Err(error)) if self.idle.is_empty() => Err(error),
+            _ => Ok(self.idle.remove(0)),
         }
     }
 

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use cpu::Kernels;
 use formats::gguf::{Gguf, Header};
 use formats::sentence;
-use cpu::Kernels;
 use runtime::engine::{Engine, EngineOptions};
 use runtime::gpu::{Gpu, GpuModel, GpuOptions};
 use text::Opened;

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use cpu::Kernels;
-use model::config::ModelConfig;
+use model::config::{ModelConfig, StoredType};
 use runtime::engine::{Engine, EngineOptions, Generation};
 use runtime::gpu::{Gpu, GpuModel, GpuOptions, GpuSession, GpuWorker};
 use runtime::pass::{Answer, Span, Want, Worker};
@@ -70,8 +70,11 @@ fn together(worker: &mut dyn Worker, c: &ModelConfig, count: usize) -> Vec<Vec<V
 
 #[test]
 fn batch_of_64_texts_of_mixed_lengths_has_the_bits_of_each_alone() {
-    for streams in [1, 2] {
-        let c = ModelConfig { streams, head_int8: streams == 2, ..tiny::config() };
+    let head =
+        |streams, head, head_int8| ModelConfig { streams, tied: false, head, head_int8, ..tiny::config() };
+    let shapes =
+        [head(1, StoredType::F16, false), head(2, StoredType::Q8_0, true), head(4, StoredType::Q1_58, true)];
+    for c in shapes {
         for kernels in Kernels::available() {
             let model = Model::with_kernels(&tiny::gguf(&c, 31), kernels).unwrap();
             let expected: Vec<_> = (0..64)
