@@ -156,7 +156,7 @@ fn served_equals_trained_with_four_streams() {
 #[test]
 fn served_equals_trained_with_keys_and_values_that_no_half_holds() {
     let c = ModelConfig { qk_norm: false, ..config(1, true, Activation::SwiGlu) };
-    let mut trainer = Trainer::on_cpu(&c, SEQ, fixture::options()).unwrap();
+    let mut trainer = Trainer::on_cpu(&c, SEQ, options()).unwrap();
     for (i, p) in trainer.params().iter().enumerate() {
         if p.name.contains("attn_k.") || p.name.contains("attn_v.") {
             // Rows are as large as the scales of ternary weights allow.
@@ -164,7 +164,7 @@ fn served_equals_trained_with_keys_and_values_that_no_half_holds() {
             trainer.set_param(i, &large);
         }
     }
-    let text = Random::new(4).tokens(SEQ, c.vocab);
+    let text = random_tokens(4, SEQ, c.vocab);
     let (expected, _) = trainer.logits(&text);
     assert!(expected.iter().all(|v| v.is_finite()));
     let (file, _) =

@@ -146,7 +146,8 @@ fn bytes(gpu: &Gpu, forward: &Forward, w: &Weights) -> Result<u64> {
         sum += match spec.kind {
             TensorKind::Ternary { .. } | TensorKind::Plain(Role::HeadGain) => 0,
             TensorKind::Table { rows, cols, .. } => {
-                Matrix::table_bytes(gpu, &spec.name, w.table(TensorId(i)), rows, cols)?
+                let id = TensorId(i);
+                Matrix::table_bytes(gpu, table_name(forward, id), w.table(id), rows, cols)?
             }
             TensorKind::Plain(_) => 4 * spec.len() as u64,
         };
@@ -155,6 +156,11 @@ fn bytes(gpu: &Gpu, forward: &Forward, w: &Weights) -> Result<u64> {
         sum += Matrix::ternary_bytes(gpu, name(forward, stack), m)?;
     }
     Ok(sum)
+}
+
+/// What to call a table.
+fn table_name(forward: &Forward, id: TensorId) -> &'static str {
+    if id == forward.head_table() && !forward.config.tied { "the head" } else { "the embedding" }
 }
 
 /// What to call a stack where one word must do.
@@ -175,7 +181,8 @@ impl Upload<'_> {
         Ok(match spec.kind {
             TensorKind::Plain(Role::Gain) => OnDevice::Gain(self.gpu.filled(&spec.name, self.w.plain(id))?),
             TensorKind::Table { rows, cols, .. } => {
-                OnDevice::Table(Matrix::table(self.gpu, &spec.name, self.w.table(id), rows, cols)?)
+                let name = table_name(self.forward, id);
+                OnDevice::Table(Matrix::table(self.gpu, name, self.w.table(id), rows, cols)?)
             }
             TensorKind::Ternary { .. } | TensorKind::Plain(_) => OnDevice::Elsewhere,
         })

@@ -184,13 +184,13 @@ fn scheduler_gives_a_pass_up_for_who_loses_interest_in_it_and_serves_the_others(
     worker.cancel = Some((1, Arc::clone(&cancel)));
     let mut scheduler = Scheduler::new(&mut worker, 64, 2).unwrap();
     let other = ask(&mut scheduler, &[1, 2], 4, 99);
-    let (mut gone, _) = ask(&mut scheduler, &[3; 30], 2, 99);
+    let (gone, _) = ask(&mut scheduler, &[3; 30], 2, 99);
     // The job's own flag is the one that the worker sets.
     let job = scheduler.waiting.pop_back().unwrap();
     scheduler.take(Job { cancel, ..job });
     run(&mut scheduler);
     assert_eq!(told(&other.0), (sums(&[1, 2], 4), "Length".into()));
-    assert_eq!(told(&mut gone), (vec![], "Cancelled".into()));
+    assert_eq!(told(&gone), (vec![], "Cancelled".into()));
     // The second pass was given up: the writer asks for the same token once more.
     assert_eq!(worker.passes, [vec![2, 6], vec![1, 7], vec![1], vec![1], vec![1]]);
 }
