@@ -18,6 +18,7 @@ pub use sections::{Data, Optimiser, Report, Schedule, Tokenizer, Train};
 
 use crate::cpu::CpuOptions;
 use crate::optim::{self, adamw, muon};
+use crate::recipe::Recipe;
 
 /// Everything that decides what a run computes. Each section is a table of the TOML file.
 ///
@@ -42,13 +43,12 @@ pub struct Config {
 }
 
 impl Config {
-    /// How the CPU trains this.
-    pub fn cpu_options(&self) -> CpuOptions {
+    /// How a step is taken, whatever the device.
+    pub fn recipe(&self) -> Recipe {
         let (t, o) = (&self.train, &self.optimiser);
-        CpuOptions {
-            shards: t.shards(),
-            threads: t.threads(),
-            pass_tokens: t.pass_tokens,
+        Recipe {
+            sequences: t.batch,
+            tokens: self.model.context,
             seed: t.seed,
             dropout: t.dropout as f32,
             float: self.model.float,
@@ -68,6 +68,12 @@ impl Config {
                 clip_norm: o.clip_norm as f32,
             },
         }
+    }
+
+    /// How the CPU goes about it.
+    pub fn cpu_options(&self) -> CpuOptions {
+        let t = &self.train;
+        CpuOptions { shards: t.shards(), threads: t.threads(), pass_tokens: t.pass_tokens }
     }
 }
 

@@ -6,12 +6,13 @@ mod block;
 use model::config::{ModelConfig, StoredType};
 
 use crate::program::{Buffers, Init, Op, Param, ParamKind, ParamSpec, Program, Site};
+use crate::recipe::Recipe;
 
 /// Standard deviation of embeddings and ternary latents at the start.
 const INIT_STD: f32 = 0.02;
 
-/// The program of `config`.
-pub fn build(config: &ModelConfig) -> Program {
+/// The program of `config`, trained as `recipe` says.
+pub fn build(config: &ModelConfig, recipe: Recipe) -> Program {
     let mut g = Builder { config, params: Vec::new(), buffers: Buffers::default(), sites: 0 };
     let d = config.width;
     let table = g.table("token_embd.weight", config.embedding);
@@ -46,6 +47,8 @@ pub fn build(config: &ModelConfig) -> Program {
     }
     backward.push(Op::EmbedBackward { table, scale, site: embed_site, d_x });
     Program {
+        model: config.clone(),
+        recipe,
         params: g.params,
         buffers: g.buffers,
         forward,
