@@ -23,7 +23,7 @@ pub struct Needs {
     /// Those of ternary matrices.
     pub ternary: u64,
     /// Memory while training, roughly: latent values, optimiser, gradients and activations of every shard. The text, its tokens
-    /// and a checkpoint being written come on top: 762 MiB were measured where this says 661 (`shakespeare`), and 409 where it
+    /// and a model that writes a sample come on top: 728 MiB were measured where this says 661 (`shakespeare`), and 403 where it
     /// says 397 (`bytes`).
     pub memory_bytes: u64,
     /// Tokens of a step.
