@@ -75,7 +75,8 @@ pub trait Backend: Send {
     /// How many steps may be submitted and not collected while another is submitted. 0: each is collected before the next.
     fn lag(&self) -> usize;
 
-    /// Begins one optimiser step, counted from 0: prepare, forward, backward, update. Neither keeps the batch nor waits for the step.
+    /// Begins one optimiser step, counted from 0: prepare, forward, backward, update. Does not keep the batch; a device with a lag does
+    /// not wait for the step, one without may compute it here.
     /// Where its loss or gradient norm is not finite, the device leaves out the update, and this step has changed nothing.
     ///
     /// # Errors
