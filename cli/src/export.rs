@@ -40,9 +40,10 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     ensure!(!args.out.is_dir(), "{} is a folder; give the name of a file", args.out.display());
     let provenance = Provenance::of(&source);
-    let config = source.meta.config.model_config(source.meta.vocab);
+    let config = source.meta.config.shape(source.meta.vocab)?;
     ensure!(!source.meta.config.model.float, ::train::Error::FloatRun);
-    let (mut file, fidelity) = to_gguf(&config, &source.params, &source.tokenizer, &provenance, args.ty)?;
+    let params = source.params.into_iter().map(Ok);
+    let (mut file, fidelity) = to_gguf(&config, params, &source.tokenizer, &provenance, args.ty)?;
     if let Some(name) = &args.name {
         file.metadata.insert("general.name", name.as_str());
     }

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use ::train::run::{Event, Observer, Opened};
+use ::train::run::{Event, Observer, Outset};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::terminal::{move_by_itself, note, printable, stderr_is_terminal};
@@ -20,7 +20,7 @@ const STEPS: &str = "{bar:24} {pos}/{len}  {msg}";
 /// Shows a training run.
 pub struct Progress {
     bar: Option<ProgressBar>,
-    opened: Option<Opened>,
+    outset: Option<Outset>,
     started: Instant,
     last_line: Instant,
     validation: Option<f64>, // bits per byte
@@ -35,7 +35,7 @@ impl Progress {
             bar
         });
         let now = Instant::now();
-        Progress { bar, opened: None, started: now, last_line: now, validation: None }
+        Progress { bar, outset: None, started: now, last_line: now, validation: None }
     }
 
     /// Takes the bar away.
@@ -54,37 +54,37 @@ impl Progress {
 
     /// Seconds until the last step, from this session's pace.
     fn left(&self, step: u64) -> Option<f64> {
-        let opened = self.opened.as_ref()?;
-        let done = step.checked_sub(opened.step).filter(|&n| n > 0)?;
+        let outset = self.outset.as_ref()?;
+        let done = step.checked_sub(outset.step).filter(|&n| n > 0)?;
         let pace = self.started.elapsed().as_secs_f64() / done as f64;
-        Some(pace * opened.steps.saturating_sub(step) as f64)
+        Some(pace * outset.steps.saturating_sub(step) as f64)
     }
 }
 
 impl Observer for Progress {
     fn event(&mut self, event: Event<'_>) {
         match event {
-            Event::Opened(opened) => {
+            Event::Outset(outset) => {
                 self.line(&format!(
                     "{} parameters, vocabulary {}, {} training and {} validation tokens, {} tokens a step, {} threads",
-                    opened.parameters,
-                    opened.vocab,
-                    opened.train_tokens,
-                    opened.validation_tokens,
-                    opened.step_tokens,
-                    opened.threads,
+                    outset.parameters,
+                    outset.vocab,
+                    outset.train_tokens,
+                    outset.validation_tokens,
+                    outset.step_tokens,
+                    outset.threads,
                 ));
-                if opened.step > 0 {
-                    self.line(&format!("continuing after step {} of {}", opened.step, opened.steps));
+                if outset.step > 0 {
+                    self.line(&format!("continuing after step {} of {}", outset.step, outset.steps));
                 }
                 if let Some(bar) = &self.bar {
                     bar.set_style(style(STEPS));
                     bar.set_message("");
-                    bar.set_length(opened.steps);
-                    bar.set_position(opened.step);
+                    bar.set_length(outset.steps);
+                    bar.set_position(outset.step);
                 }
                 self.started = Instant::now();
-                self.opened = Some(opened.clone());
+                self.outset = Some(outset.clone());
             }
             Event::Note(text) => self.line(text),
             Event::Preparing { what, share } => match &self.bar {
@@ -118,11 +118,11 @@ impl Observer for Progress {
                     bar.set_message(text);
                     return;
                 }
-                let opened = self.opened.as_ref();
-                let first = opened.is_some_and(|o| line.step == o.step + 1);
+                let outset = self.outset.as_ref();
+                let first = outset.is_some_and(|o| line.step == o.step + 1);
                 let quiet = self.last_line.elapsed() >= Duration::from_secs(QUIET_SECONDS);
                 if first || quiet || line.val_bits_per_byte.is_some() {
-                    let steps = opened.map_or(0, |o| o.steps);
+                    let steps = outset.map_or(0, |o| o.steps);
                     note(format_args!("step {}/{steps}  {text}", line.step));
                     self.last_line = Instant::now();
                 }

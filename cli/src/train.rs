@@ -11,7 +11,7 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use ::train::config::Config;
 use ::train::preset::{self, PRESETS};
 use ::train::run::{
-    Control, Opening, Options, Order, Outcome, Resume, Run, Summary, config_at, on_cpu, stored_config,
+    CPU, Control, Opening, Options, Order, Outcome, Resume, Run, Summary, config_at, stored_config,
 };
 use ::train::sample;
 use anyhow::Context;
@@ -116,8 +116,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if let Some(Orders::Stdin) = args.control {
         orders_from_stdin(give)?;
     }
-    let summary = match Run::open(options, &mut progress, &cancel, &on_cpu) {
-        Ok(Opening::Ready(mut run)) => run.train(&mut progress, Control::new(&cancel, &orders)),
+    let summary = match Run::open(options, &mut progress, &cancel, CPU) {
+        Ok(Opening::Ready(run)) => run.train(&mut progress, Control::new(&cancel, &orders)),
         Ok(Opening::Complete(summary)) => Ok(summary),
         Ok(Opening::Interrupted { saved }) => {
             progress.finish();

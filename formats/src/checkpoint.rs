@@ -82,24 +82,51 @@ fn dir_name(step: u64) -> String {
     format!("step-{step:08}")
 }
 
+/// A checkpoint that is not in memory: what [`save_from`] writes of it is made one tensor at a time.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outline {
+    /// Steps done.
+    pub step: u64,
+    /// Name and shape (row-major) of each tensor. Names are unique.
+    pub tensors: Vec<(String, Vec<usize>)>,
+    /// As in [`Checkpoint::meta`].
+    pub meta: Value,
+}
+
 /// Writes a checkpoint into `dir` (made if missing) and gives its folder.
 ///
 /// It appears whole or not at all, and is on the disk when this returns. One of the same step is
 /// replaced. Folders that earlier crashes left half-written are removed; one process writes at a time.
 pub fn save(dir: &Path, checkpoint: &Checkpoint) -> Result<PathBuf> {
+    let Checkpoint { step, tensors, meta } = checkpoint;
+    let tensors_of = tensors.iter().map(|(name, shape, _)| (name.clone(), shape.clone()));
+    let outline = Outline { step: *step, tensors: tensors_of.collect(), meta: meta.clone() };
+    save_from(dir, &outline, |index, values: &mut Vec<f32>| {
+        values.extend_from_slice(&tensors[index].2);
+        Ok(())
+    })
+}
+
+/// As [`save`], of tensors that come one at a time, in order: `fill` puts the values of one into a vector that is empty. What it
+/// refuses is the error, and nothing was saved.
+pub fn save_from<E: From<Error>>(
+    dir: &Path,
+    outline: &Outline,
+    fill: impl FnMut(usize, &mut Vec<f32>) -> std::result::Result<(), E>,
+) -> std::result::Result<PathBuf, E> {
     std::fs::create_dir_all(dir).map_err(io_error("create", dir))?;
     remove_stale(dir)?;
-    let name = dir_name(checkpoint.step);
+    let name = dir_name(outline.step);
     let tmp = dir.join(format!("{TMP}{name}"));
     let dst = dir.join(&name);
     let old = dir.join(format!("{OLD}{name}"));
-    let written = write_files(&tmp, checkpoint).and_then(|()| {
+    let written = write_files(&tmp, outline, fill).and_then(|()| {
         // The old one keeps a name that `list` knows until the new one is in place.
         if dst.exists() {
             remove_dir(&old)?;
             std::fs::rename(&dst, &old).map_err(io_error("move", &dst))?;
         }
-        atomic::commit_dir(&tmp, &dst)
+        Ok(atomic::commit_dir(&tmp, &dst)?)
     });
     match written {
         Ok(()) => remove_dir(&old)?,
@@ -113,52 +140,63 @@ pub fn save(dir: &Path, checkpoint: &Checkpoint) -> Result<PathBuf> {
     Ok(dst)
 }
 
-fn write_files(tmp: &Path, checkpoint: &Checkpoint) -> Result<()> {
+fn write_files<E: From<Error>>(
+    tmp: &Path,
+    outline: &Outline,
+    fill: impl FnMut(usize, &mut Vec<f32>) -> std::result::Result<(), E>,
+) -> std::result::Result<(), E> {
     std::fs::create_dir(tmp).map_err(io_error("create", tmp))?;
-    let state = tmp.join(STATE);
-    let manifest = write_state(&state, checkpoint).map_err(io_error("write", &state))?;
+    let manifest = write_state(&tmp.join(STATE), outline, fill)?;
     let path = tmp.join(MANIFEST);
     let bytes = seal(&manifest);
-    std::fs::write(&path, bytes).map_err(io_error("write", &path))
+    Ok(std::fs::write(&path, bytes).map_err(io_error("write", &path))?)
 }
 
-fn write_state(path: &Path, checkpoint: &Checkpoint) -> io::Result<Manifest> {
-    let header = state_header(&checkpoint.tensors);
-    let mut out = BufWriter::with_capacity(1 << 20, File::create(path)?);
-    out.write_all(&header)?;
+fn write_state<E: From<Error>>(
+    path: &Path,
+    outline: &Outline,
+    mut fill: impl FnMut(usize, &mut Vec<f32>) -> std::result::Result<(), E>,
+) -> std::result::Result<Manifest, E> {
+    let header = state_header(&outline.tensors);
+    let file = File::create(path).map_err(io_error("write", path))?;
+    let mut out = BufWriter::with_capacity(1 << 20, file);
+    out.write_all(&header).map_err(io_error("write", path))?;
     let mut state_bytes = header.len() as u64;
-    let mut tensors = Vec::with_capacity(checkpoint.tensors.len());
-    let mut bytes = Vec::with_capacity(1 << 16);
-    for (name, shape, values) in &checkpoint.tensors {
+    let mut tensors = Vec::with_capacity(outline.tensors.len());
+    let (mut values, mut bytes) = (Vec::new(), Vec::with_capacity(1 << 16));
+    for (index, (name, shape)) in outline.tensors.iter().enumerate() {
+        values.clear();
+        fill(index, &mut values)?;
+        assert_eq!(shape.iter().product::<usize>(), values.len(), "tensor {name}: shape and values");
         let mut hash = blake3::Hasher::new();
         for chunk in values.chunks(1 << 14) {
             bytes.clear();
             bytes.extend(chunk.iter().flat_map(|v| v.to_le_bytes()));
             hash.update(&bytes);
-            out.write_all(&bytes)?;
+            out.write_all(&bytes).map_err(io_error("write", path))?;
         }
         state_bytes += 4 * values.len() as u64;
         let blake3 = hash.finalize().to_hex().to_string();
         tensors.push(TensorLine { name: name.clone(), shape: shape.clone(), blake3 });
     }
-    out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
+    let file = out.into_inner().map_err(|e| io_error("write", path)(e.into_error()))?;
+    file.sync_all().map_err(io_error("write", path))?;
     Ok(Manifest {
         version: VERSION,
-        step: checkpoint.step,
+        step: outline.step,
         state_bytes,
         header_blake3: blake3::hash(&header).to_hex().to_string(),
         tensors,
-        meta: checkpoint.meta.clone(),
+        meta: outline.meta.clone(),
     })
 }
 
 /// The head of a safetensors file: its length, then JSON padded so that the data is aligned.
-fn state_header(tensors: &[(String, Vec<usize>, Vec<f32>)]) -> Vec<u8> {
+fn state_header(tensors: &[(String, Vec<usize>)]) -> Vec<u8> {
     let mut map = serde_json::Map::new();
     let mut at = 0;
-    for (name, shape, values) in tensors {
-        assert_eq!(shape.iter().product::<usize>(), values.len(), "tensor {name}: shape and values");
-        let end = at + 4 * values.len();
+    for (name, shape) in tensors {
+        let end = at + 4 * shape.iter().product::<usize>();
         let line = serde_json::json!({ "dtype": "F32", "shape": shape, "data_offsets": [at, end] });
         assert!(map.insert(name.clone(), line).is_none(), "tensor {name} is there twice");
         at = end;

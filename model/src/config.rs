@@ -6,9 +6,6 @@
 
 use formats::blocks::TensorType;
 
-use crate::error::{Error, Result};
-use crate::metadata::key;
-
 /// Largest vocabulary; four times the largest published one.
 pub const VOCAB_MAX: usize = 1 << 20;
 /// Longest context.
@@ -132,53 +129,84 @@ pub struct ModelConfig {
     pub head_int8: bool,
 }
 
+/// What of a shape [`ModelConfig::validate`] looks at. Files and training configurations spell these each their own way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)] // the fields of `ModelConfig` by the same names
+pub enum Field {
+    Vocab,
+    Context,
+    Width,
+    Blocks,
+    Heads,
+    KvHeads,
+    HeadDim,
+    Ffn,
+    Streams,
+    NormEps,
+    RopeBase,
+    EmbeddingScale,
+    HeadInt8,
+}
+
+/// Why a shape is none that a model can have.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Refusal {
+    /// What is wrong.
+    pub field: Field,
+    /// Its value.
+    pub found: String,
+    /// What would be accepted.
+    pub expected: String,
+}
+
 impl ModelConfig {
-    /// Refuses a shape that the ops cannot compute or that no model has.
+    /// Refuses a shape that the ops cannot compute or that no model has: the one rule for what is trained, written and read.
     ///
     /// # Errors
-    /// [`Error::Config`] naming the first key that is wrong and what it may be.
-    pub fn validate(&self) -> Result<()> {
+    /// The first field that is wrong and what it may be; whoever asks says how its user spells the field.
+    pub fn validate(&self) -> std::result::Result<(), Refusal> {
         let group = formats::ternary::GROUP;
-        let within = |key, v: usize, max: usize| {
-            if (1..=max).contains(&v) { Ok(()) } else { refuse(key, v, format!("1 to {max}")) }
+        let within = |field, v: usize, max: usize| {
+            if (1..=max).contains(&v) { Ok(()) } else { refuse(field, v, format!("1 to {max}")) }
         };
-        let multiple = |key, v: usize, of: usize| {
-            if v.is_multiple_of(of) { Ok(()) } else { refuse(key, v, format!("a multiple of {of}")) }
+        let multiple = |field, v: usize, of: usize| {
+            if v.is_multiple_of(of) { Ok(()) } else { refuse(field, v, format!("a multiple of {of}")) }
         };
-        within(key::VOCAB, self.vocab, VOCAB_MAX)?;
-        within(key::CONTEXT, self.context, CONTEXT_MAX)?;
-        within(key::WIDTH, self.width, WIDTH_MAX)?;
-        multiple(key::WIDTH, self.width, group)?;
-        within(key::BLOCKS, self.blocks, BLOCKS_MAX)?;
-        within(key::FFN, self.ffn, WIDTH_MAX)?;
-        multiple(key::FFN, self.ffn, group)?;
-        within(key::HEADS, self.heads, HEADS_MAX)?;
-        within(key::KV_HEADS, self.kv_heads, self.heads)?;
+        within(Field::Vocab, self.vocab, VOCAB_MAX)?;
+        within(Field::Context, self.context, CONTEXT_MAX)?;
+        within(Field::Width, self.width, WIDTH_MAX)?;
+        multiple(Field::Width, self.width, group)?;
+        within(Field::Blocks, self.blocks, BLOCKS_MAX)?;
+        within(Field::Ffn, self.ffn, WIDTH_MAX)?;
+        multiple(Field::Ffn, self.ffn, group)?;
+        within(Field::Heads, self.heads, HEADS_MAX)?;
+        within(Field::KvHeads, self.kv_heads, self.heads)?;
         if !self.heads.is_multiple_of(self.kv_heads) {
-            return refuse(key::KV_HEADS, self.kv_heads, format!("a divisor of the {} heads", self.heads));
+            return refuse(Field::KvHeads, self.kv_heads, format!("a divisor of the {} heads", self.heads));
         }
-        within(key::HEAD_DIM, self.head_dim, HEAD_DIM_MAX)?;
-        multiple(key::HEAD_DIM, self.head_dim, 8)?;
+        within(Field::HeadDim, self.head_dim, HEAD_DIM_MAX)?;
+        multiple(Field::HeadDim, self.head_dim, 8)?;
         let attention = self.heads * self.head_dim;
         if !attention.is_multiple_of(group) || attention > WIDTH_MAX {
             let expected =
                 format!("{} heads of it to be a multiple of {group}, at most {WIDTH_MAX}", self.heads);
-            return refuse(key::HEAD_DIM, self.head_dim, expected);
+            return refuse(Field::HeadDim, self.head_dim, expected);
         }
         if ![1, 2, 4].contains(&self.streams) {
-            return refuse(key::STREAMS, self.streams, "1, 2 or 4");
+            return refuse(Field::Streams, self.streams, "1, 2 or 4");
         }
-        if !(self.norm_eps > 0.0 && self.norm_eps <= 1.0) {
-            return refuse(key::NORM_EPS, self.norm_eps, "above 0, at most 1");
+        // A subnormal number is 0 on a GPU that flushes it, and a row of zeros would divide by it.
+        if !(self.norm_eps.is_normal() && self.norm_eps > 0.0 && self.norm_eps <= 1.0) {
+            return refuse(Field::NormEps, self.norm_eps, "above 1e-37, at most 1");
         }
         if !(1.0..=1e12).contains(&self.rope_base) {
-            return refuse(key::ROPE_BASE, self.rope_base, "1 to 1e12");
+            return refuse(Field::RopeBase, self.rope_base, "1 to 1e12");
         }
-        if !(self.embedding_scale.is_finite() && self.embedding_scale != 0.0) {
-            return refuse(key::EMBEDDING_SCALE, self.embedding_scale, "a finite number other than 0");
+        if !self.embedding_scale.is_normal() {
+            return refuse(Field::EmbeddingScale, self.embedding_scale, "a finite number other than 0");
         }
         if self.head_int8 && self.head_type() == StoredType::F16 {
-            return refuse(key::HEAD_INT8, true, "false, as the head is stored in F16");
+            return refuse(Field::HeadInt8, true, "false, as the head is stored in F16");
         }
         Ok(())
     }
@@ -199,6 +227,6 @@ impl ModelConfig {
     }
 }
 
-pub(crate) fn refuse<T>(key: &'static str, found: impl ToString, expected: impl ToString) -> Result<T> {
-    Err(Error::Config { key, found: found.to_string(), expected: expected.to_string() })
+fn refuse(field: Field, found: impl ToString, expected: impl ToString) -> std::result::Result<(), Refusal> {
+    Err(Refusal { field, found: found.to_string(), expected: expected.to_string() })
 }

@@ -3,7 +3,7 @@
 use formats::blocks::TensorType;
 use formats::gguf::{Gguf, Metadata};
 
-use crate::config::{Activation, ModelConfig, RopeKind, StoredType, refuse};
+use crate::config::{Activation, Field, ModelConfig, Refusal, RopeKind, StoredType};
 use crate::error::{Error, Result};
 
 /// `general.architecture` of our files.
@@ -30,6 +30,35 @@ pub(crate) mod key {
     pub const GROUP: &str = "tercet.ternary.group_size";
     pub const EMBEDDING_SCALE: &str = "tercet.embedding_scale";
     pub const HEAD_INT8: &str = "tercet.head.int8_activations";
+}
+
+impl Field {
+    /// How a file spells it.
+    fn key(self) -> &'static str {
+        match self {
+            Field::Vocab => key::VOCAB,
+            Field::Context => key::CONTEXT,
+            Field::Width => key::WIDTH,
+            Field::Blocks => key::BLOCKS,
+            Field::Heads => key::HEADS,
+            Field::KvHeads => key::KV_HEADS,
+            Field::HeadDim => key::HEAD_DIM,
+            Field::Ffn => key::FFN,
+            Field::Streams => key::STREAMS,
+            Field::NormEps => key::NORM_EPS,
+            Field::RopeBase => key::ROPE_BASE,
+            Field::EmbeddingScale => key::EMBEDDING_SCALE,
+            Field::HeadInt8 => key::HEAD_INT8,
+        }
+    }
+}
+
+/// In the words of a file.
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Error {
+        let Refusal { field, found, expected } = refusal;
+        Error::Config { key: field.key(), found, expected }
+    }
 }
 
 impl ModelConfig {
@@ -129,6 +158,10 @@ impl ModelConfig {
         meta.insert(key::EMBEDDING_SCALE, self.embedding_scale);
         meta.insert(key::HEAD_INT8, self.head_int8);
     }
+}
+
+fn refuse<T>(key: &'static str, found: impl ToString, expected: impl ToString) -> Result<T> {
+    Err(Error::Config { key, found: found.to_string(), expected: expected.to_string() })
 }
 
 /// The stored type that reads a tensor of an embedding or a head.

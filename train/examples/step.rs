@@ -7,8 +7,11 @@ use std::time::Instant;
 use model::config::{Activation, ModelConfig, RopeKind, StoredType};
 use model::rng::SplitMix64;
 use train::backend::Rates;
-use train::cpu::CpuOptions;
+use train::batch::Batch;
+use train::cpu::{CpuBackend, CpuOptions};
+use train::graph;
 use train::optim::{Matrices, Settings, adamw, muon};
+use train::recipe::Recipe;
 use train::trainer::Trainer;
 
 fn arg(name: &str, default: usize) -> usize {
@@ -42,10 +45,9 @@ fn main() {
         head: StoredType::F16,
         head_int8: false,
     };
-    let options = CpuOptions {
-        shards: arg("SHARDS", 2),
-        threads,
-        pass_tokens: arg("PASS", 512),
+    let recipe = Recipe {
+        sequences: batch,
+        tokens: seq,
         seed: 1,
         dropout: arg("DROP", 0) as f32 / 100.0,
         float: arg("FLOAT", 0) == 1,
@@ -56,13 +58,16 @@ fn main() {
             clip_norm: 1.0,
         },
     };
-    let mut t = Trainer::on_cpu(&config, seq, options).unwrap();
+    let options = CpuOptions { shards: arg("SHARDS", 2), threads, pass_tokens: arg("PASS", 512) };
+    let program = graph::build(&config, recipe);
+    let mut t = Trainer::new(program.clone(), Box::new(CpuBackend::new(program, options).unwrap()));
     let mut rng = SplitMix64::new(&[1]);
     let n = batch * seq;
     for step in 0..arg("STEPS", 8) as u64 {
         let ids: Vec<u32> = (0..n + 1).map(|_| rng.below(vocab as u64) as u32).collect();
+        let batch = Batch { tokens: ids[..n].to_vec(), targets: ids[1..].to_vec() };
         let at = Instant::now();
-        let stats = t.step(step, &ids[..n], &ids[1..], Rates { muon: 0.02, adam: 0.004 });
+        let stats = t.step(step, &batch, Rates { muon: 0.02, adam: 0.004 }).unwrap();
         let s = at.elapsed().as_secs_f64();
         println!(
             "step {step}: {:.4} nats, norm {:.3}, {:.0} ms, {:.0} tokens/s",

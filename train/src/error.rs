@@ -13,6 +13,9 @@ pub enum Error {
     /// A file of ours is damaged, missing or cannot be written.
     #[error(transparent)]
     Formats(#[from] formats::Error),
+    /// A model that no loader would take.
+    #[error(transparent)]
+    Model(#[from] model::Error),
     /// A file or folder cannot be written.
     #[error("cannot write {}: {source}", path.display())]
     Write {
@@ -169,10 +172,8 @@ pub enum Error {
         /// Which checkpoint is good.
         last_good: String,
     },
-    /// The disk failed or is full.
-    #[error(
-        "{cause}; training stopped after step {step}, {last_good}; make room and give the same command again"
-    )]
+    /// The disk failed or is full, or the training device failed.
+    #[error("{cause}; training stopped after step {step}, {last_good}; {}", cure(cause))]
     Halted {
         /// What failed.
         cause: Box<Error>,
@@ -208,6 +209,12 @@ pub enum Error {
     #[error("{problem}")]
     Sample {
         /// In the words of whoever was to write with it.
+        problem: String,
+    },
+    /// A training device that does not answer any more, and what it held is lost.
+    #[error("the training device failed: {}", shown(problem))]
+    Device {
+        /// In its driver's words.
         problem: String,
     },
     /// The system gave no threads.
@@ -251,6 +258,14 @@ pub enum Error {
     /// The flag that stops was set during long work.
     #[error("stopped before the first step, as asked")]
     Stopped,
+}
+
+/// What helps after the loop had to stop.
+fn cure(cause: &Error) -> &'static str {
+    match cause {
+        Error::Device { .. } => "give the same command again to go on from there",
+        _ => "make room and give the same command again",
+    }
 }
 
 /// Shorthand.

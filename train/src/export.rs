@@ -99,21 +99,24 @@ impl Fidelity {
     }
 }
 
-/// Builds the file of a model. `params` are the trainer's latent values, by GGUF name.
+/// Builds the file of a model. `params` are the trainer's latent values, by GGUF name; each is let go before the next is asked for.
 ///
 /// # Errors
-/// A parameter that is not finite, by name; a shape that the chosen type cannot hold.
+/// A model that no loader would take; a parameter that cannot be had or is not finite, by name; a shape that the chosen type cannot
+/// hold.
 pub fn to_gguf(
     config: &ModelConfig,
-    params: &[Named],
+    params: impl IntoIterator<Item = Result<Named>>,
     tokenizer: &Tokenizer,
     provenance: &Provenance,
     ty: ExportType,
 ) -> Result<(GgufWriter, Fidelity)> {
+    config.validate().map_err(model::Error::from)?;
     let mut file = GgufWriter::default();
     describe(&mut file.metadata, config, tokenizer, provenance);
     let mut fidelity = Fidelity::default();
     for param in params {
+        let param = &param?;
         if let Some(at) = param.data.iter().position(|w| !w.is_finite()) {
             return Err(Error::NotFinite { tensor: param.name.clone(), index: at, value: param.data[at] });
         }

@@ -5,14 +5,16 @@ use model::config::ModelConfig;
 use model::forward::{self, Forward};
 
 use crate::program::{Buffers, Coefs, Op, Program, Quant, Rows, Site};
+use crate::recipe::Recipe;
 
-/// The program of `config`.
-pub fn build(config: &ModelConfig) -> Program {
+/// The program of `config`, trained as `recipe` says.
+pub fn build(config: &ModelConfig, recipe: Recipe) -> Program {
     let pass = Forward::new(config);
     let mut g = Graph::new(&pass);
     let backward: Vec<Vec<Op>> = pass.ops.iter().map(|op| g.add(op)).collect();
     let end = g.end.expect("a forward pass ends with its head");
     Program {
+        recipe,
         buffers: g.buffers,
         forward: g.forward,
         backward: backward.into_iter().rev().flatten().collect(),
@@ -20,6 +22,7 @@ pub fn build(config: &ModelConfig) -> Program {
         streams: end.streams,
         head_input: end.y,
         head: end.table,
+        model: pass.config,
         params: pass.tensors,
     }
 }

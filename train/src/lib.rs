@@ -3,6 +3,7 @@
 //! `graph` turns a model's config into a `program`; a `backend` runs it; `trainer` is what everybody else calls.
 
 pub mod backend;
+pub mod batch;
 mod bpe;
 pub mod config;
 pub mod cpu;
@@ -12,8 +13,10 @@ pub mod graph;
 pub mod metrics;
 pub mod needs;
 pub mod optim;
+mod packed;
 pub mod preset;
 pub mod program;
+pub mod recipe;
 pub mod run;
 pub mod sample;
 pub mod schedule;

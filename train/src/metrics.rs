@@ -1,12 +1,10 @@
 //! What only ternary training has to report: how many codes are zero, how many flipped since the last
-//! look, how far the scales drifted. Losses are the trainer's; writing things down is the run's.
+//! look, how far the scales drifted. Counting is the device's, losses are the trainer's; writing things down is the run's.
 
-use formats::ternary::{GROUP, quantise_group};
+use formats::ternary::GROUP;
 
-use crate::trainer::Named;
-
-/// Codes in one f32 of a checkpoint: base 3, and 3^15 is below 2^24, so the number is exact.
-const CODES_PER_FLOAT: usize = 15;
+use crate::backend::CodesCount;
+use crate::program::{ParamKind, ParamSpec};
 
 /// The names, after `blk.N.`, of the matrices that train as ternary.
 const TERNARY: [&str; 7] = [
@@ -36,121 +34,90 @@ pub struct CodesReport {
     pub scale_drift: Vec<f32>,
 }
 
-/// Remembers the codes of the last look, so that flips can be counted; part of a checkpoint, so that
-/// a resumed run writes the same log.
+/// Makes reports of looks. With the codes that the device remembers it is part of a checkpoint, so that a resumed run writes the same
+/// log.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CodesWatch {
-    codes: Vec<i8>,           // every ternary matrix, in parameter order
-    scale_at_start: Vec<f64>, // mean, per block
+    matrices: Vec<(usize, usize)>, // block and codes of every ternary matrix, in parameter order
+    scale_at_start: Vec<f64>,      // mean, per block
 }
 
 impl CodesWatch {
-    /// Starts from freshly initialised parameters.
-    pub fn new(params: &[Named]) -> CodesWatch {
-        let look = Look::at(params);
-        CodesWatch { scale_at_start: look.mean_scale(), codes: look.codes }
+    /// Starts from the look at freshly initialised parameters.
+    pub fn new(specs: &[ParamSpec], first: &[CodesCount]) -> CodesWatch {
+        let mut watch = CodesWatch { matrices: matrices(specs), scale_at_start: Vec::new() };
+        watch.scale_at_start = watch.per_block(first).iter().map(Block::mean_scale).collect();
+        watch
     }
 
-    /// Looks, and remembers what it saw.
-    pub fn look(&mut self, params: &[Named]) -> CodesReport {
-        let look = Look::at(params);
-        assert_eq!(look.codes.len(), self.codes.len(), "parameters changed shape");
-        let mut zeros = vec![0u64; look.blocks.len()];
-        let mut flips = zeros.clone();
-        for &(block, start, end) in &look.spans {
-            let (new, old) = (&look.codes[start..end], &self.codes[start..end]);
-            zeros[block] += new.iter().filter(|&&t| t == 0).count() as u64;
-            flips[block] += new.iter().zip(old).filter(|(a, b)| a != b).count() as u64;
+    /// What a look has seen.
+    pub fn report(&self, look: &[CodesCount]) -> CodesReport {
+        let blocks = self.per_block(look);
+        let share = |n: u64, block: &Block| (n as f64 / block.codes.max(1) as f64) as f32;
+        CodesReport {
+            zeros: blocks.iter().map(|b| share(b.count.zeros, b)).collect(),
+            flips: blocks.iter().map(|b| share(b.count.flips, b)).collect(),
+            scale_drift: blocks
+                .iter()
+                .zip(&self.scale_at_start)
+                .map(|(b, start)| (b.mean_scale() / start) as f32)
+                .collect(),
         }
-        let share = |counts: &[u64]| -> Vec<f32> {
-            counts.iter().zip(&look.blocks).map(|(&n, b)| (n as f64 / b.codes.max(1) as f64) as f32).collect()
-        };
-        let mean_scale = look.mean_scale();
-        let scale_drift = mean_scale.iter().zip(&self.scale_at_start);
-        let report = CodesReport {
-            zeros: share(&zeros),
-            flips: share(&flips),
-            scale_drift: scale_drift.map(|(now, start)| (now / start) as f32).collect(),
-        };
-        self.codes = look.codes;
-        report
     }
 
-    /// As two tensors of exact numbers for a checkpoint: the codes, and the scales.
-    pub fn to_floats(&self) -> (Vec<f32>, Vec<f32>) {
-        let codes = self
-            .codes
-            .chunks(CODES_PER_FLOAT)
-            .map(|chunk| chunk.iter().rev().fold(0u32, |sum, &t| 3 * sum + (t + 1) as u32) as f32);
-        // An f64 in three f32: each takes the leading 24 bits of what is left.
+    /// The scales at the start as exact numbers for a checkpoint: an f64 in three f32, each of which takes the leading 24 bits of
+    /// what is left.
+    pub fn to_floats(&self) -> Vec<f32> {
         let scales = self.scale_at_start.iter().flat_map(|&s| {
             let high = s as f32;
             let middle = (s - f64::from(high)) as f32;
             [high, middle, (s - f64::from(high) - f64::from(middle)) as f32]
         });
-        (codes.collect(), scales.collect())
+        scales.collect()
     }
 
-    /// The inverse of [`CodesWatch::to_floats`]; `None` if the numbers are not such a memory of these parameters.
-    pub fn from_floats(params: &[Named], codes: &[f32], scales: &[f32]) -> Option<CodesWatch> {
-        let total: usize =
-            params.iter().filter(|p| ternary_block(&p.name).is_some()).map(|p| p.data.len()).sum();
-        if codes.len() != total.div_ceil(CODES_PER_FLOAT) || !scales.len().is_multiple_of(3) {
-            return None;
+    /// The inverse of [`CodesWatch::to_floats`]; `None` if there are not as many numbers as these parameters have.
+    pub fn from_floats(specs: &[ParamSpec], scales: &[f32]) -> Option<CodesWatch> {
+        let (triples, []) = scales.as_chunks::<3>() else { return None };
+        let scale_at_start = triples.iter().map(|s| s.iter().map(|&part| f64::from(part)).sum()).collect();
+        let watch = CodesWatch { matrices: matrices(specs), scale_at_start };
+        (watch.scale_at_start.len() == watch.blocks()).then_some(watch)
+    }
+
+    fn blocks(&self) -> usize {
+        self.matrices.iter().map(|&(block, _)| block + 1).max().unwrap_or(0)
+    }
+
+    fn per_block(&self, look: &[CodesCount]) -> Vec<Block> {
+        assert_eq!(look.len(), self.matrices.len(), "a count for each ternary matrix");
+        let mut blocks = vec![Block::default(); self.blocks()];
+        for (&(block, codes), count) in self.matrices.iter().zip(look) {
+            let Block { codes: all, count: sum } = &mut blocks[block];
+            *all += codes;
+            sum.zeros += count.zeros;
+            sum.flips += count.flips;
+            sum.scale_sum += count.scale_sum;
         }
-        let mut unpacked = Vec::with_capacity(codes.len() * CODES_PER_FLOAT);
-        for &packed in codes {
-            let mut rest = packed as u32; // saturates; NaN gives 0
-            for _ in 0..CODES_PER_FLOAT {
-                unpacked.push((rest % 3) as i8 - 1);
-                rest /= 3;
-            }
-        }
-        unpacked.truncate(total);
-        let scale_at_start: Vec<f64> =
-            scales.chunks_exact(3).map(|s| s.iter().map(|&part| f64::from(part)).sum()).collect();
-        let watch = CodesWatch { codes: unpacked, scale_at_start };
-        (watch.scale_at_start.len() == Look::at(params).blocks.len()).then_some(watch)
+        blocks
     }
 }
 
-/// Codes and scales of the ternary matrices now.
-struct Look {
-    codes: Vec<i8>,
-    spans: Vec<(usize, usize, usize)>, // block, start and end in `codes`
-    blocks: Vec<BlockSum>,
-}
-
+/// All matrices of a block.
 #[derive(Clone, Default)]
-struct BlockSum {
+struct Block {
     codes: usize,
-    scale_sum: f64,
+    count: CodesCount,
 }
 
-impl Look {
-    fn at(params: &[Named]) -> Look {
-        let mut look = Look { codes: Vec::new(), spans: Vec::new(), blocks: Vec::new() };
-        for param in params {
-            let Some(block) = ternary_block(&param.name) else { continue };
-            if block >= look.blocks.len() {
-                look.blocks.resize(block + 1, BlockSum::default());
-            }
-            let start = look.codes.len();
-            look.codes.resize(start + param.data.len(), 0);
-            let sum = &mut look.blocks[block];
-            for (w, t) in param.data.chunks_exact(GROUP).zip(look.codes[start..].chunks_exact_mut(GROUP)) {
-                sum.scale_sum += quantise_group(w, t).to_f64();
-            }
-            sum.codes += param.data.len();
-            look.spans.push((block, start, look.codes.len()));
-        }
-        look
+impl Block {
+    fn mean_scale(&self) -> f64 {
+        self.count.scale_sum / (self.codes / GROUP).max(1) as f64
     }
+}
 
-    /// Per block.
-    fn mean_scale(&self) -> Vec<f64> {
-        self.blocks.iter().map(|b| b.scale_sum / (b.codes / GROUP).max(1) as f64).collect()
-    }
+fn matrices(specs: &[ParamSpec]) -> Vec<(usize, usize)> {
+    let ternary = specs.iter().filter(|s| matches!(s.kind, ParamKind::Ternary { .. }));
+    ternary.map(|s| (ternary_block(&s.name).expect("matrices belong to a block"), s.len())).collect()
 }
 
 /// `nats` over `bytes` of text, in bits per byte: comparable between tokenizers.
@@ -161,9 +128,16 @@ pub fn bits_per_byte(nats: f64, bytes: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cpu::look::look as count;
+    use model::tensors::{Init, Role};
 
-    fn param(name: &str, shape: &[usize], data: &[f32]) -> Named {
-        Named { name: name.into(), shape: shape.into(), data: data.into() }
+    /// A parameter of two rows, ternary if its name says so.
+    fn spec(name: &str, cols: usize) -> ParamSpec {
+        let kind = match ternary_block(name) {
+            Some(_) => ParamKind::Ternary { rows: 2, cols },
+            None => ParamKind::Plain(Role::Gain),
+        };
+        ParamSpec { name: name.into(), shape: vec![2, cols], kind, init: Init::Constant(0.0) }
     }
 
     fn ramp(n: usize, k: f32) -> Vec<f32> {
@@ -180,21 +154,17 @@ mod tests {
 
     #[test]
     fn codes_watch_counts_flips_zeros_and_drift_per_block() {
-        let (mut a, b, norm) = (ramp(256, 0.01), ramp(256, 0.02), vec![1.0; 128]);
-        let shape = [2, 128];
-        let mut watch = CodesWatch::new(&[
-            param("blk.0.attn_q.weight", &shape, &a),
-            param("blk.0.attn_norm.weight", &shape[1..], &norm),
-            param("blk.1.ffn_up.weight", &shape, &b),
-        ]);
+        let (mut a, b) = (ramp(256, 0.01), ramp(256, 0.02));
+        let specs =
+            ["blk.0.attn_q.weight", "blk.0.attn_norm.weight", "blk.1.ffn_up.weight"].map(|n| spec(n, 128));
+        let mut remembered = [[0; 256]; 2];
+        let mut look =
+            |a: &[f32]| [a, &b].iter().zip(&mut remembered).map(|(w, r)| count(w, r)).collect::<Vec<_>>();
+        let watch = CodesWatch::new(&specs, &look(&a));
         for w in &mut a[..128] {
             *w *= -2.0; // every non-zero code of one of the two groups flips, its scale doubles
         }
-        let report = watch.look(&[
-            param("blk.0.attn_q.weight", &shape, &a),
-            param("blk.0.attn_norm.weight", &shape[1..], &norm),
-            param("blk.1.ffn_up.weight", &shape, &b),
-        ]);
+        let report = watch.report(&look(&a));
         assert_eq!(report.zeros.len(), 2);
         let nonzero = 1.0 - report.zeros[0];
         assert!((report.flips[0] - nonzero / 2.0).abs() < 0.02, "{report:?}");
@@ -205,15 +175,13 @@ mod tests {
 
     #[test]
     fn codes_watch_survives_a_checkpoint() {
-        let data = ramp(384, 0.013);
-        let shape = [3, 128];
-        let params =
-            [param("blk.0.attn_q.weight", &shape, &data), param("blk.1.attn_q.weight", &shape, &data)];
-        let watch = CodesWatch::new(&params);
-        let (codes, scales) = watch.to_floats();
-        assert_eq!(CodesWatch::from_floats(&params, &codes, &scales), Some(watch));
-        assert_eq!(CodesWatch::from_floats(&params, &codes[1..], &scales), None);
-        assert_eq!(CodesWatch::from_floats(&params, &codes, &scales[3..]), None);
+        let specs = ["blk.0.attn_q.weight", "blk.1.attn_q.weight"].map(|n| spec(n, 128));
+        let look = [0.013, 0.7].map(|k| count(&ramp(256, k), &mut [0; 256]));
+        let watch = CodesWatch::new(&specs, &look);
+        let scales = watch.to_floats();
+        assert_eq!(CodesWatch::from_floats(&specs, &scales), Some(watch));
+        assert_eq!(CodesWatch::from_floats(&specs, &scales[3..]), None);
+        assert_eq!(CodesWatch::from_floats(&specs, &scales[1..]), None);
     }
 
     #[test]

@@ -3,11 +3,11 @@
 
 use std::str::FromStr;
 
+use crate::backend::Part;
 use crate::config::Config;
 use crate::error::Result;
 use crate::graph;
-use crate::optim::fresh_moments;
-use crate::program::ParamKind;
+use crate::program::{Param, ParamKind};
 use crate::tokenizers::{GPT2_VOCAB, Kind};
 
 /// Codes and scales of a ternary weight, and the two layouts products read, in bytes.
@@ -23,7 +23,7 @@ pub struct Needs {
     /// Those of ternary matrices.
     pub ternary: u64,
     /// Memory while training, roughly: latent values, optimiser, gradients and activations of every shard. The text, its tokens
-    /// and a checkpoint being written come on top: 762 MiB were measured where this says 661 (`shakespeare`), and 409 where it
+    /// and a model that writes a sample come on top: 728 MiB were measured where this says 661 (`shakespeare`), and 403 where it
     /// says 397 (`bytes`).
     pub memory_bytes: u64,
     /// Tokens of a step.
@@ -60,16 +60,14 @@ impl Config {
 
     /// What a valid configuration needs with a vocabulary of `vocab` ids.
     pub fn needs(&self, vocab: usize) -> Needs {
-        let program = graph::build(&self.model_config(vocab));
+        let program = graph::build(&self.model_config(vocab), self.recipe());
         let t = &self.train;
         let shards = t.shards().max(1) as u64;
         let (mut parameters, mut ternary, mut bytes) = (0u64, 0u64, 0u64);
-        for spec in &program.params {
+        for (i, spec) in program.params.iter().enumerate() {
             let n = spec.len() as u64;
             parameters += n;
-            let empty = crate::program::ParamSpec { shape: vec![1], ..spec.clone() };
-            let moments = fresh_moments(&empty, self.optimiser.matrices);
-            let moments = 4 * (moments.first.len() + moments.second.len()) as u64;
+            let arrays = Part::ALL.map(|part| 4 * program.part_len(Param(i), part) as u64);
             let prepared = match spec.kind {
                 ParamKind::Ternary { .. } => {
                     ternary += n;
@@ -78,7 +76,7 @@ impl Config {
                 ParamKind::Table { .. } => 4,
                 ParamKind::Plain(_) => 0,
             };
-            bytes += n * (4 + prepared + moments + 4 * shards);
+            bytes += arrays.iter().sum::<u64>() + n * (prepared + 4 * shards);
         }
         let context = self.model.context;
         let pass = t.pass_tokens.max(context).next_multiple_of(context) as u64;
@@ -101,7 +99,8 @@ impl Config {
 mod tests {
     use super::*;
     use crate::preset;
-    use crate::run::on_cpu;
+    use crate::program::ParamSpec;
+    use crate::run::CPU;
 
     #[test]
     fn needs_count_the_parameters_a_trainer_has() {
@@ -116,8 +115,8 @@ mod tests {
                 assert_eq!(needs.parameters / 100_000, 155);
                 continue;
             }
-            let trainer = on_cpu(&config, &config.model_config(vocab)).unwrap();
-            let values: usize = trainer.params().iter().map(|p| p.data.len()).sum();
+            let trainer = (CPU.make)(&config, &config.model_config(vocab)).unwrap();
+            let values: usize = trainer.specs().iter().map(ParamSpec::len).sum();
             assert_eq!(needs.parameters, values as u64, "{name}");
             assert!(needs.ternary < needs.parameters && needs.memory_bytes > 12 * needs.parameters);
         }

@@ -1,9 +1,11 @@
 //! The training step as plain data: coarse ops over numbered buffers. A backend runs a program; the graph builds one.
 //! A program depends on shapes alone, never on values, so it is recorded once and replayed every step.
 
-use model::config::{Activation, RopeKind};
+use model::config::{Activation, ModelConfig, RopeKind};
 use model::forward::Hyper;
 pub use model::tensors::{TensorId as Param, TensorKind as ParamKind, TensorSpec as ParamSpec};
+
+use crate::recipe::Recipe;
 
 /// A buffer of f32 rows, one row a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,6 +148,10 @@ impl Buffers {
 /// A model's step: parameters, buffers, and the ops forward to the loss and back.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Program {
+    /// The model, whose constants the ops share.
+    pub model: ModelConfig,
+    /// The batch's shape, dropout and the optimisers.
+    pub recipe: Recipe,
     /// Every parameter.
     pub params: Vec<ParamSpec>,
     /// Every buffer.

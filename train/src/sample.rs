@@ -51,7 +51,7 @@ pub struct Settings<'a> {
 /// A parameter that is not finite; whatever `write` refuses.
 pub fn sample(
     config: &ModelConfig,
-    params: &[Named],
+    params: impl IntoIterator<Item = Result<Named>>,
     tokenizer: &Tokenizer,
     settings: &Settings<'_>,
     write: Write,

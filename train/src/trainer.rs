@@ -1,14 +1,10 @@
-//! The trainer as the loop, the tests and the exporter see it: named parameters, steps, evaluation, snapshots.
+//! The trainer as the loop, the tests and the exporter see it: named parameters, steps, evaluation, one array at a time.
 //! How a step is computed is the backend's business; when to step, save or stop is the loop's.
 
-use half::f16;
-use model::config::ModelConfig;
-
-use crate::backend::{Backend, Batch, Moments, Rates, StepStats};
-use crate::cpu::{CpuBackend, CpuOptions, IGNORED};
+use crate::backend::{Backend, Codes, CodesCount, Part, Probe, Rates, StepReport};
+use crate::batch::{Batch, IGNORED};
 use crate::error::Result;
-use crate::graph;
-use crate::program::{Param, ParamKind, ParamSpec};
+use crate::program::{Param, ParamKind, ParamSpec, Program};
 
 /// A named array.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,106 +33,226 @@ impl Evaluation {
     }
 }
 
-/// A model being trained on some backend.
-pub struct Trainer {
-    specs: Vec<ParamSpec>,
-    backend: Box<dyn Backend>,
-    seq: usize,
-    vocab: usize,
+/// Windows whose nats are summed before they are added to a text's. Batches are of another size, and what is reported of a text does
+/// not depend on it.
+const SUM_WINDOWS: usize = 64;
+
+/// A model being trained on some device; one that tests may ask more of where `B` is a [`Probe`].
+pub struct Trainer<B: Backend + ?Sized = dyn Backend> {
+    program: Program,
+    backend: Box<B>,
+    in_flight: usize,
 }
 
-impl Trainer {
-    /// A fresh model on the CPU, trained on sequences of `seq` tokens.
+impl<B: Backend + ?Sized> Trainer<B> {
+    /// A trainer on a device that was made for the same program.
+    pub fn new(program: Program, backend: Box<B>) -> Trainer<B> {
+        Trainer { program, backend, in_flight: 0 }
+    }
+
+    /// What the parameters are, in the order of [`Trainer::ids`].
+    pub fn specs(&self) -> &[ParamSpec] {
+        &self.program.params
+    }
+
+    /// Every parameter.
+    pub fn ids(&self) -> impl Iterator<Item = Param> + use<B> {
+        (0..self.program.params.len()).map(Param)
+    }
+
+    /// How many values a parameter has of a part.
+    pub fn part_len(&self, p: Param, part: Part) -> usize {
+        self.program.part_len(p, part)
+    }
+
+    /// How many steps may be in flight while another is submitted; see [`Backend::lag`].
+    pub fn lag(&self) -> usize {
+        self.backend.lag()
+    }
+
+    /// Begins one optimiser step, counted from 0, with at most [`Trainer::lag`] others in flight. The batch has the recipe's shape, and
+    /// every id is below the vocabulary.
     ///
     /// # Errors
-    /// No threads to be had.
-    pub fn on_cpu(config: &ModelConfig, seq: usize, options: CpuOptions) -> Result<Trainer> {
-        let program = graph::build(config);
-        let specs = program.params.clone();
-        let backend = Box::new(CpuBackend::new(config, program, seq, options)?);
-        Ok(Trainer { specs, backend, seq, vocab: config.vocab })
+    /// The device failed.
+    pub fn submit(&mut self, step: u64, batch: &Batch, rates: Rates) -> Result<()> {
+        assert!(self.in_flight <= self.lag(), "{} steps are in flight", self.in_flight);
+        self.check(batch);
+        self.backend.submit(step, batch, rates)?;
+        self.in_flight += 1;
+        Ok(())
     }
 
-    /// What the parameters are, in the order of every list below.
-    pub fn specs(&self) -> &[ParamSpec] {
-        &self.specs
+    /// What the oldest step in flight reports, once it is done; `None` if there is none.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn collect(&mut self) -> Result<Option<StepReport>> {
+        let report = self.backend.collect()?;
+        self.in_flight -= usize::from(report.is_some());
+        Ok(report)
     }
 
-    /// One optimiser step, counted from 0. `tokens` and `targets` are batch x seq, every id below the vocabulary.
-    pub fn step(&mut self, step: u64, tokens: &[u32], targets: &[u32], rates: Rates) -> StepStats {
-        self.check(tokens, targets);
-        self.backend.step(step, Batch { seq: self.seq, ids: tokens, targets }, rates)
-    }
-
-    /// Mean loss and every parameter's gradient for a batch, without an update.
-    pub fn gradients(&mut self, step: u64, tokens: &[u32], targets: &[u32]) -> (f64, Vec<Named>) {
-        self.check(tokens, targets);
-        let (loss, g) = self.backend.gradients(step, Batch { seq: self.seq, ids: tokens, targets });
-        (loss, self.specs.iter().zip(g).map(|(s, data)| named(s, data)).collect())
+    /// One step, waited for.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn step(&mut self, step: u64, batch: &Batch, rates: Rates) -> Result<StepReport> {
+        self.settled();
+        self.submit(step, batch, rates)?;
+        Ok(self.collect()?.expect("a step is in flight"))
     }
 
     /// Scores a text in non-overlapping windows of the training length: each window of T inputs scores the T tokens
     /// that follow them, so every token but the first is scored once. The last window may be shorter.
-    pub fn evaluate(&mut self, text: &[u32]) -> Evaluation {
-        // Enough windows at a time to keep every shard busy, few enough to keep memory small.
-        const WINDOWS: usize = 64;
-        let mut total = Evaluation { nats: 0.0, tokens: text.len().saturating_sub(1) };
-        let scored = total.tokens;
-        for first in (0..scored).step_by(WINDOWS * self.seq) {
-            let last = (first + WINDOWS * self.seq).min(scored);
-            let mut tokens = text[first..last].to_vec();
-            let mut targets = text[first + 1..=last].to_vec();
-            let padded = tokens.len().next_multiple_of(self.seq);
-            tokens.resize(padded, 0);
-            targets.resize(padded, IGNORED);
-            self.check(&tokens, &targets);
-            let nats = self.backend.evaluate(Batch { seq: self.seq, ids: &tokens, targets: &targets });
-            total.nats += nats[..last - first].iter().map(|&n| f64::from(n)).sum::<f64>();
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn evaluate(&mut self, text: &[u32]) -> Result<Evaluation> {
+        self.settled();
+        let size = self.program.recipe.batch_tokens();
+        let sum_tokens = SUM_WINDOWS * self.program.recipe.tokens;
+        let scored = text.len().saturating_sub(1);
+        let mut nats = vec![0.0; size];
+        let (mut total, mut sum) = (0.0, 0.0);
+        for first in (0..scored).step_by(size) {
+            let last = (first + size).min(scored);
+            let batch = self.padded(&text[first..last], &text[first + 1..=last]);
+            self.backend.evaluate(&batch, &mut nats)?;
+            for (i, &n) in (first..last).zip(&nats) {
+                sum += f64::from(n);
+                if (i + 1) % sum_tokens == 0 {
+                    total += std::mem::take(&mut sum);
+                }
+            }
         }
-        total
+        Ok(Evaluation { nats: total + sum, tokens: scored })
     }
 
-    /// Logits (tokens x vocabulary) and final streams (tokens x n d) of whole sequences, without dropout.
-    pub fn logits(&mut self, tokens: &[u32]) -> (Vec<f32>, Vec<f32>) {
-        let targets = vec![IGNORED; tokens.len()];
-        self.check(tokens, &targets);
-        self.backend.logits(Batch { seq: self.seq, ids: tokens, targets: &targets })
+    /// Copies a part of a parameter into `out`, which takes its length.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn read(&mut self, p: Param, part: Part, out: &mut Vec<f32>) -> Result<()> {
+        self.settled();
+        out.resize(self.part_len(p, part), 0.0);
+        self.backend.read(p, part, out)
     }
 
-    /// Latent values of every parameter.
-    pub fn params(&self) -> Vec<Named> {
-        self.specs.iter().enumerate().map(|(i, s)| named(s, self.backend.param(Param(i)))).collect()
+    /// Replaces a part of a parameter; `values` has [`Trainer::part_len`] of them.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn write(&mut self, p: Param, part: Part, values: &[f32]) -> Result<()> {
+        self.settled();
+        assert_eq!(values.len(), self.part_len(p, part));
+        self.backend.write(p, part, values)
     }
 
-    /// Replaces one parameter's latent values; the length must be the parameter's.
-    pub fn set_param(&mut self, index: usize, values: &[f32]) {
-        self.backend.set_param(Param(index), values);
-    }
-
-    /// Optimiser memory of every parameter.
-    pub fn moments(&self) -> Vec<Moments> {
-        (0..self.specs.len()).map(|i| self.backend.moments(Param(i))).collect()
-    }
-
-    /// Replaces one parameter's optimiser memory; lengths must be as [`Trainer::moments`] gives them.
-    pub fn set_moments(&mut self, index: usize, moments: &Moments) {
-        self.backend.set_moments(Param(index), moments);
-    }
-
-    /// Name, codes (row-major) and scales of every ternary matrix, as the next forward pass uses them.
-    pub fn codes(&mut self) -> Vec<(String, Vec<i8>, Vec<f16>)> {
-        let ternary = |s: &ParamSpec| matches!(s.kind, ParamKind::Ternary { .. });
-        let all = self.specs.iter().enumerate().filter(|(_, s)| ternary(s));
-        all.filter_map(|(i, s)| {
-            self.backend.codes(Param(i)).map(|(codes, scales)| (s.name.clone(), codes, scales))
+    /// The latent values of every parameter, copied one at a time as they are asked for.
+    pub fn params(&mut self) -> impl Iterator<Item = Result<Named>> {
+        self.ids().map(move |p| {
+            let mut data = Vec::new();
+            self.read(p, Part::Latent, &mut data)?;
+            Ok(named(&self.program.params[p.0], data))
         })
-        .collect()
     }
 
-    fn check(&self, tokens: &[u32], targets: &[u32]) {
-        let vocab = self.vocab as u32;
-        assert!(tokens.iter().all(|&t| t < vocab), "a token id is beyond the vocabulary");
-        assert!(targets.iter().all(|&t| t < vocab || t == IGNORED), "a target id is beyond the vocabulary");
+    /// Counts the codes against the look before; see [`Backend::look`].
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn look(&mut self) -> Result<Vec<CodesCount>> {
+        self.settled();
+        self.backend.look()
+    }
+
+    /// Copies what the last look remembered of a ternary matrix into `codes`, which takes its length.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn remembered(&mut self, p: Param, codes: &mut Vec<i8>) -> Result<()> {
+        self.settled();
+        codes.resize(self.program.params[p.0].len(), 0);
+        self.backend.remembered(p, codes)
+    }
+
+    /// Puts back what a look remembered of a ternary matrix.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn remember(&mut self, p: Param, codes: &[i8]) -> Result<()> {
+        self.settled();
+        assert_eq!(codes.len(), self.program.params[p.0].len());
+        self.backend.remember(p, codes)
+    }
+
+    /// A batch of the recipe's shape that begins with these tokens; the rest is not scored.
+    fn padded(&self, tokens: &[u32], targets: &[u32]) -> Batch {
+        let mut batch = Batch { tokens: tokens.to_vec(), targets: targets.to_vec() };
+        batch.tokens.resize(self.program.recipe.batch_tokens(), 0);
+        batch.targets.resize(batch.tokens.len(), IGNORED);
+        self.check(&batch);
+        batch
+    }
+
+    fn check(&self, batch: &Batch) {
+        let (size, vocab) = (self.program.recipe.batch_tokens(), self.program.model.vocab as u32);
+        assert!(batch.tokens.len() == size && batch.targets.len() == size, "a batch has {size} tokens");
+        assert!(batch.tokens.iter().all(|&t| t < vocab), "a token id is beyond the vocabulary");
+        assert!(
+            batch.targets.iter().all(|&t| t < vocab || t == IGNORED),
+            "a target id is beyond the vocabulary"
+        );
+    }
+
+    fn settled(&self) {
+        assert_eq!(self.in_flight, 0, "steps are in flight");
+    }
+}
+
+impl<B: Probe + ?Sized> Trainer<B> {
+    /// Mean loss and every parameter's gradient for a batch, without an update.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn gradients(&mut self, step: u64, batch: &Batch) -> Result<(f64, Vec<Named>)> {
+        self.settled();
+        self.check(batch);
+        let (loss, g) = self.backend.gradients(step, batch)?;
+        Ok((loss, self.specs().iter().zip(g).map(|(s, data)| named(s, data)).collect()))
+    }
+
+    /// Logits (tokens x vocabulary) and final streams (tokens x n d) of at most a batch of tokens, without dropout.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn logits(&mut self, tokens: &[u32]) -> Result<(Vec<f32>, Vec<f32>)> {
+        self.settled();
+        let batch = self.padded(tokens, &[]);
+        let (mut logits, mut streams) = self.backend.logits(&batch)?;
+        for values in [&mut logits, &mut streams] {
+            values.truncate(values.len() / batch.tokens.len() * tokens.len());
+        }
+        Ok((logits, streams))
+    }
+
+    /// Name, codes and scales of every ternary matrix, as the next forward pass uses them.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn codes(&mut self) -> Result<Vec<(String, Codes)>> {
+        self.settled();
+        let mut all = Vec::new();
+        for p in self.ids() {
+            let spec = &self.program.params[p.0];
+            if let ParamKind::Ternary { .. } = spec.kind
+                && let Some(codes) = self.backend.codes(p)?
+            {
+                all.push((spec.name.clone(), codes));
+            }
+        }
+        Ok(all)
     }
 }
 

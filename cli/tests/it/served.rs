@@ -10,8 +10,11 @@ use train::tokenizers;
 use train::trainer::Trainer;
 
 use model::rng::SplitMix64;
-use train::cpu::CpuOptions;
+use train::batch::Batch;
+use train::cpu::{CpuBackend, CpuOptions};
+use train::graph;
 use train::optim::{Matrices, Settings, adamw, muon};
+use train::recipe::Recipe;
 
 /// Logits of the trainer and of the runtime share every rounding to int8 and f16; only the f32 sums of the head differ in order.
 const TOL_HEAD: f32 = 1e-4;
@@ -43,12 +46,11 @@ fn config(streams: usize, tied: bool, activation: Activation) -> ModelConfig {
     }
 }
 
-/// Two shards on two threads.
-fn options() -> CpuOptions {
-    CpuOptions {
-        shards: 2,
-        threads: 2,
-        pass_tokens: 1,
+/// Three sequences a step, in two shards on two threads.
+fn trainer(c: &ModelConfig) -> Trainer<CpuBackend> {
+    let recipe = Recipe {
+        sequences: 3,
+        tokens: SEQ,
         seed: 5,
         dropout: 0.0,
         float: false,
@@ -58,7 +60,10 @@ fn options() -> CpuOptions {
             adam: adamw::Settings { beta1: 0.9, beta2: 0.95, eps: 1e-8, weight_decay: 0.0 },
             clip_norm: 1.0,
         },
-    }
+    };
+    let program = graph::build(c, recipe);
+    let options = CpuOptions { shards: 2, threads: 2, pass_tokens: 1 };
+    Trainer::new(program.clone(), Box::new(CpuBackend::new(program, options).unwrap()))
 }
 
 /// Random token ids.
@@ -68,17 +73,18 @@ fn random_tokens(seed: u64, count: usize, vocab: usize) -> Vec<u32> {
 }
 
 /// A briefly trained model and its file.
-fn trained(c: &ModelConfig) -> (Trainer, Gguf) {
-    let mut trainer = Trainer::on_cpu(c, SEQ, options()).unwrap();
+fn trained(c: &ModelConfig) -> (Trainer<CpuBackend>, Gguf) {
+    let mut trainer = trainer(c);
     let tokens = random_tokens(3, 3 * SEQ, c.vocab);
     // The next token is a function of this one, so that there is something to learn.
-    let targets: Vec<u32> = tokens.iter().map(|t| (t * 7 + 3) % c.vocab as u32).collect();
+    let targets = tokens.iter().map(|t| (t * 7 + 3) % c.vocab as u32).collect();
+    let batch = Batch { tokens, targets };
     for step in 0..12 {
         let rates = train::backend::Rates { muon: 0.02, adam: 0.01 };
-        trainer.step(step, &tokens, &targets, rates);
+        trainer.step(step, &batch, rates).unwrap();
     }
     let (file, fidelity) =
-        to_gguf(c, &trainer.params(), &tokenizers::bytes(), &Provenance::default(), ExportType::Q1_58)
+        to_gguf(c, trainer.params(), &tokenizers::bytes(), &Provenance::default(), ExportType::Q1_58)
             .unwrap();
     assert!(fidelity.exact());
     let gguf = Gguf::parse(file.to_bytes().unwrap(), "exported").unwrap();
@@ -89,7 +95,7 @@ fn check(streams: usize, tied: bool, activation: Activation) {
     let c = config(streams, tied, activation);
     let (mut trainer, gguf) = trained(&c);
     let mut matrices = 0;
-    for (name, codes, scales) in trainer.codes() {
+    for (name, (codes, scales)) in trainer.codes().unwrap() {
         let tensor = gguf.tensor(&name).unwrap();
         let mut found = [0i8; 128];
         for ((block, codes), scale) in tensor.bytes.chunks_exact(34).zip(codes.chunks_exact(128)).zip(&scales)
@@ -106,7 +112,7 @@ fn check(streams: usize, tied: bool, activation: Activation) {
         let model = Model::with_kernels(&gguf, kernels).unwrap();
         let mut session = Session::new(&model, SEQ).unwrap();
         let text = random_tokens(4, SEQ, c.vocab);
-        let (expected, _) = trainer.logits(&text);
+        let (expected, _) = trainer.logits(&text).unwrap();
         let got = session.forward_all(&text).unwrap();
         let size = expected.iter().fold(0.0f32, |m, v| m.max(v.abs()));
         let worst = expected.iter().zip(got).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
@@ -120,7 +126,7 @@ fn check(streams: usize, tied: bool, activation: Activation) {
         // The trainer reads the whole text again each time; what follows the end cannot be seen.
         let mut padded = prompt.clone();
         padded.resize(SEQ, 0);
-        let (all, _) = trainer.logits(&padded);
+        let (all, _) = trainer.logits(&padded).unwrap();
         let trained = argmax(&all[(prompt.len() - 1) * c.vocab..][..c.vocab]);
         let served = argmax(&logits);
         assert_eq!(trained, served, "after {} tokens", prompt.len());

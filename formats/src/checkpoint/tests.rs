@@ -50,6 +50,31 @@ fn checkpoint_comes_back_bit_for_bit() {
 }
 
 #[test]
+fn checkpoint_whose_values_are_refused_is_not_saved_and_keeps_the_one_it_would_replace() {
+    #[derive(Debug)]
+    struct Refused;
+    impl From<Error> for Refused {
+        fn from(e: Error) -> Refused {
+            panic!("{e}")
+        }
+    }
+    let dir = TempDir::new().unwrap();
+    let path = save(dir.path(), &checkpoint(7)).unwrap();
+    for step in [7, 8] {
+        let tensors = vec![("a".into(), vec![2]), ("b".into(), vec![3])];
+        let outline = Outline { step, tensors, meta: Value::Null };
+        let saved = save_from(dir.path(), &outline, |index, values| {
+            assert!(values.is_empty());
+            values.extend([1.0; 2]);
+            if index == 1 { Err(Refused) } else { Ok(()) }
+        });
+        assert!(saved.is_err());
+    }
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    assert!(same(&load(&path).unwrap(), &checkpoint(7)));
+}
+
+#[test]
 fn checkpoint_flipped_bits_are_found() {
     let dir = TempDir::new().unwrap();
     let path = save(dir.path(), &checkpoint(1)).unwrap();

@@ -24,11 +24,12 @@ pub fn gguf(run: &Path, name: &str, job: &JobContext) -> Result<(PathBuf, String
         return Err(cannot(&train::Error::FloatRun));
     }
     job.progress(None, "packing weights");
-    let config = source.meta.config.model_config(source.meta.vocab);
+    let config = source.meta.config.shape(source.meta.vocab).map_err(|e| cannot(&e))?;
     let provenance = Provenance::of(&source);
     let ty = ExportType::default();
+    let params = source.params.into_iter().map(Ok);
     let (mut file, _) =
-        to_gguf(&config, &source.params, &source.tokenizer, &provenance, ty).map_err(|e| cannot(&e))?;
+        to_gguf(&config, params, &source.tokenizer, &provenance, ty).map_err(|e| cannot(&e))?;
     file.metadata.insert("general.name", name);
     let path = run.join(format!("{name}.gguf"));
     file.write(&path).map_err(|e| cannot(&e))?;

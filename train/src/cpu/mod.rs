@@ -2,26 +2,27 @@
 //! run every shard of the batch forward and back, sum the shards' gradients in order, update each parameter.
 
 pub mod kernels;
+pub(crate) mod look;
 mod ops;
 mod params;
+mod probe;
 mod shard;
+mod update;
 
 use cpu::ops::RopeTable;
 use cpu::{Kernels, Pool};
-use half::f16;
-use model::config::ModelConfig;
 
 pub use ops::cross_entropy::IGNORED;
 
-use crate::backend::{Backend, Batch, Moments, Rates, StepStats};
+use crate::backend::{Backend, CodesCount, Part, Rates, StepReport};
+use crate::batch::Batch;
 use crate::error::{Error, Result};
-use crate::optim::{self, Matrices, adamw, muon};
-use crate::program::{Param, ParamKind, Program};
-use kernels::gemm::gemm;
-use params::{Parameter, Parameters};
+use crate::optim;
+use crate::program::{Param, Program};
+use params::{Moments, Parameter, Parameters};
 use shard::{Pass, Shard};
 
-/// How the CPU trains.
+/// How the CPU goes about a program.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CpuOptions {
     /// Parts a batch is cut into, each summed alone, then in order: results depend on it.
@@ -31,17 +32,9 @@ pub struct CpuOptions {
     /// Tokens a shard takes through the model at a time, rounded up to whole sequences; gradients are summed over passes in order:
     /// results depend on it, in the last bits.
     pub pass_tokens: usize,
-    /// Decides initial values and dropout masks.
-    pub seed: u64,
-    /// Share of sub-layer outputs and embeddings dropped while training.
-    pub dropout: f32,
-    /// Trains the same network with f32 weights and activations, for comparison.
-    pub float: bool,
-    /// Muon and AdamW.
-    pub optimiser: optim::Settings,
 }
 
-/// Elements of one work item of an elementwise update.
+/// Elements of one work item of an elementwise sum or update.
 const CHUNK: usize = 1 << 18;
 
 /// See the module's head.
@@ -50,49 +43,44 @@ pub struct CpuBackend {
     program: Program,
     options: CpuOptions,
     pool: Pool,
-    streams: usize,
-    eps: f32,
     rope: RopeTable,
     params: Parameters,
     moments: Vec<Moments>,
+    /// Codes of the ternary matrices at the last look; the others' are empty.
+    remembered: Vec<Vec<i8>>,
     shards: Vec<Shard>,
-    seq: usize,
     /// Whether the prepared weights belong to the current latent values.
     fresh: bool,
+    /// A step computes while it is submitted; this is what it will report.
+    done: Option<StepReport>,
 }
 
 impl CpuBackend {
-    /// Starts threads, and parameters for `config`, and makes room for passes over sequences of `seq` tokens.
+    /// Starts threads, and the program's parameters, and makes room for passes over its sequences.
     ///
     /// # Errors
     /// No threads to be had; nothing asks the system for one later.
-    pub fn new(
-        config: &ModelConfig,
-        program: Program,
-        seq: usize,
-        options: CpuOptions,
-    ) -> Result<CpuBackend> {
+    pub fn new(program: Program, options: CpuOptions) -> Result<CpuBackend> {
         let pool = Pool::new(options.threads).map_err(|source| Error::Threads { source })?;
-        let params: Vec<_> =
-            program.params.iter().map(|s| Parameter::new(s, options.seed, options.float)).collect();
-        let moments =
-            program.params.iter().map(|p| optim::fresh_moments(p, options.optimiser.matrices)).collect();
-        let tokens_max = options.pass_tokens.max(seq).next_multiple_of(seq);
+        let (model, recipe) = (&program.model, &program.recipe);
+        let params = program.params.iter().map(|s| Parameter::new(s, recipe.seed, recipe.float)).collect();
+        let moments = (0..program.params.len()).map(|p| Moments::new(&program, Param(p))).collect();
+        let remembered = program.params.iter().map(look::forgotten).collect();
+        let tokens_max = options.pass_tokens.max(recipe.tokens).next_multiple_of(recipe.tokens);
         let shards = (0..options.shards.max(1))
-            .map(|_| Shard::new(&program.buffers, tokens_max, options.float))
+            .map(|_| Shard::new(&program.buffers, tokens_max, recipe.float))
             .collect();
         Ok(CpuBackend {
             kn: Kernels::best(),
             options,
             pool,
-            streams: config.streams,
-            eps: config.norm_eps,
-            rope: RopeTable::new(seq, config.head_dim, config.rope_base),
+            rope: RopeTable::new(recipe.tokens, model.head_dim, model.rope_base),
             params: Parameters(params),
             moments,
+            remembered,
             shards,
-            seq,
             fresh: false,
+            done: None,
             program,
         })
     }
@@ -109,35 +97,35 @@ impl CpuBackend {
     }
 
     /// Phase 2: every shard over its sequences. After each pass `visit` reads the shard (and the head's values) into that pass's
-    /// tokens of the result, `out_width` floats each.
+    /// tokens of `out`, which has as many floats for every token.
     fn run_shards(
         &mut self,
         step: u64,
-        batch: Batch<'_>,
+        batch: &Batch,
         train: bool,
         visit: &(impl Fn(&Shard, &Program, &[f32], &mut [f32]) + Sync),
-        out_width: usize,
-    ) -> Vec<f32> {
+        out: &mut [f32],
+    ) {
         self.prepare();
-        assert_eq!(batch.seq, self.seq);
-        assert_eq!(batch.ids.len(), batch.targets.len());
-        assert!(batch.ids.len().is_multiple_of(batch.seq));
-        let scored = batch.targets.iter().filter(|&&t| t != IGNORED).count().max(1);
-        let sequences = batch.ids.len() / batch.seq;
-        let pass = self.options.pass_tokens.div_ceil(batch.seq).max(1) * batch.seq;
-        let mut out = vec![0.0f32; batch.ids.len() * out_width];
-        let (program, params, options) = (&self.program, &self.params, &self.options);
+        let (program, params) = (&self.program, &self.params);
+        let recipe = &program.recipe;
+        let (seq, sequences) = (recipe.tokens, recipe.sequences);
+        assert!([batch.tokens.len(), batch.targets.len()] == [recipe.batch_tokens(); 2]);
+        assert!(out.len().is_multiple_of(batch.tokens.len()));
+        let out_width = out.len() / batch.tokens.len();
+        let scored = batch.scored().max(1);
+        let pass = self.options.pass_tokens.div_ceil(seq).max(1) * seq;
         let count = self.shards.len();
-        let mut rest = &mut out[..];
+        let mut rest = out;
         let mut items = Vec::with_capacity(count);
         for (i, shard) in self.shards.iter_mut().enumerate() {
-            let first = i * sequences / count * batch.seq;
-            let last = (i + 1) * sequences / count * batch.seq;
+            let first = i * sequences / count * seq;
+            let last = (i + 1) * sequences / count * seq;
             let (mine, after) = std::mem::take(&mut rest).split_at_mut((last - first) * out_width);
             rest = after;
             items.push((shard, first..last, mine));
         }
-        let (kn, rope, streams, eps) = (self.kn, &self.rope, self.streams, self.eps);
+        let (kn, rope) = (self.kn, &self.rope);
         self.pool.each_mut(&mut items, |_, (shard, tokens, mine)| {
             if train {
                 shard.clear_gradients(params);
@@ -148,16 +136,16 @@ impl CpuBackend {
                     kn,
                     params,
                     rope,
-                    streams,
-                    eps,
-                    seed: options.seed,
+                    streams: program.model.streams,
+                    eps: program.model.norm_eps,
+                    seed: recipe.seed,
                     step,
-                    dropout: if train { options.dropout } else { 0.0 },
+                    dropout: if train { recipe.dropout } else { 0.0 },
                     gradient: train.then_some(1.0 / scored as f32),
-                    quantised: !options.float,
+                    quantised: !recipe.float,
                     first_token: first,
-                    seq: batch.seq,
-                    ids: &batch.ids[first..end],
+                    seq,
+                    ids: &batch.tokens[first..end],
                     targets: &batch.targets[first..end],
                 };
                 shard.run(program, &p);
@@ -165,18 +153,17 @@ impl CpuBackend {
                 visit(shard, program, params[program.head].values(), &mut mine[at]);
             }
         });
-        out
     }
 
-    fn nats(&mut self, step: u64, batch: Batch<'_>, train: bool) -> Vec<f32> {
-        self.run_shards(step, batch, train, &|s, p, _, out| out.copy_from_slice(s.read(p.nats)), 1)
+    fn nats(&mut self, step: u64, batch: &Batch, train: bool, nats: &mut [f32]) {
+        self.run_shards(step, batch, train, &|s, p, _, out| out.copy_from_slice(s.read(p.nats)), nats);
     }
 
     /// Phases 1 to 3: mean loss; the summed gradient is left in the first shard.
-    fn accumulate(&mut self, step: u64, batch: Batch<'_>) -> f64 {
-        let nats = self.nats(step, batch, true);
-        let scored = batch.targets.iter().filter(|&&t| t != IGNORED).count().max(1);
-        let loss = nats.iter().map(|&n| f64::from(n)).sum::<f64>() / scored as f64;
+    fn accumulate(&mut self, step: u64, batch: &Batch) -> f64 {
+        let mut nats = vec![0.0; batch.tokens.len()];
+        self.nats(step, batch, true, &mut nats);
+        let loss = nats.iter().map(|&n| f64::from(n)).sum::<f64>() / batch.scored().max(1) as f64;
         let kn = self.kn;
         let (first, others) = self.shards.split_first_mut().expect("at least one shard");
         let mut items = Vec::new();
@@ -195,99 +182,66 @@ impl CpuBackend {
         loss
     }
 
-    /// Phase 4: Muon takes a matrix per work item, AdamW a chunk.
-    fn update(&mut self, step: u64, rates: Rates) -> f64 {
-        let settings = &self.options.optimiser;
-        let gradients = &self.shards[0].gradients;
-        let norm = optim::global_norm(self.kn, gradients);
-        let clip = settings.clip(norm);
-        let mut matrices = Vec::new();
-        let mut chunks = Vec::new();
-        for ((p, m), g) in self.params.0.iter_mut().zip(&mut self.moments).zip(gradients) {
-            match p.spec.kind {
-                ParamKind::Ternary { rows, cols } if settings.matrices == Matrices::Muon => {
-                    matrices.push((rows, cols, &mut p.latent, m, g));
-                }
-                kind => {
-                    let decays = matches!(kind, ParamKind::Table { .. } | ParamKind::Ternary { .. });
-                    let decay = if decays { settings.adam.weight_decay } else { 0.0 };
-                    let moments = m.first.chunks_mut(CHUNK).zip(m.second.chunks_mut(CHUNK));
-                    let values = p.latent.chunks_mut(CHUNK).zip(g.chunks(CHUNK)).zip(moments);
-                    chunks.extend(values.map(|((w, g), (m, v))| (w, g, m, v, decay)));
-                }
-            }
+    fn part(&mut self, p: Param, part: Part) -> &mut [f32] {
+        match part {
+            Part::Latent => &mut self.params.0[p.0].latent,
+            Part::First => &mut self.moments[p.0].first,
+            Part::Second => &mut self.moments[p.0].second,
         }
-        matrices.sort_by_key(|m| std::cmp::Reverse(m.0 * m.1));
-        let kn = self.kn;
-        self.pool.each_mut(&mut matrices, |_, (rows, cols, w, m, g)| {
-            muon::update(kn, w, g, &mut m.first, *rows, *cols, rates.muon, &settings.muon);
-        });
-        self.pool.each_mut(&mut chunks, |_, (w, g, m, v, decay)| {
-            let adam = adamw::Settings { weight_decay: *decay, ..settings.adam };
-            adamw::update(kn, w, g, m, v, step, rates.adam, clip, &adam);
-        });
-        self.fresh = false;
-        norm
     }
 }
 
 impl Backend for CpuBackend {
-    fn param(&self, p: Param) -> Vec<f32> {
-        self.params[p].latent.clone()
+    fn lag(&self) -> usize {
+        0
     }
 
-    fn set_param(&mut self, p: Param, values: &[f32]) {
-        self.params.0[p.0].latent.copy_from_slice(values);
-        self.fresh = false;
-    }
-
-    fn moments(&self, p: Param) -> Moments {
-        self.moments[p.0].clone()
-    }
-
-    fn set_moments(&mut self, p: Param, moments: &Moments) {
-        self.moments[p.0].clone_from(moments);
-    }
-
-    fn step(&mut self, step: u64, batch: Batch<'_>, rates: Rates) -> StepStats {
+    fn submit(&mut self, step: u64, batch: &Batch, rates: Rates) -> Result<()> {
+        assert!(self.done.is_none(), "a step was not collected");
         let loss = self.accumulate(step, batch);
-        let grad_norm = self.update(step, rates);
-        StepStats { loss, grad_norm }
+        let grad_norm = optim::global_norm(self.kn, &self.shards[0].gradients);
+        let skipped = !(loss.is_finite() && grad_norm.is_finite());
+        if !skipped {
+            self.update(step, rates, grad_norm);
+        }
+        self.done = Some(StepReport { loss, grad_norm, skipped });
+        Ok(())
     }
 
-    fn evaluate(&mut self, batch: Batch<'_>) -> Vec<f32> {
-        self.nats(0, batch, false)
+    fn collect(&mut self) -> Result<Option<StepReport>> {
+        Ok(self.done.take())
     }
 
-    fn gradients(&mut self, step: u64, batch: Batch<'_>) -> (f64, Vec<Vec<f32>>) {
-        let loss = self.accumulate(step, batch);
-        (loss, self.shards[0].gradients.clone())
+    fn evaluate(&mut self, batch: &Batch, nats: &mut [f32]) -> Result<()> {
+        self.nats(0, batch, false, nats);
+        Ok(())
     }
 
-    fn logits(&mut self, batch: Batch<'_>) -> (Vec<f32>, Vec<f32>) {
-        let head = &self.program.params[self.program.head.0];
-        let (vocab, width, wide) = (head.shape[0], head.shape[1], self.streams * head.shape[1]);
-        let row = vocab + wide;
-        let both = self.run_shards(
-            0,
-            batch,
-            false,
-            &|s, p, table, out| {
-                let (tokens, y) = (out.len() / row, s.read(p.head_input));
-                gemm(tokens, vocab, width, 1.0, y, (width, 1), table, (1, width), 0.0, out, (row, 1));
-                for (out, x) in out.chunks_exact_mut(row).zip(s.read(p.streams).chunks_exact(wide)) {
-                    out[vocab..].copy_from_slice(x);
-                }
-            },
-            row,
-        );
-        let split =
-            |from: usize, to: usize| both.chunks_exact(row).flat_map(|r| r[from..to].to_vec()).collect();
-        (split(0, vocab), split(vocab, row))
+    fn read(&mut self, p: Param, part: Part, out: &mut [f32]) -> Result<()> {
+        out.copy_from_slice(self.part(p, part));
+        Ok(())
     }
 
-    fn codes(&mut self, p: Param) -> Option<(Vec<i8>, Vec<f16>)> {
-        self.prepare();
-        self.params[p].codes().map(|(t, s)| (t.to_vec(), s.to_vec()))
+    fn write(&mut self, p: Param, part: Part, values: &[f32]) -> Result<()> {
+        self.part(p, part).copy_from_slice(values);
+        self.fresh &= part != Part::Latent;
+        Ok(())
+    }
+
+    fn look(&mut self) -> Result<Vec<CodesCount>> {
+        let ternary = self.params.0.iter().zip(&mut self.remembered).filter(|(_, codes)| !codes.is_empty());
+        let mut items: Vec<_> = ternary.map(|(p, codes)| (&p.latent, codes, CodesCount::default())).collect();
+        self.pool.each_mut(&mut items, |_, (latent, codes, count)| *count = look::look(latent, codes));
+        Ok(items.into_iter().map(|(_, _, count)| count).collect())
+    }
+
+    fn remembered(&mut self, p: Param, codes: &mut [i8]) -> Result<()> {
+        codes.copy_from_slice(&self.remembered[p.0]);
+        Ok(())
+    }
+
+    fn remember(&mut self, p: Param, codes: &[i8]) -> Result<()> {
+        self.remembered[p.0].copy_from_slice(codes);
+        Ok(())
     }
 }

@@ -8,7 +8,8 @@ use model::config::StoredType;
 use model::init::initial;
 
 use super::ops::linear::{TernaryWeights, Weights};
-use crate::program::{Param, ParamKind, ParamSpec};
+use crate::backend::Part;
+use crate::program::{Param, ParamKind, ParamSpec, Program};
 
 /// One parameter.
 #[derive(Debug)]
@@ -84,6 +85,21 @@ impl std::ops::Index<Param> for Parameters {
 
     fn index(&self, p: Param) -> &Parameter {
         &self.0[p.0]
+    }
+}
+
+/// What the optimiser remembers of a parameter: Muon the first only, AdamW both.
+#[derive(Debug)]
+pub(crate) struct Moments {
+    pub(crate) first: Vec<f32>,
+    pub(crate) second: Vec<f32>,
+}
+
+impl Moments {
+    /// Before the first step.
+    pub(crate) fn new(program: &Program, p: Param) -> Moments {
+        let [first, second] = [Part::First, Part::Second].map(|part| vec![0.0; program.part_len(p, part)]);
+        Moments { first, second }
     }
 }
 

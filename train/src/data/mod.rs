@@ -5,6 +5,7 @@ mod text;
 
 pub use text::Text;
 
+use crate::batch::Batch;
 use crate::config::{CONTEXT_MIN, Config};
 use crate::error::{Error, Result};
 use crate::run::Observer;
@@ -33,15 +34,6 @@ pub struct Dataset {
     /// Hash of the text, [`Text::hash`].
     pub hash: String,
     token_bytes: Vec<u32>, // by id
-}
-
-/// Sequences to train on, or to evaluate.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Batch {
-    /// Inputs, (sequences, length) row-major; evaluation's last sequence may be shorter.
-    pub tokens: Vec<u32>,
-    /// For each input the id that follows it.
-    pub targets: Vec<u32>,
 }
 
 impl Dataset {

@@ -7,9 +7,6 @@ pub mod muon;
 use cpu::Kernels;
 use serde::{Deserialize, Serialize};
 
-use crate::backend::Moments;
-use crate::program::{ParamKind, ParamSpec};
-
 /// What updates the ternary matrices.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -40,13 +37,6 @@ impl Settings {
         let limit = f64::from(self.clip_norm);
         if limit > 0.0 && norm > limit { (limit / norm) as f32 } else { 1.0 }
     }
-}
-
-/// Optimiser memory of a parameter before the first step.
-pub fn fresh_moments(spec: &ParamSpec, matrices: Matrices) -> Moments {
-    let muon = matches!(spec.kind, ParamKind::Ternary { .. }) && matrices == Matrices::Muon;
-    let second = if muon { 0 } else { spec.len() };
-    Moments { first: vec![0.0; spec.len()], second: vec![0.0; second] }
 }
 
 /// Elements that [`global_norm`] sums in f32 lanes before f64 takes over.

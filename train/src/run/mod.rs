@@ -4,6 +4,7 @@
 
 mod check;
 mod control;
+mod device;
 mod observer;
 mod open;
 mod source;
@@ -13,8 +14,9 @@ mod steps;
 
 pub use check::{Report, check};
 pub use control::{Control, Order};
-pub use observer::{Best, Event, Observer, Opened, Outcome, Summary};
-pub use open::{MakeTrainer, Opening, Options, Run, RunToml, on_cpu};
+pub use device::{CPU, Device};
+pub use observer::{Best, Event, Observer, Outcome, Outset, Summary};
+pub use open::{Opening, Options, Run, RunToml};
 pub use source::{Source, Which, config_at, stored_config};
 pub use start::{Origin, Resume};
 pub use state::Meta;

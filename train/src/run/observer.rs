@@ -9,7 +9,7 @@ use formats::run_log::{MetricLine, SampleLine};
 #[derive(Debug)]
 pub enum Event<'a> {
     /// The run is ready to take its first step here.
-    Opened(&'a Opened),
+    Outset(&'a Outset),
     /// A remark a person should read.
     Note(&'a str),
     /// Long work before the first step goes on.
@@ -34,7 +34,7 @@ pub enum Event<'a> {
 
 /// The facts a run starts from.
 #[derive(Clone, Debug)]
-pub struct Opened {
+pub struct Outset {
     /// Steps already done: 0, or those of the checkpoint it continues.
     pub step: u64,
     /// Steps of the whole run.

@@ -1,8 +1,10 @@
 //! How a run begins: a new folder, the continuation of one, or a branch from somebody's checkpoint. Everything that can
 //! be wrong about a configuration, a text or a checkpoint is said here, before the first step.
 
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
+use std::time::Instant;
 
 use formats::atomic::TEMP_SUFFIX;
 use formats::checkpoint;
@@ -10,14 +12,17 @@ use formats::run_log::{Log, LogWriter, RunDir, RunLock};
 use model::config::ModelConfig;
 use serde::{Deserialize, Serialize};
 
-use super::observer::{Event, Observer, Opened, Summary};
+use super::device::{self, Device};
+use super::observer::{Event, Observer, Outset, Summary};
 use super::source;
 use super::start::{self, Origin, Resume, Start};
 use super::state::{self, Meta};
+use super::steps::InFlight;
 use crate::config::Config;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::metrics::CodesWatch;
+use crate::program::ParamSpec;
 use crate::sample;
 use crate::trainer::Trainer;
 
@@ -45,6 +50,9 @@ pub struct RunToml {
     pub commit: String,
     /// Hash of the text.
     pub data_hash: String,
+    /// Where it computed last. A run may move: its configuration says what is computed, this says where.
+    #[serde(default = "device::of_old")]
+    pub device: String,
     /// Ids in the vocabulary.
     pub vocab: usize,
     /// Seed, the one in `config`, where a reader looks first.
@@ -66,7 +74,9 @@ pub struct Run {
     pub(super) trainer: Trainer,
     pub(super) watch: CodesWatch,
     pub(super) meta: Meta,
-    pub(super) step: u64,
+    pub(super) step: u64, // collected and logged
+    pub(super) in_flight: VecDeque<InFlight>,
+    pub(super) collected: Instant,   // when the newest step was
     pub(super) saved: Option<u64>,   // step of the newest checkpoint
     pub(super) sampled: Option<u64>, // step of the last sample of this session
     pub(super) metrics: LogWriter,
@@ -90,17 +100,6 @@ pub enum Opening {
     },
 }
 
-/// Makes a fresh trainer for a configuration and its model.
-pub type MakeTrainer<'a> = &'a dyn Fn(&Config, &ModelConfig) -> Result<Trainer>;
-
-/// The CPU's trainer.
-///
-/// # Errors
-/// No threads to be had.
-pub fn on_cpu(config: &Config, model: &ModelConfig) -> Result<Trainer> {
-    Trainer::on_cpu(model, config.model.context, config.cpu_options())
-}
-
 impl Run {
     /// Opens, continues or begins a run. Nothing is written before everything that can be refused was looked at; until then it stops
     /// soon after `cancel` was set, however long the text.
@@ -112,14 +111,19 @@ impl Run {
         options: Options,
         observer: &mut dyn Observer,
         cancel: &AtomicBool,
-        make: MakeTrainer<'_>,
+        device: Device<'_>,
     ) -> Result<Opening> {
         let config = &options.config;
         config.validate()?;
         let held = hold(&options.out, &options.resume)?;
         let mut skipped = Vec::new();
-        let mut start =
-            start::find(config, &options.resume, held.as_ref().map(|(dir, _)| dir), &mut skipped)?;
+        let mut start = start::find(
+            config,
+            device.name,
+            &options.resume,
+            held.as_ref().map(|(dir, _)| dir),
+            &mut skipped,
+        )?;
         for problem in &skipped {
             observer.event(Event::Note(problem));
         }
@@ -145,11 +149,12 @@ impl Run {
         if let Some(start) = &mut start {
             start.meets(&dataset, config)?;
         }
-        let mut run = Run::begin(options, held, start, dataset, make)?;
+        let model = config.shape(dataset.tokenizer.vocab_size())?;
+        let mut run = Run::begin(options, held, start, dataset, &model, device)?;
         for problem in &skipped {
             run.record("skipped", problem)?;
         }
-        observer.event(Event::Opened(&run.opened()));
+        observer.event(Event::Outset(&run.outset()));
         Ok(Opening::Ready(Box::new(run)))
     }
 
@@ -159,14 +164,15 @@ impl Run {
         held: Option<(RunDir, RunLock)>,
         start: Option<Start>,
         dataset: Dataset,
-        make: MakeTrainer<'_>,
+        model: &ModelConfig,
+        device: Device<'_>,
     ) -> Result<Run> {
         let Options { config, out, commit, pause_after, write, .. } = options;
-        let vocab = dataset.tokenizer.vocab_size();
-        let mut trainer = make(&config, &config.model_config(vocab))?;
+        let mut trainer = (device.make)(&config, model)?;
         let fresh = Meta {
             config: config.clone(),
-            vocab,
+            device: device.name.into(),
+            vocab: model.vocab,
             data_hash: dataset.hash.clone(),
             tokens: 0,
             seconds: 0.0,
@@ -176,7 +182,13 @@ impl Run {
         };
         let continues = held.is_some() && start.is_some();
         let (event, message) = match &start {
-            Some(Start { path, .. }) if continues => ("resumed", format!("from {}", path.display())),
+            Some(Start { path, meta, .. }) if continues => {
+                let moved = match &*meta.device {
+                    theirs if theirs == device.name => String::new(),
+                    theirs => format!(", on {} after {theirs}", device.name),
+                };
+                ("resumed", format!("from {}{moved}", path.display()))
+            }
             Some(start) => ("branched", start.describe()),
             None => ("started", String::new()),
         };
@@ -184,14 +196,15 @@ impl Run {
         let (step, meta, watch) = match start {
             Some(Start { checkpoint, weights_only: true, .. }) => {
                 state::restore_weights(checkpoint, &mut trainer)?;
-                (0, fresh, CodesWatch::new(&trainer.params()))
+                (0, fresh, first_look(&mut trainer)?)
             }
             Some(Start { checkpoint, meta, .. }) => {
                 let step = checkpoint.step;
                 let watch = state::restore(checkpoint, &mut trainer)?;
-                (step, Meta { config: config.clone(), commit: commit.clone(), ..meta }, watch)
+                let Meta { config, device, commit, .. } = fresh;
+                (step, Meta { config, device, commit, ..meta }, watch)
             }
-            None => (0, fresh, CodesWatch::new(&trainer.params())),
+            None => (0, fresh, first_look(&mut trainer)?),
         };
 
         let exists = held.is_some();
@@ -211,7 +224,8 @@ impl Run {
         let mut toml = RunToml {
             commit,
             data_hash: meta.data_hash.clone(),
-            vocab,
+            device: meta.device.clone(),
+            vocab: model.vocab,
             seed: config.train.seed,
             first_step: step,
             origin,
@@ -235,6 +249,8 @@ impl Run {
             watch,
             meta,
             step,
+            in_flight: VecDeque::new(),
+            collected: Instant::now(),
             config,
             pause_after,
             write,
@@ -248,18 +264,24 @@ impl Run {
         Ok(run)
     }
 
-    fn opened(&self) -> Opened {
-        Opened {
+    fn outset(&self) -> Outset {
+        Outset {
             step: self.step,
             steps: self.config.train.steps,
             vocab: self.meta.vocab,
-            parameters: self.trainer.params().iter().map(|p| p.data.len()).sum(),
+            parameters: self.trainer.specs().iter().map(ParamSpec::len).sum(),
             train_tokens: self.dataset.train.len(),
             validation_tokens: self.dataset.validation.len(),
             step_tokens: self.config.train.batch * self.config.model.context,
             threads: self.config.train.threads(),
         }
     }
+}
+
+/// What codes are compared with where no checkpoint says.
+fn first_look(trainer: &mut Trainer) -> Result<CodesWatch> {
+    let look = trainer.look()?;
+    Ok(CodesWatch::new(trainer.specs(), &look))
 }
 
 /// Takes hold of the run in `out`; `None` if there is none and one may begin there.

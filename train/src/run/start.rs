@@ -9,6 +9,7 @@ use formats::checkpoint::{self, Checkpoint};
 use formats::run_log::RunDir;
 use serde::{Deserialize, Serialize};
 
+use super::device;
 use super::open::RunToml;
 use super::source;
 use super::state::Meta;
@@ -104,6 +105,7 @@ impl Start {
 /// Another computation than the run's, or another model than the checkpoint's; no checkpoint that can be read.
 pub(super) fn find(
     config: &Config,
+    device: &str,
     resume: &Resume,
     dir: Option<&RunDir>,
     skipped: &mut Vec<String>,
@@ -113,7 +115,8 @@ pub(super) fn find(
         None => None,
     };
     if let Some((dir, stored)) = &stored {
-        same_computation(&dir.path().display().to_string(), &stored.config, config)?;
+        let theirs = (&stored.config, &*stored.device);
+        same_computation(&dir.path().display().to_string(), theirs, (config, device))?;
     }
     match (resume, &stored) {
         (Resume::From(path), None) => begin_from(path, config, skipped).map(Some),
@@ -121,19 +124,19 @@ pub(super) fn find(
         (Resume::From(path), Some((dir, stored))) if !stored.began_from(path) => {
             let (path, checkpoint) = source::checkpoint_at(path, skipped)?;
             refuse_newer(dir, &path, checkpoint.step)?;
-            go_on(path, checkpoint, config).map(Some)
+            go_on(path, checkpoint, config, device).map(Some)
         }
         (_, Some((dir, _))) => match source::newest(&dir.checkpoints(), skipped)? {
-            Some((path, checkpoint)) => go_on(path, checkpoint, config).map(Some),
+            Some((path, checkpoint)) => go_on(path, checkpoint, config, device).map(Some),
             None => Ok(None),
         },
         (_, None) => Ok(None),
     }
 }
 
-fn go_on(path: PathBuf, checkpoint: Checkpoint, config: &Config) -> Result<Start> {
+fn go_on(path: PathBuf, checkpoint: Checkpoint, config: &Config, device: &str) -> Result<Start> {
     let meta = Meta::of(&checkpoint)?;
-    same_computation(&path.display().to_string(), &meta.config, config)?;
+    same_computation(&path.display().to_string(), (&meta.config, &meta.device), (config, device))?;
     Ok(Start { path, checkpoint, meta, origin: None, weights_only: false })
 }
 
@@ -175,10 +178,16 @@ fn whole(path: &Path) -> String {
     whole.as_deref().unwrap_or(path).to_string_lossy().into_owned()
 }
 
-/// More steps, other threads and other reports are the same computation, going on.
-fn same_computation(place: &str, theirs: &Config, ours: &Config) -> Result<()> {
-    let mut different = theirs.differences(ours);
-    different.retain(|d| d.key != "train.steps");
+/// More steps, other threads, other reports and another device are the same computation, going on. Each is given with its device: how
+/// the CPU cuts a batch counts on the CPU alone.
+fn same_computation(place: &str, theirs: (&Config, &str), ours: (&Config, &str)) -> Result<()> {
+    let mut different = theirs.0.differences(ours.0);
+    let cuts_decide = device::cuts_decide(theirs.1, ours.1);
+    different.retain(|d| match &*d.key {
+        "train.steps" => false,
+        "train.shards" | "train.pass_tokens" => cuts_decide,
+        _ => true,
+    });
     if different.is_empty() {
         return Ok(());
     }

@@ -1,31 +1,39 @@
 //! What a checkpoint of a run holds, beyond what the files promise: the learner's tensors, the memory of the codes, and the facts
 //! that must agree before anybody continues from it.
 
-use formats::checkpoint::{self, Checkpoint};
+use std::path::{Path, PathBuf};
+
+use formats::checkpoint::{self, Checkpoint, Outline};
 use formats::run_log::RunDir;
 use serde::{Deserialize, Serialize};
 
+use super::device;
 use super::observer::Best;
-use crate::backend::Moments;
+use crate::backend::Part;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::metrics::CodesWatch;
+use crate::packed::{self, Packer};
+use crate::program::{Param, ParamKind, ParamSpec};
 use crate::trainer::{Named, Trainer};
 
 /// Checkpoints kept besides the best one.
 const KEEP_NEWEST: usize = 2;
 const CODES: &str = "codes_watch.codes";
 const SCALES: &str = "codes_watch.scales";
-/// Before a parameter's name: its latent values, and the two optimiser memories.
+/// Before the name of a parameter's latent values.
 const LATENT: &str = "latent.";
-const FIRST: &str = "first.";
-const SECOND: &str = "second.";
+/// What stands before a parameter's name for each of its parts, in the order of the file.
+const PARTS: [(&str, Part); 3] = [("first.", Part::First), ("second.", Part::Second), (LATENT, Part::Latent)];
 
 /// The facts beside a checkpoint's tensors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Meta {
     /// The run's configuration.
     pub config: Config,
+    /// Where it was trained last.
+    #[serde(default = "device::of_old")]
+    pub device: String,
     /// Ids in the vocabulary.
     pub vocab: usize,
     /// Hash of the text.
@@ -62,55 +70,91 @@ impl Meta {
     }
 }
 
-/// Everything of this moment.
+/// Saves everything of this moment in `dir`, an array at a time; gives the checkpoint's folder.
 ///
 /// # Errors
-/// A value that is not finite: such a state must not replace a good one.
-pub fn save(step: u64, meta: &Meta, trainer: &Trainer, watch: &CodesWatch) -> Result<Checkpoint> {
+/// A value that is not finite: such a state must not replace a good one. A disk or a device that fails.
+pub fn save(
+    dir: &Path,
+    step: u64,
+    meta: &Meta,
+    trainer: &mut Trainer,
+    watch: &CodesWatch,
+) -> Result<PathBuf> {
+    let mut arrays = Vec::new();
     let mut tensors = Vec::new();
-    for (param, moments) in trainer.params().into_iter().zip(trainer.moments()) {
-        let Named { name, shape, data } = param;
-        for (prefix, values) in [(FIRST, moments.first), (SECOND, moments.second)] {
-            if !values.is_empty() {
-                tensors.push((format!("{prefix}{name}"), vec![values.len()], values));
-            }
-        }
-        tensors.push((format!("{LATENT}{name}"), shape, data));
-    }
-    for (name, _, values) in &tensors {
-        if let Some(at) = values.iter().position(|v| !v.is_finite()) {
-            return Err(Error::NotFinite { tensor: name.clone(), index: at, value: values[at] });
+    for p in trainer.ids() {
+        let spec = &trainer.specs()[p.0];
+        for (prefix, part) in PARTS {
+            let shape = match (part, trainer.part_len(p, part)) {
+                (_, 0) => continue,
+                (Part::Latent, _) => spec.shape.clone(),
+                (_, n) => vec![n],
+            };
+            tensors.push((format!("{prefix}{}", spec.name), shape));
+            arrays.push((p, part));
         }
     }
-    let (codes, scales) = watch.to_floats();
-    tensors.push((CODES.into(), vec![codes.len()], codes));
-    tensors.push((SCALES.into(), vec![scales.len()], scales));
+    let mut packer = Packer::default();
+    let mut codes = Vec::new();
+    for p in ternary(trainer.specs()) {
+        trainer.remembered(p, &mut codes)?;
+        packer.push(&codes);
+    }
+    let memory = [packer.finish(), watch.to_floats()];
+    tensors.push((CODES.into(), vec![memory[0].len()]));
+    tensors.push((SCALES.into(), vec![memory[1].len()]));
+    let names: Vec<String> = tensors.iter().map(|(name, _)| name.clone()).collect();
     let meta = serde_json::to_value(meta).expect("the facts are plain data");
-    Ok(Checkpoint { step, tensors, meta })
+    checkpoint::save_from(dir, &Outline { step, tensors, meta }, |index, values| {
+        let Some(&(p, part)) = arrays.get(index) else {
+            values.extend_from_slice(&memory[index - arrays.len()]);
+            return Ok(());
+        };
+        trainer.read(p, part, values)?;
+        match values.iter().position(|v| !v.is_finite()) {
+            Some(at) => Err(Error::NotFinite { tensor: names[index].clone(), index: at, value: values[at] }),
+            None => Ok(()),
+        }
+    })
 }
 
 /// Puts a trainer back to the moment of a checkpoint.
 ///
 /// # Errors
-/// A tensor that is missing or has another shape, by name.
+/// A tensor that is missing or has another shape, by name; a device that fails.
 pub fn restore(checkpoint: Checkpoint, trainer: &mut Trainer) -> Result<CodesWatch> {
     let mut state = Tensors(checkpoint);
     state.give_weights(trainer)?;
-    let specs = trainer.specs().to_vec();
-    let fresh = trainer.moments();
-    for (index, (spec, fresh)) in specs.iter().zip(fresh).enumerate() {
-        let mut moment = |prefix: &str, like: &[f32]| match like.len() {
-            0 => Ok(Vec::new()),
-            n => state.take(&format!("{prefix}{}", spec.name), &[n]),
-        };
-        let moments = Moments { first: moment(FIRST, &fresh.first)?, second: moment(SECOND, &fresh.second)? };
-        trainer.set_moments(index, &moments);
+    for p in trainer.ids() {
+        for (prefix, part) in PARTS {
+            let len = trainer.part_len(p, part);
+            if part != Part::Latent && len > 0 {
+                let values = state.take(&format!("{prefix}{}", trainer.specs()[p.0].name), &[len])?;
+                trainer.write(p, part, &values)?;
+            }
+        }
     }
     let (codes, scales) = (state.take_any(CODES), state.take_any(SCALES));
-    codes
-        .zip(scales)
-        .and_then(|(codes, scales)| CodesWatch::from_floats(&trainer.params(), &codes, &scales))
-        .ok_or_else(|| state.bad(format!("{CODES} or {SCALES} does not fit")))
+    let watch = scales.and_then(|scales| CodesWatch::from_floats(trainer.specs(), &scales));
+    let matrices = ternary(trainer.specs());
+    let total = matrices.iter().map(|p| trainer.specs()[p.0].len()).sum();
+    let (Some(codes), Some(watch)) = (codes.filter(|c| c.len() == packed::floats_for(total)), watch) else {
+        return Err(state.bad(format!("{CODES} or {SCALES} does not fit")));
+    };
+    let mut codes = packed::unpack(&codes);
+    for p in matrices {
+        let n = trainer.specs()[p.0].len();
+        let mine: Vec<i8> = codes.by_ref().take(n).collect();
+        trainer.remember(p, &mine)?;
+    }
+    Ok(watch)
+}
+
+/// The ternary matrices, in parameter order.
+fn ternary(specs: &[ParamSpec]) -> Vec<Param> {
+    let all = specs.iter().enumerate().filter(|(_, s)| matches!(s.kind, ParamKind::Ternary { .. }));
+    all.map(|(i, _)| Param(i)).collect()
 }
 
 /// Gives a fresh trainer the weights of a checkpoint, and nothing of its optimiser's memory.
@@ -134,9 +178,10 @@ struct Tensors(Checkpoint);
 
 impl Tensors {
     fn give_weights(&mut self, trainer: &mut Trainer) -> Result<()> {
-        for (index, spec) in trainer.specs().to_vec().iter().enumerate() {
+        for p in trainer.ids() {
+            let spec = &trainer.specs()[p.0];
             let values = self.take(&format!("{LATENT}{}", spec.name), &spec.shape)?;
-            trainer.set_param(index, &values);
+            trainer.write(p, Part::Latent, &values)?;
         }
         Ok(())
     }

@@ -3,27 +3,34 @@
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use formats::checkpoint;
 use formats::run_log::{EventLine, MetricLine, SampleLine};
 
 use super::control::{Control, Order};
 use super::observer::{Best, Event, Observer, Outcome, Summary};
 use super::open::Run;
 use super::state;
-use crate::backend::Rates;
+use crate::backend::{Rates, StepReport};
 use crate::error::{Error, Result};
 use crate::metrics::bits_per_byte;
 use crate::optim::Matrices;
 use crate::{sample, schedule};
 
+/// A step that is on its way.
+pub(super) struct InFlight {
+    rates: Rates,
+    tokens: usize,
+    bytes: u64, // of text in its targets
+    began: Instant,
+}
+
 impl Run {
     /// Takes the steps that are left. `control` (a flag alone, or one with orders) is looked at between steps.
     ///
     /// # Errors
-    /// A loss or gradient that is no number; a disk that is full or broken. Both leave the last good checkpoint and say
-    /// which one that is.
+    /// A loss or gradient that is no number; a disk that is full or broken; a device that failed. All leave the last good
+    /// checkpoint and say which one that is.
     pub fn train<'a>(
-        &mut self,
+        mut self,
         observer: &mut dyn Observer,
         control: impl Into<Control<'a>>,
     ) -> Result<Summary> {
@@ -40,18 +47,22 @@ impl Run {
         let (began, seconds_before, tokens_before) = (Instant::now(), self.meta.seconds, self.meta.tokens);
         let steps = self.config.train.steps;
         let outcome = loop {
-            if self.step >= steps {
+            if self.submitted() >= steps {
                 break Outcome::Complete;
             }
             // After the orders too: a run that waited may have been told to stop.
             if control.is_cancelled() || self.obey(observer, &mut control)? || control.is_cancelled() {
                 break Outcome::Interrupted;
             }
-            if self.pause_after.is_some_and(|pause| self.step >= pause) {
+            if self.pause_after.is_some_and(|pause| self.submitted() >= pause) {
                 break Outcome::Paused;
             }
-            self.one_step(observer)?;
+            self.submit()?;
+            // What is due after a step is done on the state right after it.
+            let lag = if self.anything_due(self.submitted()) { 0 } else { self.trainer.lag() };
+            self.collect_all_but(lag, observer)?;
         };
+        self.collect_all_but(0, observer)?;
         self.save(observer)?;
         Ok(Summary {
             outcome,
@@ -64,11 +75,13 @@ impl Run {
         })
     }
 
-    /// Does what was ordered since the last step; says whether the run is to stop. Nothing here touches what is computed: a
-    /// checkpoint and a sample read the weights, and a pause is not even seen by the clock, which runs in steps alone.
+    /// Does what was ordered since the last step, once no step is in flight; says whether the run is to stop. Nothing here touches
+    /// what is computed: a checkpoint and a sample read the weights, and a pause is not even seen by the clock, which runs in steps
+    /// alone.
     fn obey(&mut self, observer: &mut dyn Observer, control: &mut Control<'_>) -> Result<bool> {
         let mut held = false;
         while let Some(order) = control.next(held) {
+            self.collect_all_but(0, observer)?;
             match order {
                 Order::Pause if !held => {
                     held = true;
@@ -97,8 +110,14 @@ impl Run {
         Ok(false)
     }
 
-    fn one_step(&mut self, observer: &mut dyn Observer) -> Result<()> {
-        let (c, index) = (&self.config, self.step);
+    /// Steps behind the trainer once all that are in flight are done.
+    fn submitted(&self) -> u64 {
+        self.step + self.in_flight.len() as u64
+    }
+
+    /// Sends the next step on its way.
+    fn submit(&mut self) -> Result<()> {
+        let (c, index) = (&self.config, self.submitted());
         let mut batch = self.dataset.batch(c.train.seed, index, c.train.batch, c.model.context);
         self.dataset.replace_inputs(&mut batch, c.train.seed, index, c.train.token_noise);
         let factor = schedule::factor(&c.schedule, index, c.train.steps);
@@ -106,42 +125,61 @@ impl Run {
             muon: (c.optimiser.muon_lr * factor) as f32,
             adam: (c.optimiser.adam_lr * factor) as f32,
         };
+        let (tokens, bytes) = (batch.tokens.len(), self.dataset.bytes(&batch.targets));
         let began = Instant::now();
-        let stats = self.trainer.step(index, &batch.tokens, &batch.targets, rates);
-        let seconds = began.elapsed().as_secs_f64();
-        for (what, value) in [("loss", stats.loss), ("gradient norm", stats.grad_norm)] {
-            if !value.is_finite() {
-                return Err(self.diverged(what, value, index + 1));
-            }
+        self.trainer.submit(index, &batch, rates).map_err(|e| self.halted(e))?;
+        self.in_flight.push_back(InFlight { rates, tokens, bytes, began });
+        Ok(())
+    }
+
+    /// Waits until no more than `left` steps are in flight.
+    fn collect_all_but(&mut self, left: usize, observer: &mut dyn Observer) -> Result<()> {
+        while self.in_flight.len() > left {
+            self.collect(observer)?;
         }
+        Ok(())
+    }
+
+    /// Waits for the oldest step in flight, writes it down, and does what is due after it.
+    fn collect(&mut self, observer: &mut dyn Observer) -> Result<()> {
+        let report = self.trainer.collect().map_err(|e| self.halted(e))?;
+        let (report, sent) = report.zip(self.in_flight.pop_front()).expect("a step is in flight");
+        let StepReport { loss, grad_norm, skipped } = report;
+        if skipped {
+            let (what, value) = if loss.is_finite() { ("gradient norm", grad_norm) } else { ("loss", loss) };
+            return Err(self.diverged(what, value, self.step + 1));
+        }
+        // Steps that overlap share the time: each has what passed since the one before it.
+        let now = Instant::now();
+        let seconds = (now - sent.began.max(self.collected)).as_secs_f64();
+        self.collected = now;
 
         self.step += 1;
-        self.meta.tokens += batch.tokens.len() as u64;
+        self.meta.tokens += sent.tokens as u64;
         self.meta.seconds += seconds;
-        let bytes = self.dataset.bytes(&batch.targets);
-        let loss = stats.loss;
         let mut line = MetricLine {
             step: self.step,
             tokens: self.meta.tokens,
             loss,
-            bits_per_byte: Some(bits_per_byte(loss * batch.targets.len() as f64, bytes)),
+            bits_per_byte: Some(bits_per_byte(loss * sent.tokens as f64, sent.bytes)),
             lr: f64::from(match self.config.optimiser.matrices {
-                Matrices::Muon => rates.muon,
-                Matrices::AdamW => rates.adam,
+                Matrices::Muon => sent.rates.muon,
+                Matrices::AdamW => sent.rates.adam,
             }),
-            lr_adam: Some(f64::from(rates.adam)),
-            grad_norm: Some(stats.grad_norm),
-            tokens_per_sec: Some(batch.tokens.len() as f64 / seconds.max(1e-9)),
+            lr_adam: Some(f64::from(sent.rates.adam)),
+            grad_norm: Some(grad_norm),
+            tokens_per_sec: Some(sent.tokens as f64 / seconds.max(1e-9)),
             seconds: Some(self.meta.seconds),
             ..MetricLine::default()
         };
-        if self.due(self.config.report.codes_every) && !self.config.model.float {
-            let report = self.watch.look(&self.trainer.params());
+        if self.codes_due(self.step) {
+            let look = self.trainer.look().map_err(|e| self.halted(e))?;
+            let report = self.watch.report(&look);
             (line.zeros, line.flips, line.scale_drift) = (report.zeros, report.flips, report.scale_drift);
         }
         let mut best_now = false;
-        if self.due(self.config.report.eval_every) {
-            let (nats, bits) = self.validate();
+        if self.due(self.config.report.eval_every, self.step) {
+            let (nats, bits) = self.validate().map_err(|e| self.halted(e))?;
             line.val_loss = Some(nats);
             line.val_bits_per_byte = Some(bits);
             self.meta.validation = Some(bits);
@@ -152,30 +190,48 @@ impl Run {
         }
         self.metrics.append(&line).map_err(|e| self.halted(e.into()))?;
         observer.event(Event::Step(&line));
-        if self.due(self.config.report.sample_every)
-            && self.config.report.sample_tokens > 0
-            && !self.config.model.float
-        {
+        if self.sample_due(self.step) {
             self.write_sample(observer)?;
         }
-        let every = self.config.report.checkpoint_every;
-        if best_now || (every > 0 && self.step.is_multiple_of(every)) {
+        if best_now || self.checkpoint_due(self.step) {
             self.save(observer)?;
         }
         Ok(())
     }
 
+    /// Whether anything is due after a step that works on the trainer's state.
+    fn anything_due(&self, step: u64) -> bool {
+        self.due(self.config.report.eval_every, step)
+            || self.codes_due(step)
+            || self.sample_due(step)
+            || self.checkpoint_due(step)
+    }
+
+    fn codes_due(&self, step: u64) -> bool {
+        !self.config.model.float && self.due(self.config.report.codes_every, step)
+    }
+
+    fn sample_due(&self, step: u64) -> bool {
+        let report = &self.config.report;
+        !self.config.model.float && report.sample_tokens > 0 && self.due(report.sample_every, step)
+    }
+
+    fn checkpoint_due(&self, step: u64) -> bool {
+        let every = self.config.report.checkpoint_every;
+        every > 0 && step.is_multiple_of(every)
+    }
+
     /// Every `every` steps, and at the last one.
-    fn due(&self, every: u64) -> bool {
-        (every > 0 && self.step.is_multiple_of(every)) || self.step == self.config.train.steps
+    fn due(&self, every: u64, step: u64) -> bool {
+        (every > 0 && step.is_multiple_of(every)) || step == self.config.train.steps
     }
 
     /// The whole validation part in non-overlapping windows of the training context: nats a token and bits a byte.
     /// Each token but the first is predicted once, from what precedes it in its window.
-    fn validate(&mut self) -> (f64, f64) {
-        let result = self.trainer.evaluate(&self.dataset.validation);
+    fn validate(&mut self) -> Result<(f64, f64)> {
+        let result = self.trainer.evaluate(&self.dataset.validation)?;
         let bytes = self.dataset.bytes(&self.dataset.validation[1..]);
-        (result.mean(), bits_per_byte(result.nats, bytes))
+        Ok((result.mean(), bits_per_byte(result.nats, bytes)))
     }
 
     fn write_sample(&mut self, observer: &mut dyn Observer) -> Result<()> {
@@ -188,7 +244,7 @@ impl Run {
             seed,
             documents: !self.config.data.separator.is_empty(),
         };
-        match sample::sample(&model, &self.trainer.params(), &self.dataset.tokenizer, &settings, self.write) {
+        match sample::sample(&model, self.trainer.params(), &self.dataset.tokenizer, &settings, self.write) {
             Ok(text) => {
                 let line = SampleLine {
                     step: self.step,
@@ -201,6 +257,7 @@ impl Run {
                 self.sampled = Some(self.step);
                 observer.event(Event::Sample(&line));
             }
+            Err(error @ Error::Device { .. }) => return Err(self.halted(error)),
             Err(error) => {
                 observer.event(Event::Note(&format!("no sample after step {}: {error}", self.step)))
             }
@@ -226,8 +283,8 @@ impl Run {
     fn try_save(&mut self) -> Result<std::path::PathBuf> {
         self.metrics.sync()?;
         self.samples.sync()?;
-        let checkpoint = state::save(self.step, &self.meta, &self.trainer, &self.watch)?;
-        let path = checkpoint::save(&self.dir.checkpoints(), &checkpoint)?;
+        let dir = self.dir.checkpoints();
+        let path = state::save(&dir, self.step, &self.meta, &mut self.trainer, &self.watch)?;
         self.meta.prune(&self.dir)?;
         Ok(path)
     }

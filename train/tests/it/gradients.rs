@@ -1,13 +1,14 @@
 //! The trainer's gradients against central differences of the oracle: every parameter of a two-block model, for
 //! each kind of model the graph can build, and the two forwards against each other at the same points.
 
-use super::fixture::{batch, options, params_of, set, steps};
+use super::fixture::{Trainer, batch, params_of, recipe, set, steps, trainer};
 use super::oracle::params::{config, random, shapes};
 use super::oracle::random::Random;
 use super::oracle::{Batch, Oracle, Params};
 use model::config::{Activation, ModelConfig, StoredType};
-use train::cpu::{CpuOptions, IGNORED};
-use train::trainer::{Named, Trainer};
+use train::batch::{Batch as Ours, IGNORED};
+use train::recipe::Recipe;
+use train::trainer::Named;
 
 /// Values tried in each parameter.
 const SAMPLES: usize = 12;
@@ -31,7 +32,7 @@ fn half_width(name: &str) -> f64 {
 }
 
 fn trainer_at(c: &ModelConfig, float: bool, seed: u64) -> Trainer {
-    let mut trainer = Trainer::on_cpu(c, 6, CpuOptions { float, ..options() }).unwrap();
+    let mut trainer = trainer(c, Recipe { float, ..recipe() });
     set(&mut trainer, &random(c, seed));
     trainer
 }
@@ -43,7 +44,7 @@ fn check(c: &ModelConfig, seed: u64) {
     for seed in seed..seed + 8 {
         let batch = batch(c, seed);
         let mut trainer = trainer_at(c, false, seed);
-        let oracle = Oracle::new(c, &batch, &params_of(&trainer));
+        let oracle = Oracle::new(c, &batch, &params_of(&mut trainer));
         if loss_error(&mut trainer, &batch, &oracle) < TOL_LOSS {
             return compare(&mut trainer, &batch, oracle, FLOOR);
         }
@@ -52,7 +53,7 @@ fn check(c: &ModelConfig, seed: u64) {
 }
 
 fn loss_error(trainer: &mut Trainer, batch: &Batch, oracle: &Oracle) -> f64 {
-    let (loss, _) = trainer.gradients(0, &batch.tokens, &batch.targets);
+    let (loss, _) = trainer.gradients(0, &batch.ours()).unwrap();
     let error = (loss / oracle.loss() - 1.0).abs();
     assert!(error < TOL_TIE, "loss {loss}, expected {}", oracle.loss());
     error
@@ -62,12 +63,12 @@ fn loss_error(trainer: &mut Trainer, batch: &Batch, oracle: &Oracle) -> f64 {
 fn compare(trainer: &mut Trainer, batch: &Batch, mut oracle: Oracle, floor: f64) {
     let error = loss_error(trainer, batch, &oracle);
     assert!(error < TOL_LOSS, "losses differ by {error:e}");
-    let (logits, streams) = trainer.logits(&batch.tokens);
+    let (logits, streams) = trainer.logits(&batch.tokens).unwrap();
     assert_close("logit", &logits, oracle.logits());
     assert_close("stream", &streams, oracle.final_streams());
     let mut random = Random::new(77);
     let mut wrong = Vec::new();
-    for Named { name, data, .. } in &trainer.gradients(0, &batch.tokens, &batch.targets).1 {
+    for Named { name, data, .. } in &trainer.gradients(0, &batch.ours()).unwrap().1 {
         let indices: Vec<usize> = match data.len() <= SAMPLES {
             true => (0..data.len()).collect(),
             false => (0..SAMPLES).map(|_| random.below(data.len())).collect(),
@@ -96,9 +97,9 @@ fn assert_close(what: &str, got: &[f32], want: &[f64]) {
 fn gradient_has_the_names_and_shapes_of_the_parameters() {
     let sub_norms = ModelConfig { attn_sub_norm: true, ffn_sub_norm: true, ..config(4) };
     for c in [config(1), sub_norms, ModelConfig { tied: false, activation: Activation::Relu2, ..config(2) }] {
-        let mut trainer = Trainer::on_cpu(&c, 6, options()).unwrap();
+        let mut trainer = trainer(&c, recipe());
         let batch = batch(&c, 1);
-        let gradients = trainer.gradients(0, &batch.tokens, &batch.targets).1;
+        let gradients = trainer.gradients(0, &batch.ours()).unwrap().1;
         let mut listed: Vec<_> = gradients.into_iter().map(|g| (g.name, g.shape)).collect();
         let mut expected = shapes(&c);
         listed.sort();
@@ -114,7 +115,7 @@ fn gradient_of_the_float_network() {
     {
         let c = ModelConfig { activation, attn_sub_norm: true, ffn_sub_norm: true, ..config(streams) };
         let (mut trainer, batch) = (trainer_at(&c, true, 10), batch(&c, 10));
-        let oracle = Oracle::exact(&c, &batch, &params_of(&trainer));
+        let oracle = Oracle::exact(&c, &batch, &params_of(&mut trainer));
         compare(&mut trainer, &batch, oracle, FLOOR);
     }
 }
@@ -178,10 +179,10 @@ fn gradient_with_four_streams_tied_q8_0() {
 #[test]
 fn gradient_at_the_start_and_after_steps() {
     for (streams, count) in [(2, 3), (4, 0)] {
-        let (c, float) = (config(streams), CpuOptions { float: true, ..options() });
-        let (mut trainer, batch) = (Trainer::on_cpu(&c, 6, float).unwrap(), batch(&c, 110));
+        let (c, float) = (config(streams), Recipe { float: true, ..recipe() });
+        let (mut trainer, batch) = (trainer(&c, float), batch(&c, 110));
         steps(&mut trainer, &batch, count);
-        let oracle = Oracle::exact(&c, &batch, &params_of(&trainer));
+        let oracle = Oracle::exact(&c, &batch, &params_of(&mut trainer));
         compare(&mut trainer, &batch, oracle, FLOOR_AT_START);
     }
 }
@@ -191,8 +192,9 @@ fn gradient_at_the_start_and_after_steps() {
 fn gradient_of_a_batch_without_targets_is_zero() {
     let c = config(2);
     let batch = batch(&c, 120);
-    let mut trainer = Trainer::on_cpu(&c, batch.seq, options()).unwrap();
-    let (loss, gradients) = trainer.gradients(0, &batch.tokens, &vec![IGNORED; batch.tokens.len()]);
+    let mut trainer = trainer(&c, recipe());
+    let unscored = Ours { targets: vec![IGNORED; batch.tokens.len()], ..batch.ours() };
+    let (loss, gradients) = trainer.gradients(0, &unscored).unwrap();
     assert_eq!(loss, 0.0);
     assert!(gradients.iter().all(|g| g.data.iter().all(|v| *v == 0.0)));
 }
@@ -207,11 +209,10 @@ fn gradient_with_dropout_is_of_the_loss_with_the_same_masks() {
     for streams in [1, 2] {
         let c = config(streams);
         let batch = batch(&c, 130);
-        let mut trainer =
-            Trainer::on_cpu(&c, batch.seq, CpuOptions { float: true, dropout: 0.25, ..options() }).unwrap();
+        let mut trainer = trainer(&c, Recipe { float: true, dropout: 0.25, ..recipe() });
         let params = random(&c, 131);
         set(&mut trainer, &params);
-        let (_, gradients) = trainer.gradients(4, &batch.tokens, &batch.targets);
+        let (_, gradients) = trainer.gradients(4, &batch.ours()).unwrap();
         let square: f64 = gradients.iter().flat_map(|g| &g.data).map(|v| f64::from(*v).powi(2)).sum();
         let mut slope = |step: u64| {
             let mut loss_at = |h: f64| {
@@ -223,7 +224,7 @@ fn gradient_with_dropout_is_of_the_loss_with_the_same_masks() {
                     })
                     .collect();
                 set(&mut trainer, &moved);
-                trainer.gradients(step, &batch.tokens, &batch.targets).0
+                trainer.gradients(step, &batch.ours()).unwrap().0
             };
             (loss_at(CHANGE / square) - loss_at(-CHANGE / square)) / (2.0 * CHANGE)
         };

@@ -3,7 +3,10 @@
 mod fixture;
 mod forward_ops;
 mod gradients;
+mod lag;
 mod oracle;
 mod run;
+mod shapes;
+mod skip;
 mod start;
 mod tokenizers;

@@ -9,7 +9,7 @@ use formats::run_log::{Log, MetricLine, RunDir, SampleLine};
 use train::config::Config;
 use train::preset;
 use train::run::{
-    Control, Event, Observer, Opening, Options, Order, Outcome, Resume, Run, RunToml, Summary, check, on_cpu,
+    CPU, Control, Event, Observer, Opening, Options, Order, Outcome, Resume, Run, RunToml, Summary, check,
 };
 use train::sample::Request;
 
@@ -32,7 +32,7 @@ fn text() -> String {
     text
 }
 
-fn config(dir: &Path, settings: &[&str]) -> Config {
+pub fn config(dir: &Path, settings: &[&str]) -> Config {
     let path = dir.join("text.txt");
     if !path.exists() {
         std::fs::write(&path, text()).unwrap();
@@ -59,7 +59,7 @@ fn another_text(dir: &Path) -> String {
     format!("data.text={}", path.display())
 }
 
-fn options(config: &Config, out: &Path) -> Options {
+pub fn options(config: &Config, out: &Path) -> Options {
     Options {
         config: config.clone(),
         out: out.to_owned(),
@@ -89,8 +89,8 @@ fn train_watched(
     observer: &mut dyn Observer,
     cancel: &AtomicBool,
 ) -> train::Result<Summary> {
-    match Run::open(options, observer, cancel, &on_cpu)? {
-        Opening::Ready(mut run) => run.train(observer, cancel),
+    match Run::open(options, observer, cancel, CPU)? {
+        Opening::Ready(run) => run.train(observer, cancel),
         Opening::Complete(summary) => Ok(summary),
         Opening::Interrupted { .. } => panic!("stopped before the first step"),
     }
@@ -98,13 +98,13 @@ fn train_watched(
 
 /// What must not depend on interruptions.
 #[derive(PartialEq)]
-struct Essence {
+pub struct Essence {
     tensors: Vec<(String, Vec<u32>)>, // of the last checkpoint, bit for bit
-    lines: Vec<MetricLine>,           // without their clocks
+    pub lines: Vec<MetricLine>,       // without their clocks
     samples: Vec<SampleLine>,
 }
 
-fn essence(out: &Path) -> Essence {
+pub fn essence(out: &Path) -> Essence {
     let dir = RunDir::open(out).unwrap();
     let newest = formats::checkpoint::newest_complete(&dir.checkpoints()).unwrap().unwrap();
     let bits = |values: Vec<f32>| values.into_iter().map(f32::to_bits).collect();
@@ -182,7 +182,7 @@ fn run_that_is_complete_stays_as_it_is() {
 }
 
 /// Cancels in the middle, as Ctrl-C does.
-struct CancelAfter<'a>(u64, &'a AtomicBool);
+pub struct CancelAfter<'a>(pub u64, pub &'a AtomicBool);
 
 impl Observer for CancelAfter<'_> {
     fn event(&mut self, event: Event<'_>) {
@@ -224,7 +224,7 @@ fn run_cancelled_before_its_first_step_is_as_if_never_begun() {
     let (out, whole) = (dir.path().join("run"), dir.path().join("whole"));
     let stopped = || {
         let flag = AtomicBool::new(false);
-        let opening = Run::open(options(&config, &out), &mut CancelAtNote(&flag), &flag, &on_cpu).unwrap();
+        let opening = Run::open(options(&config, &out), &mut CancelAtNote(&flag), &flag, CPU).unwrap();
         let Opening::Interrupted { saved } = opening else { panic!("it went on") };
         saved
     };
@@ -403,11 +403,11 @@ fn run_cannot_be_trained_twice_at_once() {
     let dir = tempfile::tempdir().unwrap();
     let config = config(dir.path(), &[]);
     let out = dir.path().join("run");
-    let first = Run::open(options(&config, &out), &mut (), &NEVER, &on_cpu).unwrap();
-    let error = Run::open(options(&config, &out), &mut (), &NEVER, &on_cpu).err().unwrap().to_string();
+    let first = Run::open(options(&config, &out), &mut (), &NEVER, CPU).unwrap();
+    let error = Run::open(options(&config, &out), &mut (), &NEVER, CPU).err().unwrap().to_string();
     assert!(error.contains("another process"), "{error}");
     drop(first);
-    Run::open(options(&config, &out), &mut (), &NEVER, &on_cpu).unwrap();
+    Run::open(options(&config, &out), &mut (), &NEVER, CPU).unwrap();
 }
 
 /// Has a run wait after a step, and cancels it while it waits.
@@ -432,12 +432,11 @@ fn run_cancelled_while_it_waits_takes_no_further_step() {
     let config = config(dir.path(), &[]);
     let out = dir.path().join("run");
     let (cancel, (give, orders)) = (AtomicBool::new(false), std::sync::mpsc::channel());
-    let Opening::Ready(mut run) = Run::open(options(&config, &out), &mut (), &NEVER, &on_cpu).unwrap() else {
+    let Opening::Ready(run) = Run::open(options(&config, &out), &mut (), &NEVER, CPU).unwrap() else {
         panic!()
     };
     let mut observer = CancelWaiting(3, give, &cancel);
     let summary = run.train(&mut observer, Control::new(&cancel, &orders)).unwrap();
-    drop(run);
     assert_eq!((summary.outcome, summary.step), (Outcome::Interrupted, 3));
     let checked = check(&out).unwrap();
     assert_eq!((checked.resumable, checked.logged), (Some(3), 3));
@@ -479,12 +478,10 @@ fn run_that_is_paused_sampled_saved_and_stopped_computes_the_same_bits() {
     let (give, orders) = std::sync::mpsc::channel();
     let mut steering = Steering { give, held: 0 };
     let cancel = AtomicBool::new(false);
-    let Opening::Ready(mut run) = Run::open(options(&config, &steered), &mut (), &NEVER, &on_cpu).unwrap()
-    else {
+    let Opening::Ready(run) = Run::open(options(&config, &steered), &mut (), &NEVER, CPU).unwrap() else {
         panic!()
     };
     let summary = run.train(&mut steering, Control::new(&cancel, &orders)).unwrap();
-    drop(run);
     assert_eq!((summary.outcome, summary.step, steering.held), (Outcome::Interrupted, 7, 2));
     let run = RunDir::open(&steered).unwrap();
     let events: Vec<formats::run_log::EventLine> = run.read(Log::Events).unwrap();

@@ -1,12 +1,12 @@
 //! How training starts: the first loss, streams that differ, and mixing parameters that learn.
 
-use super::fixture::{batch, options, steps};
+use super::fixture::{Trainer, batch, named, on_threads, recipe, steps, trainer};
 use super::oracle::Batch;
 use super::oracle::params::config;
 use super::oracle::random::Random;
 use model::config::{ModelConfig, StoredType};
-use train::cpu::CpuOptions;
-use train::trainer::{Named, Trainer};
+use train::recipe::Recipe;
+use train::trainer::Named;
 
 /// Share of ln(vocabulary) that the first loss may be off.
 const TOL_FIRST_LOSS: f64 = 0.02;
@@ -30,7 +30,7 @@ fn first_loss_is_the_log_of_the_vocabulary() {
         let mut text = random.tokens(64, vocab);
         text[31] = text[30];
         text[51] = text[50];
-        let loss = Trainer::on_cpu(&c, 8, options()).unwrap().evaluate(&text).mean();
+        let loss = trainer(&c, Recipe { tokens: 8, ..recipe() }).evaluate(&text).unwrap().mean();
         let off = loss / (vocab as f64).ln() - 1.0;
         assert!(off.abs() < TOL_FIRST_LOSS, "{c:?}: first loss {loss}, off by {off}");
     }
@@ -45,7 +45,7 @@ fn divergence(token: &[f32], n: usize) -> f32 {
 }
 
 fn gradient(trainer: &mut Trainer, batch: &Batch) -> Vec<Named> {
-    trainer.gradients(0, &batch.tokens, &batch.targets).1
+    trainer.gradients(0, &batch.ours()).unwrap().1
 }
 
 /// The first mixing matrix acts on equal streams and only the sum of what the last one mixes is read: since rows
@@ -59,9 +59,9 @@ fn streams_start_apart_and_stay_apart() {
     for n in [2, 4] {
         let c = config(n);
         let batch = batch(&c, 2);
-        let mut trainer = Trainer::on_cpu(&c, batch.seq, options()).unwrap();
+        let mut trainer = trainer(&c, recipe());
         for round in 0..2 {
-            let streams = trainer.logits(&batch.tokens).1;
+            let streams = trainer.logits(&batch.tokens).unwrap().1;
             for token in streams.chunks_exact(n * c.width) {
                 let apart = divergence(token, n);
                 assert!(apart > 0.01, "streams of a token differ by {apart} of their size, round {round}");
@@ -76,8 +76,8 @@ fn mixing_parameters_receive_gradient_and_move() {
     for n in [2, 4] {
         let c = config(n);
         let batch = batch(&c, 3);
-        let mut trainer = Trainer::on_cpu(&c, batch.seq, options()).unwrap();
-        let before = trainer.params();
+        let mut trainer = trainer(&c, recipe());
+        let before = named(&mut trainer);
         for Named { name, data, .. } in gradient(&mut trainer, &batch) {
             if name.contains("hc_") && !cannot_matter(&name, c.blocks) {
                 let largest = data.iter().fold(0.0f32, |m, v| m.max(v.abs()));
@@ -92,7 +92,7 @@ fn mixing_parameters_receive_gradient_and_move() {
                 assert!(largest > 1e-10, "{name}: {largest}");
             }
         }
-        for (before, after) in before.iter().zip(trainer.params()) {
+        for (before, after) in before.iter().zip(named(&mut trainer)) {
             assert!(
                 cannot_matter(&after.name, c.blocks) || before.data != after.data,
                 "{} stays",
@@ -108,7 +108,7 @@ fn gradient_is_the_same_for_any_number_of_threads() {
     let c = config(2);
     let batch = batch(&c, 4);
     let of = |threads: usize| {
-        let mut trainer = Trainer::on_cpu(&c, batch.seq, CpuOptions { threads, ..options() }).unwrap();
+        let mut trainer = on_threads(threads, &c, recipe());
         steps(&mut trainer, &batch, 2);
         gradient(&mut trainer, &batch)
     };
