@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use cpu::Kernels;
 use eframe::egui::containers::menu::{MenuButton, MenuConfig};
 use eframe::egui::{
     Align, Button, Layout, PopupCloseBehavior, RichText, Role, TextEdit, Ui, WidgetInfo, vec2,
