@@ -18,13 +18,13 @@ pub const ROW_BLOCK: usize = 32;
 /// `code + 1` in two bits, lowest first; and one f16 scale serves 128 columns of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RowLayout {
-    /// Rows in 32-bit lanes, for multiply-add: a broadcast of four neighbouring activations meets eight rows.
+    /// Rows in words of 32 bits, for multiply-add: a broadcast of four neighbouring activations meets eight rows.
     ///
     /// ```text
     /// codes  [rows/16][cols/16][16 rows][4 bytes]     byte k of row r: columns k, k+4, k+8, k+12 of the 16
     /// scales [rows/16][cols/128][16 rows]
     /// ```
-    Lanes,
+    Words,
     /// Rows in bytes, for table lookup: one table of activation sums meets 32 rows.
     ///
     /// ```text
@@ -35,10 +35,13 @@ pub enum RowLayout {
 }
 
 impl RowLayout {
+    /// All of them.
+    pub const ALL: [RowLayout; 2] = [RowLayout::Words, RowLayout::Bytes];
+
     /// Rows of one block.
     pub(super) const fn block(self) -> usize {
         match self {
-            RowLayout::Lanes => 16,
+            RowLayout::Words => 16,
             RowLayout::Bytes => 32,
         }
     }
@@ -141,7 +144,7 @@ impl TernaryMatrix {
         assert_eq!(codes.len(), self.cols);
         for (span, codes) in codes.as_chunks_mut::<SPAN>().0.iter_mut().enumerate() {
             let at = self.code_offset(r, span);
-            let step = if self.layout == RowLayout::Lanes { 1 } else { 32 };
+            let step = if self.layout == RowLayout::Words { 1 } else { 32 };
             for (j, code) in codes.iter_mut().enumerate() {
                 let byte = self.codes.bytes()[at + step * (j % 4)];
                 *code = (byte >> (2 * (j / 4)) & 3) as i8 - 1;
@@ -204,7 +207,7 @@ impl RowBlock<'_> {
                 let at = code_offset(self.layout, cols, r, span);
                 let packed = pack(codes).to_le_bytes();
                 match self.layout {
-                    RowLayout::Lanes => self.codes[at..at + 4].copy_from_slice(&packed),
+                    RowLayout::Words => self.codes[at..at + 4].copy_from_slice(&packed),
                     RowLayout::Bytes => {
                         for (k, byte) in packed.into_iter().enumerate() {
                             self.codes[at + 32 * k] = byte;
@@ -224,7 +227,7 @@ fn code_offset(layout: RowLayout, cols: usize, r: usize, span: usize) -> usize {
     let block = layout.block();
     let start = (r / block * (cols / SPAN) + span) * 4 * block;
     match layout {
-        RowLayout::Lanes => start + r % block * 4,
+        RowLayout::Words => start + r % block * 4,
         RowLayout::Bytes => start + r % block,
     }
 }

@@ -2,9 +2,25 @@
 
 pub(super) mod gemm_ternary;
 pub(super) mod gemm_veclut;
-pub(super) mod probe;
+mod probe;
 
 use formats::ternary::GROUP;
+
+use crate::RowLayout;
+use crate::isa::Isa;
+use crate::kernels::{Kernels, Limits};
+
+/// These kernels' row of the table. They take matrices of any layout.
+pub(super) static KERNELS: &[Kernels] = &[Kernels {
+    name: "scalar",
+    about: "portable loops, the oracle",
+    isa: Isa::Portable,
+    layout: RowLayout::Words,
+    gemm_ternary: gemm_ternary::gemm,
+    gemm_veclut: gemm_veclut::gemm,
+    index_codes: gemm_veclut::index_codes,
+    limits: Limits { multiply_add: None, read: probe::read },
+}];
 
 /// One row times one token: `sum over groups in order (scale[G] * (f32) sum_k codes[k] q[k])`.
 fn row_product(codes: &[i8], scale: impl Fn(usize) -> f32, q: &[i8]) -> f32 {
