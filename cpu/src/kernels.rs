@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use super::isa::{Isa, compiled_for, detected_kernels};
 use super::veclut::{VecLutMatrix, VecLutView};
 use super::vector::Vector;
-use super::{ROW_BLOCK, RowLayout, TernaryMatrix};
+use super::{ROW_BLOCK, RowLayout, TernaryMatrix, scalar};
 
 /// Names the row to use, whatever is fastest.
 pub const KERNELS_VARIABLE: &str = "TERCET_KERNELS";
@@ -22,6 +22,15 @@ pub const KERNELS_VARIABLE: &str = "TERCET_KERNELS";
 pub(super) type TernaryKernel =
     unsafe fn(&TernaryMatrix, Range<usize>, q: &[i8], a: &[f32], y: &mut [f32], y_stride: usize);
 
+/// A kernel for the matrices of one layout and group.
+#[derive(Debug)]
+pub(super) struct TernaryEntry {
+    pub layout: RowLayout,
+    /// Columns that share a scale.
+    pub group: usize,
+    pub gemm: TernaryKernel,
+}
+
 /// One row of the table.
 #[derive(Debug)]
 pub struct Kernels {
@@ -32,8 +41,11 @@ pub struct Kernels {
     pub(super) isa: Isa,
     /// How these kernels want a matrix.
     pub(super) layout: RowLayout,
-    pub(super) gemm_ternary: TernaryKernel,
+    /// Those that beat the scalar kernel, each for its layout and group.
+    pub(super) ternary: &'static [TernaryEntry],
+    /// See [`scalar::gemm_veclut::gemm`].
     pub(super) gemm_veclut: unsafe fn(&VecLutView<'_>, q: &[i8], a: &[f32], y: &mut [f32], y_stride: usize),
+    /// See [`scalar::gemm_veclut::index_codes`].
     pub(super) index_codes: unsafe fn(&[i8], cols: usize, first: usize, stride: usize, &mut [u64]),
     /// What the set can do at most.
     pub(super) limits: Limits,
@@ -143,7 +155,8 @@ impl Kernels {
 
     /// Product of some rows with one token: `q` (cols), its scale `a`, `y` (rows.len()).
     ///
-    /// `y[r] = a * sum over groups in order (s[r, G] * (f32) sum_k t[r, k] q[k])`, the inner sum exact for any `q`.
+    /// `y[r] = factor * (a * sum over groups in order (s[r, G] * (f32) sum_k t[r, k] q[k]))`, the inner sum exact for any `q`; without a factor
+    /// nothing is multiplied by one.
     ///
     /// # Panics
     /// Unless `rows` starts at a multiple of [`ROW_BLOCK`] and `m` was laid out for this row of the table (scalar takes any layout).
@@ -173,8 +186,16 @@ impl Kernels {
             return;
         }
         assert!(y.len() >= (a.len() - 1) * y_stride + rows.len());
-        // SAFETY: this row's instruction set was detected.
-        unsafe { (self.gemm_ternary)(m, rows, q, a, y, y_stride) }
+        let gemm = self.ternary_kernel(m.layout(), m.group());
+        // SAFETY: this row's instruction set was detected, and the scalar kernel needs none.
+        unsafe { gemm(m, rows.clone(), q, a, y, y_stride) }
+        m.apply_factors(rows, a.len(), y, y_stride);
+    }
+
+    /// The kernel for matrices of that layout and group: the set's own, or else the exact loops, which take any.
+    fn ternary_kernel(&self, layout: RowLayout, group: usize) -> TernaryKernel {
+        let own = self.ternary.iter().find(|entry| (entry.layout, entry.group) == (layout, group));
+        own.map_or(scalar::gemm_ternary::gemm, |entry| entry.gemm)
     }
 
     /// Product with n tokens: `q` (n x cols), their scales `a` (n) and `y` (n x rows).
@@ -233,5 +254,13 @@ mod tests {
         assert!(chosen(Some("avx3")).unwrap_err().contains("TERCET_KERNELS is \"avx3\""));
         let scalar = Kernels::named("scalar").unwrap();
         assert!(scalar.is_oracle() && scalar.log_line().starts_with("kernels: scalar (of scalar"));
+    }
+
+    #[test]
+    fn kernels_of_a_set_are_for_the_layout_that_they_ask_for() {
+        for row in Kernels::available() {
+            assert!(row.ternary.iter().all(|entry| entry.layout == row.layout), "{}", row.name);
+            assert_eq!(row.ternary.is_empty(), row.is_oracle(), "{}", row.name);
+        }
     }
 }

@@ -1,9 +1,11 @@
 //! Kernels for AVX2, FMA and F16C (x86-64-v3). Only the table of kernels calls them, after detection.
 #![expect(unsafe_code, reason = "vector loads and stores, at addresses computed from packed indices too")]
 
+use formats::ternary::GROUP;
+
 use crate::RowLayout;
 use crate::isa::Isa;
-use crate::kernels::{Kernels, Limits};
+use crate::kernels::{Kernels, Limits, TernaryEntry};
 
 mod gemm_madd;
 mod gemm_ternary;
@@ -20,13 +22,18 @@ pub(super) static KERNELS: &[Kernels] = &[
     Kernels {
         name: "avx2-madd",
         about: "multiply-add for any number of tokens",
-        gemm_ternary: gemm_ternary::gemm_without_table,
+        ternary: &[TernaryEntry {
+            layout: RowLayout::Words,
+            group: GROUP,
+            gemm: gemm_ternary::gemm_without_table,
+        }],
         ..AVX2
     },
     Kernels {
         name: "avx2-pshufb",
         about: "byte table lookup for a few tokens, vector table lookup for many",
         layout: RowLayout::Bytes,
+        ternary: &[TernaryEntry { layout: RowLayout::Bytes, group: GROUP, gemm: gemm_ternary::gemm }],
         ..AVX2
     },
     AVX2,
@@ -37,7 +44,7 @@ const AVX2: Kernels = Kernels {
     about: "multiply-add for a few tokens, vector table lookup for many",
     isa: Isa::Avx2,
     layout: RowLayout::Words,
-    gemm_ternary: gemm_ternary::gemm,
+    ternary: &[TernaryEntry { layout: RowLayout::Words, group: GROUP, gemm: gemm_ternary::gemm }],
     gemm_veclut: gemm_veclut::gemm,
     index_codes: gemm_veclut::index_codes,
     limits: Limits { multiply_add: Some(probe::multiply_add), read: probe::read },
