@@ -15,7 +15,6 @@ const TOKENS: u32 = 50_256;
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
-    choose_kernels();
     let bpe = tiktoken_rs::r50k_base().expect("the crate reads its own file");
     let tokens: Vec<Vec<u8>> =
         (0..TOKENS).map(|id| bpe.decode_bytes(&[id]).expect("an id of the file")).collect();
@@ -47,14 +46,4 @@ fn last_merge(token: &[u8], id: u32, ids: &HashMap<&[u8], u32>) -> usize {
         ends.remove(at);
     }
     ends[1]
-}
-
-/// `cfg(x86_kernels)` as the runtime's build script sets it: the two are built for the same processors.
-fn choose_kernels() {
-    println!("cargo::rustc-check-cfg=cfg(x86_kernels)");
-    println!("cargo::rerun-if-env-changed=TERCET_PORTABLE");
-    let x86 = std::env::var("CARGO_CFG_TARGET_ARCH").is_ok_and(|arch| arch == "x86_64");
-    if x86 && std::env::var_os("TERCET_PORTABLE").is_none_or(|set| set.is_empty()) {
-        println!("cargo::rustc-cfg=x86_kernels");
-    }
 }

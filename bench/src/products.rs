@@ -51,7 +51,7 @@ impl Contender {
 
     /// Whether it can be bound by memory at all; loops that are slower than that are measured once.
     fn fast(self) -> bool {
-        matches!(self, Contender::Table(kernels, _) if kernels.name != "scalar")
+        matches!(self, Contender::Table(kernels, _) if !kernels.is_oracle())
     }
 }
 
@@ -166,7 +166,7 @@ pub fn measure(
             options.batches.iter().try_for_each(|&batch| bench.rows(contender, &m, batch, true))?;
         }
         // Contenders of one layout share the cold matrices.
-        for layout in [RowLayout::Lanes, RowLayout::Bytes] {
+        for layout in RowLayout::ALL {
             let of_layout =
                 |c: &&Contender| matches!(c, Contender::Table(k, _) if c.fast() && k.layout() == layout);
             let group: Vec<&Contender> = contenders.iter().filter(of_layout).collect();

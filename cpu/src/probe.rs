@@ -1,15 +1,7 @@
 //! What a core can do at most: multiply-adds from registers alone, and bytes read in order. Each call does a
 //! known amount of work; timing it is the caller's business.
-#![cfg_attr(
-    x86_kernels,
-    expect(unsafe_code, reason = "calls loops compiled for instruction sets that detection has found")
-)]
 
 use super::memory::Lines;
-use super::{Kernels, Level, scalar};
-
-#[cfg(x86_kernels)]
-use super::avx2;
 
 /// Bytes that are read at once, 32 into each of eight accumulators.
 pub const BLOCK: usize = 256;
@@ -30,51 +22,28 @@ impl Memory {
     }
 }
 
-/// Instruction sets of this processor that matter to us and that detection has found, as the processor's makers spell them.
+/// Instruction sets of this processor that matter to us and that detection has found, oldest first, as the processor's makers spell them.
 pub fn features() -> Vec<&'static str> {
     #[cfg(x86_kernels)]
-    return avx2::probe::features();
+    {
+        macro_rules! found {
+            ($($name:tt)*) => {
+                [$(($name, is_x86_feature_detected!($name))),*]
+            };
+        }
+        found!("sse4.2" "avx" "avx2" "fma" "f16c" "bmi2" "avxvnni" "avx512f" "avx512bw" "avx512vnni")
+            .into_iter()
+            .filter_map(|(name, found)| found.then_some(name))
+            .collect()
+    }
     #[cfg(not(x86_kernels))]
     Vec::new()
-}
-
-impl Kernels {
-    /// Multiplies and adds registers `turns` times over; returns how many operations that were, a multiplication and an
-    /// addition of two 8-bit numbers being two. `None` where there is no such instruction.
-    ///
-    /// This instruction alone, with nothing to load, widen or add up, is the most that kernels of this level can do by multiplying.
-    pub fn multiply_add(&self, turns: usize) -> Option<u64> {
-        match self.level() {
-            Level::Scalar => {
-                let _ = turns;
-                None
-            }
-            #[cfg(x86_kernels)]
-            // SAFETY: this row's level was detected.
-            Level::Avx2 => Some(unsafe { avx2::probe::multiply_add(turns) }),
-            #[cfg(not(x86_kernels))]
-            Level::Avx2 => unreachable!("no such row on this architecture"),
-        }
-    }
-
-    /// Reads all whole blocks of 256 bytes in order, `passes` times over, and returns the exclusive or of their words of eight, so that no
-    /// read can be left out.
-    pub fn read(&self, bytes: &[u8], passes: usize) -> u64 {
-        let blocks = bytes.as_chunks().0;
-        match self.level() {
-            Level::Scalar => scalar::probe::read(blocks, passes),
-            #[cfg(x86_kernels)]
-            // SAFETY: this row's level was detected.
-            Level::Avx2 => unsafe { avx2::probe::read(blocks, passes) },
-            #[cfg(not(x86_kernels))]
-            Level::Avx2 => unreachable!("no such row on this architecture"),
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Kernels;
 
     #[test]
     fn read_sees_every_byte_on_every_row() {
@@ -95,7 +64,7 @@ mod tests {
     fn multiply_add_counts_its_operations() {
         for kernels in Kernels::available() {
             let one = kernels.multiply_add(1);
-            assert_eq!(one.is_some(), kernels.level() != Level::Scalar);
+            assert_eq!(one.is_some(), !kernels.is_oracle());
             assert_eq!(kernels.multiply_add(10), one.map(|ops| 10 * ops));
         }
     }

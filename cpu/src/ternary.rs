@@ -1,44 +1,55 @@
 //! A ternary matrix in two bits a weight, laid out for the kernel that will read it.
-//! Multiplying by it is the kernels' business, reading it from a file the loader's.
+//! Multiplying by it is the kernels' business, reading it from a file that of whoever has its [`TernaryRows`].
 
 use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
 
+use formats::rows::TernaryRows;
 use formats::ternary::GROUP;
 use half::f16;
 
-use super::Kernels;
 use super::memory::Lines;
+use super::{Kernels, Pool};
 
 /// Products may be split between threads at multiples of this many rows; storage is padded to it.
 pub const ROW_BLOCK: usize = 32;
 
+/// Most columns that share a scale. A group's sum is at most 128 times as large, and i32 holds it.
+pub const GROUP_MAX: usize = (1 << 24) - SPAN;
+
+/// Row blocks that a thread lays out at a time.
+const BLOCKS_A_TASK: usize = 4;
+
 /// How the two-bit codes lie in memory.
 ///
-/// In both, a byte holds four codes of one row, columns `j`, `j + 4`, `j + 8` and `j + 12` (j % 16 < 4), each as
-/// `code + 1` in two bits, lowest first; and one f16 scale serves 128 columns of a row.
+/// In each, a byte holds four codes of one row, columns `j`, `j + 4`, `j + 8` and `j + 12` (j % 16 < 4), each as
+/// `code + 1` in two bits, lowest first; and one f16 scale serves a group of columns of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RowLayout {
-    /// Rows in 32-bit lanes, for multiply-add: a broadcast of four neighbouring activations meets eight rows.
+    /// Rows in words of 32 bits, for multiply-add: a broadcast of four neighbouring activations meets eight rows.
     ///
     /// ```text
     /// codes  [rows/16][cols/16][16 rows][4 bytes]     byte k of row r: columns k, k+4, k+8, k+12 of the 16
-    /// scales [rows/16][cols/128][16 rows]
+    /// scales [rows/16][cols/group][16 rows]
     /// ```
-    Lanes,
+    Words,
     /// Rows in bytes, for table lookup: one table of activation sums meets 32 rows.
     ///
     /// ```text
     /// codes  [rows/32][cols/16][4 bytes][32 rows]     byte k of row r: columns k, k+4, k+8, k+12 of the 16
-    /// scales [rows/32][cols/128][32 rows]
+    /// scales [rows/32][cols/group][32 rows]
     /// ```
     Bytes,
 }
 
 impl RowLayout {
+    /// All of them.
+    pub const ALL: [RowLayout; 2] = [RowLayout::Words, RowLayout::Bytes];
+
     /// Rows of one block.
     pub(super) const fn block(self) -> usize {
         match self {
-            RowLayout::Lanes => 16,
+            RowLayout::Words => 16,
             RowLayout::Bytes => 32,
         }
     }
@@ -50,67 +61,112 @@ const SPAN: usize = 16;
 /// Four zero codes in each byte of a word.
 const ZERO_CODES: u32 = 0x5555_5555;
 
-/// A ternary matrix, rows x cols, one f16 scale for each 128 columns of a row.
+/// A ternary matrix, rows x cols, one f16 scale for each group of columns of a row.
 #[derive(Clone, Debug)]
 pub struct TernaryMatrix {
     layout: RowLayout,
     rows: usize,
     cols: usize,
+    group: usize,
     codes: Lines,
     scales: Vec<f16>,
+    /// Rows whose products are multiplied by something.
+    factors: Vec<(Range<usize>, f32)>,
 }
 
 impl TernaryMatrix {
-    /// A matrix of zeros, in the layout of `kernels`.
+    /// A matrix of zeros, in the layout of `kernels`, `group` columns sharing a scale.
     ///
     /// # Panics
-    /// Unless `cols` is a multiple of 128.
-    pub fn new(kernels: &Kernels, rows: usize, cols: usize) -> Self {
-        assert!(cols.is_multiple_of(GROUP), "{cols} columns are not whole groups of {GROUP}");
+    /// Unless `group` is a multiple of 16 up to [`GROUP_MAX`], and `cols` one of `group`.
+    fn new(kernels: &Kernels, rows: usize, cols: usize, group: usize) -> Self {
+        assert!(group > 0 && group.is_multiple_of(SPAN) && group <= GROUP_MAX, "groups of {group} columns");
+        assert!(cols.is_multiple_of(group), "{cols} columns are not whole groups of {group}");
         let padded = rows.next_multiple_of(ROW_BLOCK);
         TernaryMatrix {
             layout: kernels.layout(),
             rows,
             cols,
+            group,
             codes: Lines::filled(padded * cols / 4, ZERO_CODES as u8),
-            scales: vec![f16::ZERO; padded * cols / GROUP],
+            scales: vec![f16::ZERO; padded * (cols / group)],
+            factors: Vec::new(),
         }
     }
 
     /// A matrix of the given `codes` (rows x cols, each -1, 0 or 1) and `scales` (rows x cols/128).
-    pub fn from_codes(kernels: &Kernels, rows: usize, cols: usize, codes: &[i8], scales: &[f16]) -> Self {
-        let mut m = Self::new(kernels, rows, cols);
-        m.repack_rows(0..rows, codes, scales);
-        m
-    }
-
-    /// Replaces some rows: `codes` (rows.len() x cols, each -1, 0 or 1) and `scales` (rows.len() x cols/128).
     ///
     /// The two low bits of `code + 1` are kept; the pattern 3, which no code gives, multiplies by an
     /// unspecified number.
-    pub fn repack_rows(&mut self, rows: Range<usize>, codes: &[i8], scales: &[f16]) {
-        assert!(rows.start <= rows.end && rows.end <= self.rows);
-        let (cols, groups) = (self.cols, self.cols / GROUP);
-        assert_eq!(codes.len(), rows.len() * cols);
-        assert_eq!(scales.len(), rows.len() * groups);
-        for mut block in self.row_blocks() {
-            let part = block.rows.start.max(rows.start)..block.rows.end.min(rows.end);
-            if !part.is_empty() {
-                let at = part.start - rows.start..part.end - rows.start;
-                let codes = &codes[at.start * cols..at.end * cols];
-                block.set_rows(part, codes, &scales[at.start * groups..at.end * groups]);
+    ///
+    /// # Panics
+    /// Unless `cols` is a multiple of 128 and there are as many codes and scales.
+    pub fn from_codes(kernels: &Kernels, rows: usize, cols: usize, codes: &[i8], scales: &[f16]) -> Self {
+        let mut m = Self::new(kernels, rows, cols, GROUP);
+        let groups = cols / GROUP;
+        assert_eq!((codes.len(), scales.len()), (rows * cols, rows * groups));
+        for mut block in m.row_blocks() {
+            let rows = block.rows.clone();
+            let scales = &scales[rows.start * groups..rows.end * groups];
+            block.set_rows(rows.clone(), &codes[rows.start * cols..rows.end * cols], scales);
+        }
+        m
+    }
+
+    /// The rows of all `parts` on top of each other, laid out by all threads of `pool`. A part's factor stays with its rows.
+    ///
+    /// # Errors
+    /// What the lowest row that cannot be had is refused with.
+    ///
+    /// # Panics
+    /// If there is no part, or they differ in columns or group; unless the group is a multiple of 16 up to [`GROUP_MAX`].
+    pub fn from_rows<R: TernaryRows>(kernels: &Kernels, pool: &Pool, parts: &[R]) -> Result<Self, R::Error> {
+        let (cols, group) = (parts[0].cols(), parts[0].group());
+        assert!(parts.iter().all(|part| (part.cols(), part.group()) == (cols, group)));
+        let mut total = 0;
+        let placed: Vec<(Range<usize>, &R)> = parts
+            .iter()
+            .map(|part| {
+                let first = total;
+                total += part.rows();
+                (first..total, part)
+            })
+            .collect();
+        let mut m = Self::new(kernels, total, cols, group);
+        m.factors = placed.iter().filter_map(|(rows, part)| Some((rows.clone(), part.factor()?))).collect();
+        let failed: Mutex<Option<(usize, R::Error)>> = Mutex::new(None);
+        pool.chunks_mut(&mut m.row_blocks(), BLOCKS_A_TASK, |_, blocks| {
+            let (mut codes, mut scales) =
+                (vec![0i8; ROW_BLOCK * cols], vec![f16::ZERO; ROW_BLOCK * (cols / group)]);
+            for block in blocks {
+                for (rows, part) in &placed {
+                    let shared = overlap(rows, &block.rows);
+                    let codes = &mut codes[..shared.len() * cols];
+                    let scales = &mut scales[..shared.len() * (cols / group)];
+                    if shared.is_empty() {
+                        continue;
+                    }
+                    match part.unpack(shared.start - rows.start..shared.end - rows.start, codes, scales) {
+                        Ok(()) => block.set_rows(shared, codes, scales),
+                        Err(e) => keep_lowest(&failed, shared.start, e),
+                    }
+                }
             }
+        });
+        match failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            Some((_, error)) => Err(error),
+            None => Ok(m),
         }
     }
 
     /// All rows in blocks of [`ROW_BLOCK`], which threads may write side by side.
-    pub fn row_blocks(&mut self) -> Vec<RowBlock<'_>> {
-        let (layout, rows, cols) = (self.layout, self.rows, self.cols);
+    fn row_blocks(&mut self) -> Vec<RowBlock<'_>> {
+        let (layout, rows, cols, group) = (self.layout, self.rows, self.cols, self.group);
         let codes = self.codes.bytes_mut().chunks_exact_mut((ROW_BLOCK * cols / 4).max(1));
-        let scales = self.scales.chunks_exact_mut((ROW_BLOCK * cols / GROUP).max(1));
+        let scales = self.scales.chunks_exact_mut((ROW_BLOCK * (cols / group)).max(1));
         let block = |(i, (codes, scales))| {
             let first: usize = i * ROW_BLOCK;
-            RowBlock { layout, rows: first..rows.min(first + ROW_BLOCK), cols, codes, scales }
+            RowBlock { layout, rows: first..rows.min(first + ROW_BLOCK), cols, group, codes, scales }
         };
         codes.zip(scales).enumerate().map(block).collect()
     }
@@ -123,6 +179,16 @@ impl TernaryMatrix {
     /// Columns: inputs of a product.
     pub fn cols(&self) -> usize {
         self.cols
+    }
+
+    /// Columns that share a scale; all of them where a row has one.
+    pub fn group(&self) -> usize {
+        self.group
+    }
+
+    /// What products of row `r` are multiplied by, if anything.
+    pub fn factor(&self, r: usize) -> Option<f32> {
+        self.factors.iter().find(|(rows, _)| rows.contains(&r)).map(|(_, factor)| *factor)
     }
 
     /// How the codes lie in memory.
@@ -141,7 +207,7 @@ impl TernaryMatrix {
         assert_eq!(codes.len(), self.cols);
         for (span, codes) in codes.as_chunks_mut::<SPAN>().0.iter_mut().enumerate() {
             let at = self.code_offset(r, span);
-            let step = if self.layout == RowLayout::Lanes { 1 } else { 32 };
+            let step = if self.layout == RowLayout::Words { 1 } else { RowLayout::Bytes.block() };
             for (j, code) in codes.iter_mut().enumerate() {
                 let byte = self.codes.bytes()[at + step * (j % 4)];
                 *code = (byte >> (2 * (j / 4)) & 3) as i8 - 1;
@@ -155,15 +221,26 @@ impl TernaryMatrix {
     }
 
     /// The codes as stored, padding included.
-    #[cfg_attr(not(x86_kernels), expect(dead_code, reason = "vector kernels read them"))]
+    #[cfg_attr(not(any(x86_kernels, test)), expect(dead_code, reason = "vector kernels read them"))]
     pub(super) fn codes(&self) -> &[u8] {
         self.codes.bytes()
     }
 
     /// The scales as stored, padding included.
-    #[cfg_attr(not(x86_kernels), expect(dead_code, reason = "vector kernels read them"))]
+    #[cfg_attr(not(any(x86_kernels, test)), expect(dead_code, reason = "vector kernels read them"))]
     pub(super) fn scales(&self) -> &[f16] {
         &self.scales
+    }
+
+    /// Multiplies the products of `rows` with some tokens, `y[t * y_stride + r - rows.start]`, by the factors of those rows that have one.
+    pub(super) fn apply_factors(&self, rows: Range<usize>, tokens: usize, y: &mut [f32], y_stride: usize) {
+        for (of, factor) in &self.factors {
+            let shared = overlap(of, &rows);
+            for t in 0..tokens {
+                let y = &mut y[t * y_stride + shared.start - rows.start..][..shared.len()];
+                y.iter_mut().for_each(|y| *y *= factor);
+            }
+        }
     }
 
     fn code_offset(&self, r: usize, span: usize) -> usize {
@@ -171,31 +248,27 @@ impl TernaryMatrix {
     }
 
     fn scale_offset(&self, r: usize, g: usize) -> usize {
-        scale_offset(self.layout, self.cols, r, g)
+        scale_offset(self.layout, self.cols / self.group, r, g)
     }
 }
 
 /// [`ROW_BLOCK`] rows of a matrix, or what is left of it.
 #[derive(Debug)]
-pub struct RowBlock<'m> {
+struct RowBlock<'m> {
     layout: RowLayout,
     rows: Range<usize>,
     cols: usize,
+    group: usize,
     codes: &'m mut [u8],
     scales: &'m mut [f16],
 }
 
 impl RowBlock<'_> {
-    /// Which rows of the matrix these are.
-    pub fn rows(&self) -> Range<usize> {
-        self.rows.clone()
-    }
-
     /// Replaces some of them, `rows` counted from the matrix's first: `codes` (rows.len() x cols, each -1, 0 or 1) and
-    /// `scales` (rows.len() x cols/128).
-    pub fn set_rows(&mut self, rows: Range<usize>, codes: &[i8], scales: &[f16]) {
+    /// `scales` (rows.len() x cols/group).
+    fn set_rows(&mut self, rows: Range<usize>, codes: &[i8], scales: &[f16]) {
         assert!(self.rows.start <= rows.start && rows.end <= self.rows.end);
-        let (cols, groups) = (self.cols, self.cols / GROUP);
+        let (cols, groups) = (self.cols, self.cols / self.group);
         assert_eq!(codes.len(), rows.len() * cols);
         assert_eq!(scales.len(), rows.len() * groups);
         for (i, r) in rows.enumerate() {
@@ -204,7 +277,7 @@ impl RowBlock<'_> {
                 let at = code_offset(self.layout, cols, r, span);
                 let packed = pack(codes).to_le_bytes();
                 match self.layout {
-                    RowLayout::Lanes => self.codes[at..at + 4].copy_from_slice(&packed),
+                    RowLayout::Words => self.codes[at..at + 4].copy_from_slice(&packed),
                     RowLayout::Bytes => {
                         for (k, byte) in packed.into_iter().enumerate() {
                             self.codes[at + 32 * k] = byte;
@@ -213,7 +286,7 @@ impl RowBlock<'_> {
                 }
             }
             for g in 0..groups {
-                self.scales[scale_offset(self.layout, cols, r, g)] = scales[i * groups + g];
+                self.scales[scale_offset(self.layout, groups, r, g)] = scales[i * groups + g];
             }
         }
     }
@@ -224,15 +297,29 @@ fn code_offset(layout: RowLayout, cols: usize, r: usize, span: usize) -> usize {
     let block = layout.block();
     let start = (r / block * (cols / SPAN) + span) * 4 * block;
     match layout {
-        RowLayout::Lanes => start + r % block * 4,
+        RowLayout::Words => start + r % block * 4,
         RowLayout::Bytes => start + r % block,
     }
 }
 
-/// Where the scale of group `g` of row `r` is.
-fn scale_offset(layout: RowLayout, cols: usize, r: usize, g: usize) -> usize {
+/// Where the scale of group `g` of row `r` is, `groups` a row.
+fn scale_offset(layout: RowLayout, groups: usize, r: usize, g: usize) -> usize {
     let block = layout.block();
-    (r / block * (cols / GROUP) + g) * block + r % block
+    (r / block * groups + g) * block + r % block
+}
+
+/// What two ranges share; nothing lies within the second.
+fn overlap(a: &Range<usize>, b: &Range<usize>) -> Range<usize> {
+    let start = a.start.clamp(b.start, b.end);
+    start..a.end.clamp(start, b.end)
+}
+
+/// Keeps the error of the lowest row, whichever thread met it.
+fn keep_lowest<E>(failed: &Mutex<Option<(usize, E)>>, row: usize, error: E) {
+    let mut failed = failed.lock().unwrap_or_else(PoisonError::into_inner);
+    if failed.as_ref().is_none_or(|(first, _)| row < *first) {
+        *failed = Some((row, error));
+    }
 }
 
 /// Sixteen codes of a row as four bytes: byte k has columns k, k + 4, k + 8 and k + 12, lowest bits first.
@@ -249,30 +336,4 @@ fn pack(codes: &[i8; SPAN]) -> u32 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ternary_matrix_gives_back_its_codes_and_scales() {
-        let (rows, cols) = (37, 256);
-        let codes: Vec<i8> = (0..rows * cols).map(|i| (i * i / 7 % 3) as i8 - 1).collect();
-        let scales: Vec<f16> = (0..rows * 2).map(|i| f16::from_f32(i as f32)).collect();
-        for kernels in Kernels::available() {
-            let mut m = TernaryMatrix::from_codes(kernels, rows, cols, &codes, &scales);
-            // A part of the rows again, from the same values, changes nothing.
-            m.repack_rows(5..9, &codes[5 * cols..9 * cols], &scales[10..18]);
-            let mut row = vec![9; cols];
-            for r in 0..rows {
-                m.unpack_row(r, &mut row);
-                assert_eq!(row, codes[r * cols..][..cols], "{} row {r}", kernels.name);
-                assert_eq!([m.scale(r, 0), m.scale(r, 1)], scales[2 * r..2 * r + 2]);
-            }
-        }
-    }
-
-    #[test]
-    fn ternary_matrix_counts_its_bytes() {
-        let m = TernaryMatrix::new(Kernels::best(), 64, 256);
-        assert_eq!(m.bytes(), 64 * 2 * 34);
-    }
-}
+mod tests;

@@ -10,6 +10,7 @@ mod error;
 pub mod gguf;
 pub mod measure;
 pub mod ordinary;
+pub mod rows;
 pub mod run_log;
 mod shown;
 pub mod ternary;

@@ -72,7 +72,7 @@ fn tile<const T: usize>(
     y: &mut [f32],
     y_stride: usize,
 ) {
-    assert_eq!(m.layout(), RowLayout::Lanes);
+    assert_eq!(m.layout(), RowLayout::Words);
     assert!(rows.start.is_multiple_of(BLOCK) && rows.end <= m.rows());
     assert!(a.len() == T && q.len() == T * m.cols());
     assert!(rows.is_empty() || (T - 1) * y_stride + rows.len() <= y.len());

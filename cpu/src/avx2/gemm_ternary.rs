@@ -35,7 +35,7 @@ thread_local! {
 pub fn gemm(m: &TernaryMatrix, rows: Range<usize>, q: &[i8], a: &[f32], y: &mut [f32], y_stride: usize) {
     assert_eq!(q.len(), a.len() * m.cols());
     let veclut_min = match m.layout() {
-        RowLayout::Lanes => VECLUT_TOKENS_MIN,
+        RowLayout::Words => VECLUT_TOKENS_MIN,
         RowLayout::Bytes => VECLUT_TOKENS_MIN_BYTES,
     };
     let tail = a.len() % gemm_veclut::TOKENS;
@@ -62,8 +62,8 @@ pub fn gemm_without_table(
 ) {
     let len = rows.len();
     match (m.layout(), a) {
-        (RowLayout::Lanes, &[a]) => gemv_madd::gemv(m, rows, q, a, &mut y[..len]),
-        (RowLayout::Lanes, _) => gemm_madd::gemm(m, rows, q, a, y, y_stride),
+        (RowLayout::Words, &[a]) => gemv_madd::gemv(m, rows, q, a, &mut y[..len]),
+        (RowLayout::Words, _) => gemm_madd::gemm(m, rows, q, a, y, y_stride),
         (RowLayout::Bytes, _) => {
             for (t, &a) in a.iter().enumerate() {
                 let q = &q[t * m.cols()..][..m.cols()];
@@ -104,7 +104,7 @@ fn lay_out(m: &TernaryMatrix, first: usize, n: usize, tile: &mut Tile) {
         let codes = &m.codes()[(first + b * block) * m.cols() / 4..][..block * m.cols() / 4];
         let scales = &m.scales()[(first + b * block) * groups..][..block * groups];
         match m.layout() {
-            RowLayout::Lanes => {
+            RowLayout::Words => {
                 for (c, chunk) in codes.as_chunks().0.iter().enumerate() {
                     words_from_lanes(chunk, &mut tile.indices[c * n + b * block..][..16]);
                 }

@@ -21,6 +21,7 @@ use std::cell::RefCell;
 
 use formats::ternary::GROUP;
 
+use super::vector::transpose;
 use crate::veclut::{CHUNK, ROW_PAD, VecLutView};
 
 /// Tokens of a table entry.
@@ -302,7 +303,7 @@ fn write_out(totals: &[RowSums], a: &[f32; TOKENS], tokens: usize, y: &mut [f32]
                 let v = unsafe { _mm256_load_ps(totals[r + i].total.as_ptr().add(8 * half)) };
                 _mm256_mul_ps(a8, v)
             });
-            let by_token = transpose_8x8(by_row);
+            let by_token = transpose(by_row);
             for t in 8 * half..tokens.min(8 * half + 8) {
                 // SAFETY: t < tokens and r + 8 <= rows, so this ends within `y` by the assertion above.
                 unsafe { _mm256_storeu_ps(y.as_mut_ptr().add(t * y_stride + r), by_token[t - 8 * half]) };
@@ -315,29 +316,6 @@ fn write_out(totals: &[RowSums], a: &[f32; TOKENS], tokens: usize, y: &mut [f32]
             y[t * y_stride + r] = a[t] * totals[r].total[t];
         }
     }
-}
-
-#[target_feature(enable = "avx2")]
-#[inline]
-fn transpose_8x8(r: [__m256; 8]) -> [__m256; 8] {
-    let pair = |i: usize| (_mm256_unpacklo_ps(r[i], r[i + 1]), _mm256_unpackhi_ps(r[i], r[i + 1]));
-    let (p0, p1, p2, p3) = (pair(0), pair(2), pair(4), pair(6));
-    let quad = |a: (__m256, __m256), b: (__m256, __m256)| {
-        [
-            _mm256_shuffle_ps::<0x44>(a.0, b.0),
-            _mm256_shuffle_ps::<0xee>(a.0, b.0),
-            _mm256_shuffle_ps::<0x44>(a.1, b.1),
-            _mm256_shuffle_ps::<0xee>(a.1, b.1),
-        ]
-    };
-    let (l, h) = (quad(p0, p1), quad(p2, p3));
-    std::array::from_fn(|i| {
-        if i < 4 {
-            _mm256_permute2f128_ps::<0x20>(l[i], h[i])
-        } else {
-            _mm256_permute2f128_ps::<0x31>(l[i - 4], h[i - 4])
-        }
-    })
 }
 
 /// Writes the index words of `codes` (whole rows of `cols`) to `indices[chunk * stride + first + row]`.

@@ -2,7 +2,7 @@
 //! int8 activations, 16 rows at a time, rows in lanes.
 //!
 //! ```text
-//! span of 16 columns = one cache line: rows 0..8, then rows 8..16, 4 bytes each (see RowLayout::Lanes)
+//! span of 16 columns = one cache line: rows 0..8, then rows 8..16, 4 bytes each (see RowLayout::Words)
 //!
 //!   w      & 0x03 -> codes of columns 0..4      times activations 0..4, broadcast to all lanes
 //!   w      & 0x0c -> 4 x codes of columns 4..8
@@ -30,7 +30,7 @@ use formats::ternary::GROUP;
 use crate::{RowLayout, TernaryMatrix};
 
 /// Rows of a block.
-pub const BLOCK: usize = RowLayout::Lanes.block();
+pub const BLOCK: usize = RowLayout::Words.block();
 
 /// Bytes of a span of 16 columns of a block.
 const SPAN_BYTES: usize = 4 * BLOCK;
@@ -48,7 +48,7 @@ thread_local! {
 /// `y[r - rows.start] = a * sum_G scale[r, G] * (f32) sum_k code[r, k] q[k]`; `rows` starts at a block.
 #[target_feature(enable = "avx2,fma,f16c")]
 pub fn gemv(m: &TernaryMatrix, rows: Range<usize>, q: &[i8], a: f32, y: &mut [f32]) {
-    assert_eq!(m.layout(), RowLayout::Lanes);
+    assert_eq!(m.layout(), RowLayout::Words);
     assert!(rows.start.is_multiple_of(BLOCK) && rows.end <= m.rows());
     assert_eq!(y.len(), rows.len());
     assert_eq!(q.len(), m.cols());

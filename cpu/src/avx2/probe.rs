@@ -11,19 +11,6 @@ const UNROLLED: u64 = 96;
 /// Multiplications and additions of one instruction: 32 products of bytes, each added to something.
 const OPS: u64 = 64;
 
-/// Names of the instruction sets found, oldest first.
-pub fn features() -> Vec<&'static str> {
-    macro_rules! found {
-        ($($name:tt)*) => {
-            [$(($name, is_x86_feature_detected!($name))),*]
-        };
-    }
-    found!("sse4.2" "avx" "avx2" "fma" "f16c" "bmi2" "avxvnni" "avx512f" "avx512bw" "avx512vnni")
-        .into_iter()
-        .filter_map(|(name, found)| found.then_some(name))
-        .collect()
-}
-
 /// `vpmaddubsw` with eight results in flight that nothing waits for: throughput, two a cycle on Zen 3. Written as the
 /// instruction itself, because a compiler may drop or merge what an intrinsic says.
 #[target_feature(enable = "avx2")]

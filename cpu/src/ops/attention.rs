@@ -9,12 +9,12 @@ use ::half::f16;
 use formats::ternary::fold_lanes;
 
 use super::exp::exp;
-use super::half::widen_one;
-#[cfg(x86_kernels)]
-use crate::avx2;
+use crate::vector::{LANES, Vector};
 
 /// Keys that stand side by side in the transposed layout.
 pub const KEY_BLOCK: usize = 16;
+/// Vectors of a block of keys.
+const KEY_VECTORS: usize = KEY_BLOCK / LANES;
 /// Queries that share each key loaded.
 const QUERIES: usize = 4;
 
@@ -33,12 +33,12 @@ pub fn transpose_key(position: usize, key: &[f32], k_transposed: &mut [f32]) {
     }
 }
 
-/// How keys and values lie in memory, and how a few of them become f32.
+/// How keys and values lie in memory, and how eight of them become f32.
 pub(super) trait Stored {
     /// One element.
     type Element: Copy;
     /// Exact, whichever way it is done.
-    fn load<const W: usize>(x: &[Self::Element; W]) -> [f32; W];
+    fn load<V: Vector>(x: &[Self::Element; LANES]) -> V;
 }
 
 /// f32, as training has them.
@@ -47,43 +47,24 @@ pub(super) struct Floats;
 impl Stored for Floats {
     type Element = f32;
     #[inline(always)]
-    fn load<const W: usize>(x: &[f32; W]) -> [f32; W] {
-        *x
+    fn load<V: Vector>(x: &[f32; LANES]) -> V {
+        V::load(x)
     }
 }
 
-/// f16, widened by plain arithmetic.
+/// f16, as the cache has them.
 pub(super) struct Halves;
 
 impl Stored for Halves {
     type Element = f16;
     #[inline(always)]
-    fn load<const W: usize>(x: &[f16; W]) -> [f32; W] {
-        x.map(widen_one)
-    }
-}
-
-/// f16, widened by the processor: one instruction for eight where plain arithmetic takes five. Infinities stay what they are.
-/// Only for code that runs where F16C was detected.
-#[cfg(x86_kernels)]
-pub(super) struct HalvesF16c;
-
-#[cfg(x86_kernels)]
-impl Stored for HalvesF16c {
-    type Element = f16;
-    #[inline(always)]
-    fn load<const W: usize>(x: &[f16; W]) -> [f32; W] {
-        let mut out = [0.0; W];
-        for (x, out) in x.as_chunks().0.iter().zip(out.as_chunks_mut().0) {
-            // SAFETY: the one caller, `Kernels::attention_f16`, is called only on processors where F16C was detected.
-            unsafe { avx2::widen(x, out) };
-        }
-        out
+    fn load<V: Vector>(x: &[f16; LANES]) -> V {
+        V::load_f16(x)
     }
 }
 
 #[inline(always)]
-pub(super) fn body<S: Stored>(
+pub(super) fn body<V: Vector, S: Stored>(
     q: &[f32],
     q_stride: usize,
     first: usize,
@@ -112,9 +93,9 @@ pub(super) fn body<S: Stored>(
         let width = if count - start >= QUERIES { QUERIES } else { 1 };
         let lse = log_sum_exp.as_deref_mut().map(|l| &mut l[start..start + width]);
         if width == QUERIES {
-            tile.run::<S, QUERIES>(q, q_stride, k_transposed, v, out, out_stride, lse, scratch);
+            tile.run::<V, S, QUERIES>(q, q_stride, k_transposed, v, out, out_stride, lse, scratch);
         } else {
-            tile.run::<S, 1>(q, q_stride, k_transposed, v, out, out_stride, lse, scratch);
+            tile.run::<V, S, 1>(q, q_stride, k_transposed, v, out, out_stride, lse, scratch);
         }
         start += width;
     }
@@ -134,7 +115,7 @@ struct Tile {
 
 impl Tile {
     #[inline(always)]
-    fn run<S: Stored, const N: usize>(
+    fn run<V: Vector, S: Stored, const N: usize>(
         &self,
         q: &[f32],
         q_stride: usize,
@@ -154,18 +135,18 @@ impl Tile {
         let side_by_side = if N == 1 { blocks.len() / size / 4 * 4 } else { 0 };
         for b in (0..side_by_side).step_by(4) {
             let four = std::array::from_fn(|j| &blocks[(b + j) * size..][..size]);
-            self.store_scores(score_blocks::<S, N, 4>(queries, four), b, scores);
+            self.store_scores(score_blocks::<V, S, N, 4>(queries, four), b, scores);
         }
         for b in side_by_side..blocks.len() / size {
             let one = [&blocks[b * size..][..size]];
-            self.store_scores(score_blocks::<S, N, 1>(queries, one), b, scores);
+            self.store_scores(score_blocks::<V, S, N, 1>(queries, one), b, scores);
         }
         let mut sums = [0.0f32; N];
         let mut lse = [0.0f32; N];
         for i in 0..N {
             let visible = self.first + i + 1;
             let row = &mut scores[i * self.row..(i + 1) * self.row];
-            (sums[i], lse[i]) = softmax_numerators(row, visible, keys);
+            (sums[i], lse[i]) = softmax_numerators::<V>(row, visible, keys);
         }
         if let Some(l) = log_sum_exp {
             l.copy_from_slice(&lse);
@@ -173,53 +154,57 @@ impl Tile {
         let mut d = 0;
         while d < self.head_dim {
             let rows: [&[f32]; N] = std::array::from_fn(|i| &scores[i * self.row..][..keys]);
-            if N == 1 && self.head_dim - d >= 64 {
-                let acc = weigh_values::<S, N, 64>(rows, v, self.head_dim, d);
+            let left = (self.head_dim - d) / LANES;
+            if N == 1 && left >= 8 {
+                let acc = weigh_values::<V, S, N, 8>(rows, v, self.head_dim, d);
                 self.store(acc, sums, d, out, out_stride);
-                d += 64;
-            } else if self.head_dim - d >= 16 {
-                let acc = weigh_values::<S, N, 16>(rows, v, self.head_dim, d);
+                d += 8 * LANES;
+            } else if left >= 2 {
+                let acc = weigh_values::<V, S, N, 2>(rows, v, self.head_dim, d);
                 self.store(acc, sums, d, out, out_stride);
-                d += 16;
+                d += 2 * LANES;
             } else {
-                let acc = weigh_values::<S, N, 8>(rows, v, self.head_dim, d);
+                let acc = weigh_values::<V, S, N, 1>(rows, v, self.head_dim, d);
                 self.store(acc, sums, d, out, out_stride);
-                d += 8;
+                d += LANES;
             }
         }
     }
 
     /// Scaled scores of `B` key blocks from block `b` on.
     #[inline(always)]
-    fn store_scores<const N: usize, const B: usize>(
+    fn store_scores<V: Vector, const N: usize, const B: usize>(
         &self,
-        s: [[[f32; KEY_BLOCK]; B]; N],
+        s: [[[V; KEY_VECTORS]; B]; N],
         b: usize,
         scores: &mut [f32],
     ) {
+        let scale = V::splat(self.scale);
         for i in 0..N {
             for j in 0..B {
                 let row = &mut scores[i * self.row + (b + j) * KEY_BLOCK..][..KEY_BLOCK];
-                for k in 0..KEY_BLOCK {
-                    row[k] = s[i][j][k] * self.scale;
+                for (row, s) in row.as_chunks_mut().0.iter_mut().zip(s[i][j]) {
+                    s.mul(scale).store(row);
                 }
             }
         }
     }
 
+    /// Outputs from dimension `d` on, divided by the sums.
     #[inline(always)]
-    fn store<const N: usize, const W: usize>(
+    fn store<V: Vector, const N: usize, const W: usize>(
         &self,
-        acc: [[f32; W]; N],
+        acc: [[V; W]; N],
         sums: [f32; N],
         d: usize,
         out: &mut [f32],
         out_stride: usize,
     ) {
         for i in 0..N {
-            let o = &mut out[(self.start + i) * out_stride + d..][..W];
-            for j in 0..W {
-                o[j] = acc[i][j] / sums[i];
+            let o = &mut out[(self.start + i) * out_stride + d..][..W * LANES];
+            let sum = V::splat(sums[i]);
+            for (o, acc) in o.as_chunks_mut().0.iter_mut().zip(acc[i]) {
+                acc.div(sum).store(o);
             }
         }
     }
@@ -227,19 +212,20 @@ impl Tile {
 
 /// Dot products of `N` queries with `B` blocks of keys, each a chain of fused multiply-adds over the dimensions.
 #[inline(always)]
-fn score_blocks<S: Stored, const N: usize, const B: usize>(
+fn score_blocks<V: Vector, S: Stored, const N: usize, const B: usize>(
     q: [&[f32]; N],
     blocks: [&[S::Element]; B],
-) -> [[[f32; KEY_BLOCK]; B]; N] {
-    let mut acc = [[[0.0f32; KEY_BLOCK]; B]; N];
-    let keys: [&[[S::Element; KEY_BLOCK]]; B] = blocks.map(|b| &b.as_chunks().0[..q[0].len()]);
+) -> [[[V; KEY_VECTORS]; B]; N] {
+    let mut acc = [[[V::zero(); KEY_VECTORS]; B]; N];
+    let keys: [&[[[S::Element; LANES]; KEY_VECTORS]]; B] =
+        blocks.map(|b| &b.as_chunks().0.as_chunks().0[..q[0].len()]);
     for d in 0..q[0].len() {
         for b in 0..B {
-            let k = S::load(&keys[b][d]);
+            let k: [V; KEY_VECTORS] = std::array::from_fn(|j| S::load(&keys[b][d][j]));
             for i in 0..N {
-                let qd = q[i][d];
-                for j in 0..KEY_BLOCK {
-                    acc[i][b][j] = qd.mul_add(k[j], acc[i][b][j]);
+                let q = V::splat(q[i][d]);
+                for j in 0..KEY_VECTORS {
+                    acc[i][b][j] = q.mul_add(k[j], acc[i][b][j]);
                 }
             }
         }
@@ -249,47 +235,39 @@ fn score_blocks<S: Stored, const N: usize, const B: usize>(
 
 /// Turns scores into `exp(score - max)`, zero beyond `visible`; returns their sum and `max + ln(sum)`.
 #[inline(always)]
-fn softmax_numerators(row: &mut [f32], visible: usize, keys: usize) -> (f32, f32) {
-    let mut lanes = [f32::NEG_INFINITY; 8];
-    let (chunks, tail) = row[..visible].as_chunks::<8>();
-    for c in chunks {
-        for i in 0..8 {
-            lanes[i] = lanes[i].max(c[i]);
-        }
-    }
-    let max = lanes.iter().chain(tail).fold(f32::NEG_INFINITY, |m, &v| m.max(v));
-    let mut lanes = [0.0f32; 8];
-    let (chunks, tail) = row[..visible].as_chunks_mut::<8>();
-    for c in chunks {
-        for i in 0..8 {
-            c[i] = exp(c[i] - max);
-            lanes[i] += c[i];
-        }
-    }
-    for (i, p) in tail.iter_mut().enumerate() {
+fn softmax_numerators<V: Vector>(row: &mut [f32], visible: usize, keys: usize) -> (f32, f32) {
+    let (chunks, tail) = row[..visible].as_chunks::<LANES>();
+    let lanes = chunks.iter().fold(V::splat(f32::NEG_INFINITY), |max, c| max.max(V::load(c)));
+    let max = lanes.to_array().iter().chain(tail).fold(f32::NEG_INFINITY, |m, &v| m.max(v));
+    for p in &mut row[..visible] {
         *p = exp(*p - max);
-        lanes[i] += *p;
+    }
+    let (chunks, tail) = row[..visible].as_chunks::<LANES>();
+    let mut lanes = chunks.iter().fold(V::zero(), |sum, c| sum.add(V::load(c))).to_array();
+    for (lane, p) in lanes.iter_mut().zip(tail) {
+        *lane += p;
     }
     row[visible..keys].fill(0.0);
     let sum = fold_lanes(lanes);
     (sum, max + sum.ln())
 }
 
-/// `sum_t p[t] v[t][d..d + W]` over the keys in order.
+/// `sum_t p[t] v[t][d..]` over the keys in order, `W` vectors of dimensions.
 #[inline(always)]
-fn weigh_values<S: Stored, const N: usize, const W: usize>(
+fn weigh_values<V: Vector, S: Stored, const N: usize, const W: usize>(
     p: [&[f32]; N],
     v: &[S::Element],
     head_dim: usize,
     d: usize,
-) -> [[f32; W]; N] {
-    let mut acc = [[0.0f32; W]; N];
+) -> [[V; W]; N] {
+    let mut acc = [[V::zero(); W]; N];
     for (t, row) in v.chunks_exact(head_dim).take(p[0].len()).enumerate() {
-        let v = S::load::<W>(row[d..d + W].try_into().expect("W values"));
+        let v: &[[S::Element; LANES]; W] = row[d..d + W * LANES].as_chunks().0.try_into().expect("W vectors");
+        let v: [V; W] = std::array::from_fn(|j| S::load(&v[j]));
         for i in 0..N {
-            let pt = p[i][t];
+            let p = V::splat(p[i][t]);
             for j in 0..W {
-                acc[i][j] = pt.mul_add(v[j], acc[i][j]);
+                acc[i][j] = p.mul_add(v[j], acc[i][j]);
             }
         }
     }

@@ -5,7 +5,7 @@ use half::f16;
 /// The f32 of every finite f16, subnormals included. Infinities and NaN give large finite numbers; the
 /// loader refuses them in weights.
 #[inline(always)]
-pub(super) fn widen_one(h: f16) -> f32 {
+pub(crate) fn widen_one(h: f16) -> f32 {
     // Sign-extending puts the sign where f32 has it, and the mask clears its copies below. The
     // exponent is then 112 too small, which one exact multiplication repairs for normals and subnormals alike.
     let bits = (i32::from(h.to_bits() as i16) << 13) as u32 & 0x8fff_e000;

@@ -6,8 +6,10 @@
 use formats::ternary::fold_lanes;
 use half::f16;
 
-use super::half::{widen, widen_one};
+use super::half::widen;
+use super::sums::dots;
 use crate::memory::prefetch;
+use crate::vector::Vector;
 
 /// Rows that are unpacked together: as many independent sums as the adders can keep in flight.
 const ROWS: usize = 4;
@@ -63,7 +65,7 @@ pub(super) fn unpack(w: HeadRows<'_>, start: usize, out: &mut [f32]) {
 
 /// `x`: tokens x cols. Writes `y[t * stride + r]` for every row `r` of `w`.
 #[inline(always)]
-pub(super) fn products(
+pub(super) fn products<V: Vector>(
     w: HeadRows<'_>,
     cols: usize,
     x: &[f32],
@@ -74,7 +76,7 @@ pub(super) fn products(
     let rows = w.len() / cols;
     assert!(cols.is_multiple_of(8) && rows * cols == w.len() && rows <= stride);
     if x.len() == cols {
-        one_token(w, cols, x, &mut y[..rows]);
+        one_token::<V>(w, cols, x, &mut y[..rows]);
         return;
     }
     scratch.resize(ROWS * cols, 0.0);
@@ -84,13 +86,14 @@ pub(super) fn products(
         let tile = if rows >= ROWS { first.min(rows - ROWS) } else { first };
         let count = ROWS.min(rows - tile);
         unpack(w, tile * cols, &mut scratch[..count * cols]);
+        let unpacked: [&[f32]; ROWS] = std::array::from_fn(|r| &scratch[r * cols..][..cols]);
         for (t, x) in x.chunks_exact(cols).enumerate() {
             let y = &mut y[t * stride + tile..][..count];
             if count == ROWS {
-                y.copy_from_slice(&dot_rows::<ROWS>(scratch, x));
+                y.copy_from_slice(&dots::<V, ROWS>(unpacked, x));
             } else {
                 for (y, row) in y.iter_mut().zip(scratch.chunks_exact(cols)) {
-                    *y = dot_rows::<1>(row, x)[0];
+                    *y = dots::<V, 1>([row], x)[0];
                 }
             }
         }
@@ -100,16 +103,16 @@ pub(super) fn products(
 
 /// [`products`] for one token: rows are read once, so they are widened on the way and never stored.
 #[inline(always)]
-fn one_token(w: HeadRows<'_>, cols: usize, x: &[f32], y: &mut [f32]) {
+fn one_token<V: Vector>(w: HeadRows<'_>, cols: usize, x: &[f32], y: &mut [f32]) {
     let rows = y.len();
     let mut first = 0;
     while first < rows {
         let tile = if rows >= ROWS { first.min(rows - ROWS) } else { first };
         if rows - tile >= ROWS {
-            y[tile..tile + ROWS].copy_from_slice(&widen_and_dot::<ROWS>(w, tile, cols, x));
+            y[tile..tile + ROWS].copy_from_slice(&widen_and_dot::<V, ROWS>(w, tile, cols, x));
             first = tile + ROWS;
         } else {
-            y[tile] = widen_and_dot::<1>(w, tile, cols, x)[0];
+            y[tile] = widen_and_dot::<V, 1>(w, tile, cols, x)[0];
             first = tile + 1;
         }
     }
@@ -117,21 +120,23 @@ fn one_token(w: HeadRows<'_>, cols: usize, x: &[f32], y: &mut [f32]) {
 
 /// Dot products of `N` adjacent rows, as stored, with one vector.
 #[inline(always)]
-fn widen_and_dot<const N: usize>(w: HeadRows<'_>, row: usize, cols: usize, x: &[f32]) -> [f32; N] {
-    let mut lanes = [[0.0f32; 8]; N];
+fn widen_and_dot<V: Vector, const N: usize>(w: HeadRows<'_>, row: usize, cols: usize, x: &[f32]) -> [f32; N] {
     match w {
         HeadRows::F16(w) => {
-            let rows: [&[f16]; N] = std::array::from_fn(|r| &w[(row + r) * cols..][..cols]);
-            for (i, x) in x.as_chunks::<8>().0.iter().enumerate() {
+            let mut sums = [V::zero(); N];
+            let rows: [&[[f16; 8]]; N] =
+                std::array::from_fn(|r| &w[(row + r) * cols..][..cols].as_chunks::<8>().0[..cols / 8]);
+            for (i, x) in x[..cols].as_chunks::<8>().0.iter().enumerate() {
+                let x = V::load(x);
                 for r in 0..N {
-                    let w = &rows[r][i * 8..][..8];
-                    for j in 0..8 {
-                        lanes[r][j] += widen_one(w[j]) * x[j];
-                    }
+                    sums[r] = sums[r].add(V::load_f16(&rows[r][i]).mul(x));
                 }
             }
+            sums.map(V::sum)
         }
         HeadRows::Scaled { codes, scales, group } => {
+            // Plain loops: the compiler widens more integers at a time than a vector has, and is an eighth faster (Zen 3).
+            let mut lanes = [[0.0f32; 8]; N];
             let rows: [&[i8]; N] = std::array::from_fn(|r| &codes[(row + r) * cols..][..cols]);
             for (g, x) in x.chunks_exact(group).enumerate() {
                 for r in 0..N {
@@ -144,26 +149,9 @@ fn widen_and_dot<const N: usize>(w: HeadRows<'_>, row: usize, cols: usize, x: &[
                     }
                 }
             }
+            lanes.map(fold_lanes)
         }
     }
-    lanes.map(fold_lanes)
-}
-
-/// Dot products of `N` adjacent rows with one vector.
-#[inline(always)]
-fn dot_rows<const N: usize>(rows: &[f32], x: &[f32]) -> [f32; N] {
-    let (x, _) = x.as_chunks::<8>();
-    let rows: [&[[f32; 8]]; N] =
-        std::array::from_fn(|r| &rows[r * x.len() * 8..(r + 1) * x.len() * 8].as_chunks::<8>().0[..x.len()]);
-    let mut lanes = [[0.0f32; 8]; N];
-    for (i, x) in x.iter().enumerate() {
-        for r in 0..N {
-            for j in 0..8 {
-                lanes[r][j] += rows[r][i][j] * x[j];
-            }
-        }
-    }
-    lanes.map(fold_lanes)
 }
 
 /// One token's product with quantised activations: `y[r] = a * sum over groups in order (s[r,G] * (f32) sum_k c[r,k] q[k])`.
@@ -217,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn head_products_match_the_formula_on_every_level_and_tiling() {
+    fn head_products_match_the_formula_on_every_row_and_tiling() {
         let (cols, group) = (64, 32);
         for rows in [1usize, 3, 4, 7, 33] {
             let halves: Vec<f16> = noise(1, rows * cols).iter().map(|&x| f16::from_f32(x)).collect();

@@ -2,7 +2,8 @@
 //! The mixing matrix is a convex sum of all permutations, hence exactly doubly stochastic.
 
 use super::exp::{exp, sigmoid};
-use super::lanes::{dots, sum_of_squares};
+use super::sums::{dots, sum_of_squares};
+use crate::vector::Vector;
 
 /// Most residual streams a model may have.
 pub const STREAMS_MAX: usize = 4;
@@ -73,11 +74,11 @@ const ORDER_4: [[u8; 4]; 24] = {
 };
 
 #[inline(always)]
-pub(super) fn coefficients(w: &HyperWeights<'_>, x: &[f32], c: &mut HyperCoefficients) {
+pub(super) fn coefficients<V: Vector>(w: &HyperWeights<'_>, x: &[f32], c: &mut HyperCoefficients) {
     let n = w.streams;
     let order = permutations(n);
     c.streams = n;
-    c.inv_rms = 1.0 / (sum_of_squares(x) / x.len() as f32 + w.eps).sqrt();
+    c.inv_rms = 1.0 / (sum_of_squares::<V>(x) / x.len() as f32 + w.eps).sqrt();
     let outputs = [n, n, order.len()];
     // All rows as one list, several at a time: a lone dot product waits for its adder most of the time.
     let mut rows = [x; 2 * STREAMS_MAX + PERMUTATIONS_MAX];
@@ -93,7 +94,7 @@ pub(super) fn coefficients(w: &HyperWeights<'_>, x: &[f32], c: &mut HyperCoeffic
     }
     let tiles = projected[..count.next_multiple_of(ROWS)].as_chunks_mut::<ROWS>().0;
     for (z, rows) in tiles.iter_mut().zip(rows.as_chunks::<ROWS>().0) {
-        *z = dots(*rows, x);
+        *z = dots::<V, ROWS>(*rows, x);
     }
     let mut from = &projected[..];
     for part in 0..3 {

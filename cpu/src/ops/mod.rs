@@ -1,11 +1,11 @@
 //! Ops on token rows: everything of the forward pass that is not a ternary product.
-//! Each op has one body over eight lanes, compiled twice (portable and AVX2), so that the two agree bit for bit
+//! Each op has one body over vectors of eight, compiled for every instruction set, so that all of them agree bit for bit
 //! and the trainer, which calls the same methods, computes the very logits that are served.
 #![cfg_attr(
     x86_kernels,
     expect(
         unsafe_code,
-        reason = "calls a body compiled for AVX2 after the table of kernels has seen the CPU offer it"
+        reason = "calls a body compiled for an instruction set that the table of kernels has detected"
     )
 )]
 
@@ -15,47 +15,34 @@ mod exp;
 mod half;
 mod head;
 mod hyper;
-mod lanes;
 mod quantise;
 mod rms_norm;
 mod rope;
+mod sums;
 
 pub use attention::{KEY_BLOCK, k_transposed_len, transpose_key};
 pub use exp::{exp, sigmoid};
 pub use head::HeadRows;
 pub use hyper::{HyperCoefficients, HyperWeights, STREAMS_MAX, permutations};
-pub use lanes::dot;
 pub use rope::RopeTable;
+pub use sums::dot;
+
+pub(crate) use half::widen_one;
 
 use ::half::f16;
 
-use super::{Kernels, Level};
+use super::Kernels;
+use super::isa::compiled_for;
 use model::config::{Activation, RopeKind};
 
-/// Declares one method of [`Kernels`] an op: the body, called as it is or compiled for AVX2. A second body is the same op where
-/// the processor has AVX2, FMA and F16C.
+/// Declares one method of [`Kernels`] an op: its body, which may name `V`, compiled for the row's instruction set.
 macro_rules! ops {
-    (@last $body:path) => { $body };
-    (@last $body:path, $avx2:path) => { $avx2 };
-    ($($(#[$meta:meta])* fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? = $body:path $(, $avx2:path)?;)*) => {
+    ($($(#[$meta:meta])* fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? = $body:path;)*) => {
         impl Kernels {$(
             $(#[$meta])*
             #[inline]
             pub fn $name(&self, $($arg: $ty),*) $(-> $ret)? {
-                match self.level() {
-                    Level::Scalar => $body($($arg),*),
-                    #[cfg(x86_kernels)]
-                    Level::Avx2 => {
-                        #[target_feature(enable = "avx2,fma,f16c")]
-                        fn avx2($($arg: $ty),*) $(-> $ret)? {
-                            (ops!(@last $body $(, $avx2)?))($($arg),*)
-                        }
-                        // SAFETY: rows of level Avx2 are handed out only where avx2, fma and f16c were detected.
-                        unsafe { avx2($($arg),*) }
-                    }
-                    #[cfg(not(x86_kernels))]
-                    Level::Avx2 => unreachable!("no such row on this architecture"),
-                }
+                compiled_for!(self.isa, [], ($($arg: $ty),*) $(-> $ret)?, $body($($arg),*))
             }
         )*}
     };
@@ -63,11 +50,11 @@ macro_rules! ops {
 
 ops! {
     /// RMS norm of one row: `y = x / rms(x) * gain`, with `rms = sqrt(mean(x^2) + eps)`. Returns `1 / rms`.
-    fn rms_norm(x: &[f32], gain: Option<&[f32]>, eps: f32, y: &mut [f32]) -> f32 = rms_norm::body;
+    fn rms_norm(x: &[f32], gain: Option<&[f32]>, eps: f32, y: &mut [f32]) -> f32 = rms_norm::body::<V>;
 
     /// Int8 quantisation of one row: returns `a = max|x| / 127` and writes `q = round_half_even(x / a)`.
     /// A row of zeros gives `a = 0` and zeros.
-    fn quantise(x: &[f32], q: &mut [i8]) -> f32 = quantise::body;
+    fn quantise(x: &[f32], q: &mut [i8]) -> f32 = quantise::body::<V>;
 
     /// Rotates every head of `x` (heads x head_dim) by the angles of one position (`cos`, `sin`: head_dim / 2).
     /// With `-sin` it rotates back.
@@ -87,7 +74,7 @@ ops! {
         out_stride: usize,
         log_sum_exp: Option<&mut [f32]>,
         scratch: &mut Vec<f32>,
-    ) = attention::body::<attention::Floats>;
+    ) = attention::body::<V, attention::Floats>;
 
     /// [`attention`](Self::attention) over keys and values in f16, as the cache holds them: the same bits as
     /// widening them first.
@@ -104,10 +91,10 @@ ops! {
         out_stride: usize,
         log_sum_exp: Option<&mut [f32]>,
         scratch: &mut Vec<f32>,
-    ) = attention::body::<attention::Halves>, attention::body::<attention::HalvesF16c>;
+    ) = attention::body::<V, attention::Halves>;
 
     /// Hyper-connection coefficients of one token from its streams `x` (n x d).
-    fn hyper_coefficients(w: &HyperWeights<'_>, x: &[f32], c: &mut HyperCoefficients) = hyper::coefficients;
+    fn hyper_coefficients(w: &HyperWeights<'_>, x: &[f32], c: &mut HyperCoefficients) = hyper::coefficients::<V>;
 
     /// The input of a sub-layer: `y = sum_i pre_i X_i`. `x` is n x d, `y` is d.
     fn hyper_read(c: &HyperCoefficients, x: &[f32], y: &mut [f32]) = hyper::read;
@@ -140,40 +127,17 @@ ops! {
         y: &mut [f32],
         stride: usize,
         scratch: &mut Vec<f32>,
-    ) = head::products;
+    ) = head::products::<V>;
 
     /// Products of every row of a scaled int8 matrix with one token's quantised activations (`q`, scale `a`).
     fn head_products_int8(codes: &[i8], scales: &[f32], group: usize, q: &[i8], a: f32, y: &mut [f32])
         = head::products_int8;
 
     /// Dot product in eight lanes.
-    fn dot_f32(a: &[f32], b: &[f32]) -> f32 = lanes::dot;
+    fn dot_f32(a: &[f32], b: &[f32]) -> f32 = sums::dot_in::<V>;
 
     /// `y += s * x`.
-    fn add_scaled(s: f32, x: &[f32], y: &mut [f32]) = lanes::add_scaled;
-}
-
-impl Kernels {
-    /// Runs a closure compiled for this row's instruction set: loops of plain Rust inside it become vector code.
-    /// What it computes does not change; multiply and add are never fused behind its back. For short closures: one that is too long to be
-    /// inlined is compiled for any processor, and is many times slower.
-    #[inline]
-    pub fn vectorise<R>(&self, f: impl FnOnce() -> R) -> R {
-        match self.level() {
-            Level::Scalar => f(),
-            #[cfg(x86_kernels)]
-            Level::Avx2 => {
-                #[target_feature(enable = "avx2,fma,f16c")]
-                fn avx2<R>(f: impl FnOnce() -> R) -> R {
-                    f()
-                }
-                // SAFETY: rows of level Avx2 are handed out only where avx2, fma and f16c were detected.
-                unsafe { avx2(f) }
-            }
-            #[cfg(not(x86_kernels))]
-            Level::Avx2 => unreachable!("no such row on this architecture"),
-        }
-    }
+    fn add_scaled(s: f32, x: &[f32], y: &mut [f32]) = sums::add_scaled;
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The two compilations of each op agree bit for bit, and each op agrees with its formula in f64.
+//! All compilations of each op agree bit for bit, and each op agrees with its formula in f64.
 
 use super::*;
 use crate::Kernels;
@@ -33,7 +33,7 @@ fn exp_is_close_everywhere() {
 }
 
 #[test]
-fn attention_is_the_same_alone_or_in_a_tile_and_on_every_level() {
+fn attention_is_the_same_alone_or_in_a_tile_and_on_every_row() {
     // 72 = 64 + 8 and 90 keys: every width of tile runs.
     let (hd, t) = (72, 90);
     let (q, k, v) = (noise(1, t * hd), noise(2, t * hd), noise(3, t * hd));
@@ -108,7 +108,7 @@ fn attention_over_halves_is_attention_over_the_same_numbers() {
 }
 
 #[test]
-fn row_ops_agree_on_every_level() {
+fn row_ops_agree_on_every_row() {
     for n in [8usize, 24, 100, 256] {
         let (x, g) = (noise(4, n), noise(5, n));
         let mut first: Option<Vec<u32>> = None;

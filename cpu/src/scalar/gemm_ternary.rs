@@ -1,4 +1,4 @@
-//! Product of a two-bit matrix with any number of tokens, in either layout: each row is decoded once and
+//! Product of a two-bit matrix with any number of tokens, in any layout and group: each row is decoded once and
 //! multiplied with every token.
 
 use std::ops::Range;
@@ -12,8 +12,12 @@ pub fn gemm(m: &TernaryMatrix, rows: Range<usize>, q: &[i8], a: &[f32], y: &mut 
     for (i, r) in rows.enumerate() {
         m.unpack_row(r, &mut codes);
         for (t, &a) in a.iter().enumerate() {
-            y[t * y_stride + i] =
-                a * row_product(&codes, |g| m.scale(r, g).to_f32(), &q[t * m.cols()..][..m.cols()]);
+            y[t * y_stride + i] = a * row_product(
+                &codes,
+                m.group(),
+                |g| m.scale(r, g).to_f32(),
+                &q[t * m.cols()..][..m.cols()],
+            );
         }
     }
 }

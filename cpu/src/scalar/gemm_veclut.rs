@@ -1,6 +1,8 @@
 //! Product of a table-index matrix with many tokens, without tables: each row is decoded once and multiplied
 //! with every token.
 
+use formats::ternary::GROUP;
+
 use super::row_product;
 use crate::veclut::{CHUNK, VecLutView, ZERO_WORD};
 
@@ -41,7 +43,7 @@ pub fn gemm(m: &VecLutView<'_>, q: &[i8], a: &[f32], y: &mut [f32], y_stride: us
         }
         for (t, &a) in a.iter().enumerate() {
             let scale = |g: usize| m.scales[g * m.stride + r];
-            y[t * y_stride + r] = a * row_product(&codes, scale, &q[t * m.cols..][..m.cols]);
+            y[t * y_stride + r] = a * row_product(&codes, GROUP, scale, &q[t * m.cols..][..m.cols]);
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The number a file gives for a tensor's type: one of ours, or one that we can name and measure but not read.
-//! A number that nobody has assigned is no type at all; the reader refuses the file.
+//! Where published kinds share a number, a tensor's shape and length decide. A number that nobody has assigned is no type at all; the reader
+//! refuses the file.
 
 use super::{Problem, TensorType};
 use crate::Result;
@@ -20,7 +21,7 @@ pub struct Foreign {
     pub id: u32,
     /// The name people know it by.
     pub name: &'static str,
-    /// Weights and bytes of a block; `None` where files with one number differ in layout.
+    /// Weights and bytes of a block; `None` where the number alone does not decide them.
     block: Option<(u64, u64)>,
 }
 
@@ -32,7 +33,7 @@ const fn unmeasured(id: u32, name: &'static str) -> Foreign {
     Foreign { id, name, block: None }
 }
 
-/// Ids, names and sizes as in ggml. Q2_0 exists with 64 and with 128 weights a block, I2_S with one scale a tensor.
+/// Ids, names and sizes as in ggml. I2_S has one scale a tensor; which Q2_0 a tensor is, its length says.
 static FOREIGN: [Foreign; 32] = [
     foreign(2, "Q4_0", 32, 18),
     foreign(3, "Q4_1", 32, 20),
@@ -68,12 +69,37 @@ static FOREIGN: [Foreign; 32] = [
     foreign(143, "PTQ1_0", 128, 28),
 ];
 
+/// Kinds that share a number with others.
+static SHARED: [Foreign; 2] = [
+    // llama.cpp's.
+    foreign(42, "Q2_0", 64, 18),
+    // What PrismML published under this number before it had one of its own, 142.
+    foreign(42, "Q2_0_128", 128, 34),
+];
+
 impl TypeId {
-    /// The type with this number, if anybody has assigned it.
+    /// The type with this number, if anybody has assigned it. Kinds that share it have no block yet: see [`placed`](Self::placed).
     pub fn from_id(id: u32) -> Option<TypeId> {
         match TensorType::from_id(id) {
             Some(ty) => Some(TypeId::Known(ty)),
             None => FOREIGN.iter().find(|f| f.id == id).map(TypeId::Foreign),
+        }
+    }
+
+    /// The type of a tensor of `rows` rows of `row` weights, from whose start to the next one, or to the end of the file, there are `room` bytes:
+    /// of those that share its number, the one whose length that is, padded to `alignment` or not. It stays what it was where none is, or more
+    /// than one.
+    pub fn placed(self, row: u64, rows: u64, room: u64, alignment: u64) -> TypeId {
+        let fits = |ty: &TypeId| {
+            let bytes = ty.row_bytes(row).ok().flatten().and_then(|bytes| bytes.checked_mul(rows));
+            let padded = bytes.and_then(|bytes| bytes.checked_next_multiple_of(alignment));
+            bytes.zip(padded).is_some_and(|(bytes, padded)| (bytes..=padded).contains(&room))
+        };
+        let shared = SHARED.iter().filter(|f| f.id == self.id()).map(TypeId::Foreign);
+        let mut fitting = shared.filter(fits);
+        match (fitting.next(), fitting.next()) {
+            (Some(ty), None) => ty,
+            _ => self,
         }
     }
 
@@ -149,5 +175,28 @@ mod tests {
             assert!(FOREIGN[..i].iter().all(|g| g.id != f.id && g.name != f.name));
         }
         assert_eq!(TypeId::from_id(43), None);
+        for f in &SHARED {
+            assert_eq!(TypeId::from_id(f.id).unwrap().block(), None, "{}", f.name);
+            assert!(f.block.is_some());
+        }
+    }
+
+    #[test]
+    fn placed_tells_kinds_of_one_number_apart_by_their_length() {
+        let undecided = TypeId::from_id(42).unwrap();
+        let placed = |row, rows, room| undecided.placed(row, rows, room, 32).block();
+        // 4,096 weights: 64 blocks of 18 bytes or 32 of 34.
+        assert_eq!(placed(1024, 4, 1152), Some((64, 18)));
+        assert_eq!(placed(1024, 4, 1088), Some((128, 34)));
+        // 576 of them: with padding and, at the end of a file, without.
+        assert_eq!((placed(192, 3, 162), placed(192, 3, 192)), (Some((64, 18)), Some((64, 18))));
+        // Of neither length, or of both, as 128 weights are that take 36 or 34 of 64 bytes.
+        for (row, rows, room) in [(1024, 4, 1120), (1024, 4, 0), (128, 1, 64), (100, 1, 32), (0, 0, 64)] {
+            assert_eq!(placed(row, rows, room), None, "{row} x {rows} in {room}");
+        }
+        assert_eq!(placed(u64::MAX - 63, u64::MAX, u64::MAX), None);
+        for ty in [0, 142, 36, 143].map(|id| TypeId::from_id(id).unwrap()) {
+            assert_eq!(ty.placed(1024, 4, 1152, 32), ty);
+        }
     }
 }

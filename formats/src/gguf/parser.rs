@@ -326,8 +326,9 @@ fn parse_tensor(
     Ok(TensorInfo { name, ty, dims, offset, bytes, fault })
 }
 
-/// Finds those tensors that do not lie in `data_len` bytes, padding included, or share some of them, and measures those whose
-/// type does not say how long they are: up to the next. Gives the end of the last that does; the first problem is kept.
+/// Finds those tensors that do not lie in `data_len` bytes, padding included, or share some of them. Where the number of a type does not say
+/// how long a tensor is, the room up to the next decides between the kinds that have this number; if it does not, the tensor is as long as that.
+/// Gives the end of the last that lies in the data; the first problem is kept.
 fn place_tensors(
     tensors: &mut List<TensorInfo>,
     data_len: u64,
@@ -359,7 +360,10 @@ fn place_tensors(
         let next = starts.next().unwrap_or(data_len);
         let Some(tensor) = tensors.get_mut(index) else { continue };
         if unmeasured {
-            tensor.bytes = next.saturating_sub(offset);
+            let room = next.saturating_sub(offset);
+            tensor.ty = tensor.ty.placed(tensor.dims.row(), tensor.dims.rows(), room, alignment);
+            let row = tensor.ty.row_bytes(tensor.dims.row()).ok().flatten();
+            tensor.bytes = row.and_then(|row| row.checked_mul(tensor.dims.rows())).unwrap_or(room);
         }
         let bytes = tensor.bytes;
         let end = offset.checked_add(bytes).filter(|_| bytes > 0);

@@ -90,13 +90,13 @@ impl std::fmt::Display for Fault {
 pub struct TensorInfo {
     /// 1 to 63 bytes.
     pub name: String,
-    /// How the weights are stored.
+    /// How the weights are stored: what its number, shape and length say together.
     pub ty: TypeId,
     /// The shape, rows first.
     pub dims: Dims,
     /// Where it starts, in bytes from the start of the tensor data.
     pub offset: u64,
-    /// How long it is. For a type whose number does not decide this, up to the next tensor.
+    /// How long it is. For a type of which nothing decides this, up to the next tensor.
     pub bytes: u64,
     /// What is wrong with it; never anything in a [`Gguf`](super::Gguf).
     pub fault: Option<Fault>,

@@ -180,6 +180,37 @@ fn tensors_of_unmeasured_types_reach_to_the_next() {
 }
 
 #[test]
+fn tensors_whose_types_share_a_number_are_told_apart_by_their_length() {
+    // Both kinds of type 42 in one file, each with 4,096 weights, the second the last.
+    let file = |a: usize, b: usize| {
+        Raw::new()
+            .f32s("a", &[a as u64 / 4])
+            .last(|t| (t.ty, t.dims) = (42, vec![1024, 4]))
+            .f32s("b", &[b as u64 / 4])
+            .last(|t| (t.ty, t.dims) = (42, vec![1024, 4]))
+    };
+    let found = |raw: &Raw| {
+        let gguf = parse(raw).unwrap();
+        ["a", "b"].map(|name| {
+            let info = gguf.tensor(name).unwrap().info;
+            (info.ty.name(), info.ty.block(), info.bytes)
+        })
+    };
+    let (of_64, of_128) = (("Q2_0", Some((64, 18)), 1152), ("Q2_0_128", Some((128, 34)), 1088));
+    assert_eq!(found(&file(1152, 1088)), [of_64, of_128]);
+    assert_eq!(found(&file(1088, 1152)), [of_128, of_64]);
+    // A length that neither has: listed, and as long as the room there is.
+    assert_eq!(found(&file(1120, 1088)), [("Q2_0", None, 1120), of_128]);
+    // Neither is read yet, and the sentence says which it is.
+    let gguf = parse(&file(1088, 1152)).unwrap();
+    let error = gguf.tensor("a").unwrap().to_f32().unwrap_err().to_string();
+    assert_eq!(error, "tensor `a` is of type Q2_0_128, which cannot be used here (in x.gguf)");
+    // A file that ends within the tensor: no kind fits what is left.
+    let cut = file(1088, 1152).with(|r| r.data.truncate(r.data.len() - 32));
+    assert_eq!(found(&cut)[1], ("Q2_0", None, 1120));
+}
+
+#[test]
 fn strings_and_bools_are_what_they_claim() {
     let latin1 = Raw::new().key("k", STR, &[&4u64.to_le_bytes()[..], b"caf\xe9"].concat());
     assert_refused(&latin1, "the value of key `k` at byte 45 is not UTF-8");

@@ -70,6 +70,9 @@ impl Matrix {
     /// # Errors
     /// No memory on the device.
     pub fn ternary(gpu: &Gpu, what: &str, m: &TernaryMatrix) -> Result<Self> {
+        // The shaders know no other.
+        assert_eq!(m.group(), group(Kind::Ternary) as usize);
+        assert!((0..m.rows()).all(|r| m.factor(r).is_none()));
         let mut codes = vec![0i8; m.cols()];
         upload(gpu, what, Kind::Ternary, m.rows(), m.cols(), &mut |r, words, scales| {
             m.unpack_row(r, &mut codes);

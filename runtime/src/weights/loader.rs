@@ -1,22 +1,17 @@
 //! Weights out of a GGUF file, block by block and tensor by tensor, laid out by all threads. Every number is checked for being
 //! finite, and every shape against the configuration, before anything is allocated by it.
 
-use std::ops::Range;
-use std::sync::{Mutex, PoisonError};
-
 use formats::blocks::{TensorType, q8_0};
 use formats::gguf::{Gguf, Tensor};
-use formats::ternary::GROUP;
+use formats::rows::TernaryRows;
 use half::f16;
 
-use super::{Held, Table, Weights, mixing, rows};
+use super::rows::{self, TensorRows};
+use super::{Held, Table, Weights, mixing};
 use crate::error::{Error, Result};
-use cpu::{Kernels, Pool, ROW_BLOCK, TernaryMatrix, advise_huge_pages};
+use cpu::{Kernels, Pool, TernaryMatrix, advise_huge_pages};
 use model::forward::Forward;
 use model::tensors::{TensorId, TensorKind, TensorSpec};
-
-/// Row blocks that a thread lays out at a time.
-const BLOCKS_A_TASK: usize = 4;
 
 impl Weights {
     /// Takes every tensor of a forward pass out of `gguf`.
@@ -80,40 +75,10 @@ impl<'a> Loader<'a> {
 
     /// Tensors on top of each other, as one matrix of the ternary kernels.
     fn ternary(&self, parts: &[&TensorSpec]) -> Result<TernaryMatrix> {
-        let cols = parts[0].cols();
-        let mut tensors = Vec::new();
-        let mut total = 0;
-        for spec in parts {
-            let rows = total..total + spec.rows();
-            total = rows.end;
-            tensors.push((rows, self.tensor(spec)?));
-        }
         // Only after the shapes were found right is there anything to allocate for.
-        let mut matrix = TernaryMatrix::new(self.kernels, total, cols);
-        let failed: Mutex<Option<(usize, Error)>> = Mutex::new(None);
-        self.pool.chunks_mut(&mut matrix.row_blocks(), BLOCKS_A_TASK, |_, blocks| {
-            let (mut codes, mut scales) =
-                (vec![0i8; ROW_BLOCK * cols], vec![f16::ZERO; ROW_BLOCK * cols / GROUP]);
-            for block in blocks {
-                for (range, tensor) in &tensors {
-                    let part = overlap(range, &block.rows());
-                    if part.is_empty() {
-                        continue;
-                    }
-                    let (codes, scales) =
-                        (&mut codes[..part.len() * cols], &mut scales[..part.len() * cols / GROUP]);
-                    let within = part.start - range.start..part.end - range.start;
-                    match rows::unpack(tensor, within, cols, codes, scales) {
-                        Ok(()) => block.set_rows(part, codes, scales),
-                        Err(e) => note(&failed, part.start, e),
-                    }
-                }
-            }
-        });
-        match failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            Some((_, error)) => Err(error),
-            None => Ok(matrix),
-        }
+        let parts: Vec<_> =
+            parts.iter().map(|spec| TensorRows::new(self.tensor(spec)?)).collect::<Result<_>>()?;
+        TernaryMatrix::from_rows(self.kernels, self.pool, &parts)
     }
 
     /// The embedding, or an untied head; `by_f32` if a head multiplies it by f32.
@@ -132,10 +97,13 @@ impl<'a> Loader<'a> {
             TensorType::Q8_0 => self.eight_bit(&tensor),
             _ if !by_f32 => Ok(Table::Ternary(self.ternary(&[spec])?)),
             _ => {
+                let tensor = TensorRows::new(tensor)?;
+                let (group, factor) = (tensor.group(), tensor.factor().unwrap_or(1.0));
                 let mut codes = vec![0i8; rows * cols];
-                let mut scales = vec![f16::ZERO; rows * cols / GROUP];
-                rows::unpack(&tensor, 0..rows, cols, &mut codes, &mut scales)?;
-                Ok(Table::Scaled { codes, scales: scales.iter().map(|s| s.to_f32()).collect(), group: GROUP })
+                let mut scales = vec![f16::ZERO; rows * (cols / group)];
+                tensor.unpack(0..rows, &mut codes, &mut scales)?;
+                let scales = scales.iter().map(|s| factor * s.to_f32()).collect();
+                Ok(Table::Scaled { codes, scales, group })
             }
         }
     }
@@ -160,19 +128,5 @@ impl<'a> Loader<'a> {
             Some(block) => Err(rows::non_finite(&tensor.info.name, block * q8_0::LEN, scales[block])),
             None => Ok(Table::Scaled { codes, scales, group: q8_0::LEN }),
         }
-    }
-}
-
-/// What two ranges share.
-fn overlap(a: &Range<usize>, b: &Range<usize>) -> Range<usize> {
-    let start = a.start.max(b.start);
-    start..a.end.min(b.end).max(start)
-}
-
-/// Keeps the error of the lowest row, whichever thread met it.
-fn note(failed: &Mutex<Option<(usize, Error)>>, row: usize, error: Error) {
-    let mut failed = failed.lock().unwrap_or_else(PoisonError::into_inner);
-    if failed.as_ref().is_none_or(|(first, _)| row < *first) {
-        *failed = Some((row, error));
     }
 }

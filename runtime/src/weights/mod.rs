@@ -4,7 +4,6 @@ mod loader;
 mod mixing;
 mod rows;
 
-use formats::ternary::GROUP;
 use half::f16;
 
 use cpu::ops::{HeadRows, HyperWeights};
@@ -44,7 +43,7 @@ pub enum Table {
         codes: Vec<i8>,
         /// One for each group.
         scales: Vec<f32>,
-        /// 32 (Q8_0) or 128 (Q1_58).
+        /// 32 (Q8_0), or that of ternary rows.
         group: usize,
     },
     /// What no head multiplies by f32: looked up by row, or multiplied by the ternary kernels.
@@ -58,9 +57,10 @@ impl Table {
             Table::Ternary(m) => {
                 let mut codes = vec![0i8; out.len()];
                 m.unpack_row(r, &mut codes);
-                let groups = out.chunks_exact_mut(GROUP).zip(codes.chunks_exact(GROUP));
+                let groups = out.chunks_exact_mut(m.group()).zip(codes.chunks_exact(m.group()));
+                let factor = m.factor(r).unwrap_or(1.0);
                 for (g, (out, codes)) in groups.enumerate() {
-                    let s = m.scale(r, g).to_f32();
+                    let s = factor * m.scale(r, g).to_f32();
                     out.iter_mut().zip(codes).for_each(|(o, &t)| *o = s * f32::from(t));
                 }
             }

@@ -1,45 +1,74 @@
-//! Some rows of a tensor as ternary codes and scales, whatever type the file keeps them in.
+//! A tensor of a file as ternary rows, whatever type the file keeps them in. CPU layouts and the GPU's words are made from these.
 
 use std::ops::Range;
 
 use formats::blocks::{self, TensorType};
 use formats::gguf::Tensor;
+use formats::rows::TernaryRows;
 use formats::ternary::GROUP;
 use half::f16;
 
 use crate::error::{Error, Result};
 
-/// Codes (rows.len() x cols) and finite scales (one for each 128) of some rows. Floats are accepted where they are ternary already:
+/// A tensor whose weights are ternary, or claim to be. Floats are accepted where they are ternary already:
 /// each group of 128 holds only `-s`, `0` and `s` for a scale that f16 can hold.
-pub fn unpack(
-    tensor: &Tensor<'_>,
-    rows: Range<usize>,
-    cols: usize,
-    codes: &mut [i8],
-    scales: &mut [f16],
-) -> Result<()> {
-    let name = &tensor.info.name;
-    let ty = tensor.ty()?;
-    let row_bytes = ty.row_bytes(cols as u64)? as usize;
-    let bytes = &tensor.bytes[rows.start * row_bytes..rows.end * row_bytes];
-    let first = rows.start * cols;
-    let done = match ty {
-        TensorType::Q1_58 | TensorType::TQ2_0 => blocks::unpack_codes(ty, bytes, scales, codes),
-        TensorType::F32 | TensorType::F16 | TensorType::BF16 => {
-            let mut values = vec![0.0; codes.len()];
-            blocks::unpack(ty, bytes, &mut values)?;
-            check_finite(name, first, &values)?;
-            let groups = values.chunks_exact(GROUP).zip(codes.chunks_exact_mut(GROUP));
-            for ((w, t), s) in groups.zip(scales) {
-                *s = codes_of(w, t).ok_or_else(|| {
-                    wrong_type(name, ty.name(), "weights that are ternary in groups of 128")
-                })?;
+pub struct TensorRows<'a> {
+    tensor: Tensor<'a>,
+    ty: TensorType,
+}
+
+impl<'a> TensorRows<'a> {
+    /// # Errors
+    /// A type that holds no ternary weights, or that is not read.
+    pub fn new(tensor: Tensor<'a>) -> Result<Self> {
+        match tensor.ty()? {
+            ty @ TensorType::Q8_0 => {
+                Err(wrong_type(&tensor.info.name, ty.name(), "Q1_58, TQ2_0 or ternary floats"))
             }
-            return Ok(());
+            ty => Ok(TensorRows { tensor, ty }),
         }
-        TensorType::Q8_0 => return Err(wrong_type(name, ty.name(), "Q1_58, TQ2_0 or ternary floats")),
-    };
-    Ok(done.map_err(|e| tensor.explain(e.after_blocks(first / ty.block_len())))?)
+    }
+}
+
+impl TernaryRows for TensorRows<'_> {
+    type Error = Error;
+
+    fn rows(&self) -> usize {
+        self.tensor.info.dims.rows() as usize
+    }
+
+    fn cols(&self) -> usize {
+        self.tensor.info.dims.row() as usize
+    }
+
+    /// 128 in every type that is read: a block of TQ2_0 is two groups of the same scale.
+    fn group(&self) -> usize {
+        GROUP
+    }
+
+    fn factor(&self) -> Option<f32> {
+        None
+    }
+
+    fn unpack(&self, rows: Range<usize>, codes: &mut [i8], scales: &mut [f16]) -> Result<()> {
+        let (name, ty, cols) = (&self.tensor.info.name, self.ty, self.cols());
+        let row_bytes = ty.row_bytes(cols as u64)? as usize;
+        let bytes = &self.tensor.bytes[rows.start * row_bytes..rows.end * row_bytes];
+        let first = rows.start * cols;
+        if ty.is_ternary() {
+            let done = blocks::unpack_codes(ty, bytes, scales, codes);
+            return Ok(done.map_err(|e| self.tensor.explain(e.after_blocks(first / ty.block_len())))?);
+        }
+        let mut values = vec![0.0; codes.len()];
+        blocks::unpack(ty, bytes, &mut values)?;
+        check_finite(name, first, &values)?;
+        let groups = values.chunks_exact(GROUP).zip(codes.chunks_exact_mut(GROUP));
+        for ((w, t), s) in groups.zip(scales) {
+            *s = codes_of(w, t)
+                .ok_or_else(|| wrong_type(name, ty.name(), "weights that are ternary in groups of 128"))?;
+        }
+        Ok(())
+    }
 }
 
 /// The scale and codes of a group of floats that is ternary already.

@@ -1,6 +1,11 @@
 //! The one table of cases for ternary products: shapes, codes and activations chosen to reach every edge of a
 //! kernel. Which kernel runs them is the business of the tests.
 
+use std::convert::Infallible;
+use std::ops::Range;
+
+use formats::rows::TernaryRows;
+use formats::ternary::GROUP;
 use half::f16;
 
 /// Deterministic pseudo-random numbers (xorshift64*).
@@ -49,11 +54,15 @@ pub enum Activations {
     Mixed,
 }
 
-/// One product: `codes` (rows x cols), `scales` (rows x cols/128), `q` (tokens x cols), `a` (tokens).
+/// One product: `codes` (rows x cols), `scales` (rows x cols/group), `q` (tokens x cols), `a` (tokens).
+#[derive(Clone)]
 pub struct Case {
     pub name: String,
     pub rows: usize,
     pub cols: usize,
+    /// Columns that share a scale.
+    pub group: usize,
+    pub factor: Option<f32>,
     pub tokens: usize,
     pub codes: Vec<i8>,
     pub scales: Vec<f16>,
@@ -63,6 +72,17 @@ pub struct Case {
 
 impl Case {
     fn new(rows: usize, cols: usize, tokens: usize, codes: Codes, activations: Activations) -> Case {
+        Case::grouped(rows, cols, GROUP, tokens, codes, activations)
+    }
+
+    fn grouped(
+        rows: usize,
+        cols: usize,
+        group: usize,
+        tokens: usize,
+        codes: Codes,
+        activations: Activations,
+    ) -> Case {
         let mut noise = Noise::new((rows * 31 + cols * 7 + tokens) as u64);
         let mut q = vec![0i8; tokens * cols];
         for (t, row) in q.chunks_exact_mut(cols).enumerate() {
@@ -94,7 +114,7 @@ impl Case {
             })
             .collect();
         // Mostly what training gives; now and then the extremes and a negative one, which files may hold.
-        let scales = (0..rows * (cols / 128))
+        let scales = (0..rows * (cols / group))
             .map(|_| match noise.below(12) {
                 0 => f16::from_f32(6.103_515_6e-5),
                 1 => f16::MAX,
@@ -111,19 +131,24 @@ impl Case {
                 _ => 0.01 + 0.005 * noise.float(),
             })
             .collect();
-        let name = format!("{rows}x{cols}, {tokens} tokens");
-        Case { name, rows, cols, tokens, codes, scales, q, a }
+        let name = format!("{rows}x{cols} in groups of {group}, {tokens} tokens");
+        Case { name, rows, cols, group, factor: None, tokens, codes, scales, q, a }
     }
 
-    /// The definition: exact integer sums of a group, then one multiply and one add a group, in order.
+    fn times(self, factor: f32) -> Case {
+        Case { name: format!("{}, times {factor}", self.name), factor: Some(factor), ..self }
+    }
+
+    /// The definition: exact integer sums of a group, rounded once where f32 does not have them; then one multiply and one add a group, in
+    /// order; then the token's scale, and the factor if there is one.
     pub fn expected(&self) -> Vec<f32> {
-        let groups = self.cols / 128;
+        let (group, groups) = (self.group, self.cols / self.group);
         let mut y = vec![0.0; self.tokens * self.rows];
         for t in 0..self.tokens {
             for r in 0..self.rows {
                 let mut acc = 0.0f32;
                 for g in 0..groups {
-                    let span = |row: usize| row * self.cols + g * 128..row * self.cols + g * 128 + 128;
+                    let span = |row: usize| row * self.cols + g * group..row * self.cols + g * group + group;
                     let sum: i64 = self.codes[span(r)]
                         .iter()
                         .zip(&self.q[span(t)])
@@ -132,13 +157,44 @@ impl Case {
                     acc += self.scales[r * groups + g].to_f32() * sum as f32;
                 }
                 y[t * self.rows + r] = self.a[t] * acc;
+                if let Some(factor) = self.factor {
+                    y[t * self.rows + r] *= factor;
+                }
             }
         }
         y
     }
 }
 
-/// The table. Rows cross every block of rows a kernel has (8, 16, 32, 64, 1,024), tokens every tile (1 to 17, 33),
+/// The matrix as a file would mean it.
+impl TernaryRows for Case {
+    type Error = Infallible;
+
+    fn rows(&self) -> usize {
+        self.rows
+    }
+
+    fn cols(&self) -> usize {
+        self.cols
+    }
+
+    fn group(&self) -> usize {
+        self.group
+    }
+
+    fn factor(&self) -> Option<f32> {
+        self.factor
+    }
+
+    fn unpack(&self, rows: Range<usize>, codes: &mut [i8], scales: &mut [f16]) -> Result<(), Infallible> {
+        let groups = self.cols / self.group;
+        codes.copy_from_slice(&self.codes[rows.start * self.cols..rows.end * self.cols]);
+        scales.copy_from_slice(&self.scales[rows.start * groups..rows.end * groups]);
+        Ok(())
+    }
+}
+
+/// The table for groups of 128. Rows cross every block of rows a kernel has (8, 16, 32, 64, 1,024), tokens every tile (1 to 17, 33),
 /// columns one group to many.
 pub fn all() -> Vec<Case> {
     use Activations::{All, Alternating, Mixed, Random};
@@ -162,5 +218,47 @@ pub fn all() -> Vec<Case> {
     }
     cases.push(Case::new(1025, 128, 17, Codes::Random, Mixed));
     cases.push(Case::new(2051, 256, 3, Codes::Random, Mixed));
+    cases
+}
+
+/// The table for every group and for factors: sides of blocks of rows and of tiles of tokens as above, one group and several, extremes.
+pub fn of_groups() -> Vec<Case> {
+    use Activations::{All, Alternating, Mixed, Random};
+    let mut cases = Vec::new();
+    // 32 to 256, what no file has but the layout can hold, and the whole row.
+    for (group, cols) in
+        [(32, 32), (32, 480), (64, 64), (64, 320), (128, 384), (256, 256), (256, 768), (16, 48)]
+            .into_iter()
+            .chain([(48, 48), (160, 160), (640, 640), (2560, 2560)])
+    {
+        for rows in [1, 15, 16, 17, 31, 32, 33, 65] {
+            cases.push(Case::grouped(rows, cols, group, 1 + (rows + group) % 18, Codes::Random, Mixed));
+        }
+        for tokens in [1, 2, 7, 8, 9, 11, 12, 15, 16, 17, 33] {
+            cases.push(Case::grouped(19, cols, group, tokens, Codes::Random, Random).times(0.3));
+        }
+        for activations in [All(127), All(-128), Alternating] {
+            for codes in [Codes::AllMinus, Codes::MatchingFirstToken] {
+                cases.push(Case::grouped(3, cols, group, 1, codes, activations));
+            }
+        }
+    }
+    // A factor where the fast kernels run, on both sides of where they change.
+    for tokens in [1, 2, 11, 12, 16, 17] {
+        for factor in [1.0, -1.7e-3, 0.0, f32::MIN_POSITIVE] {
+            cases.push(Case::new(67, 256, tokens, Codes::Random, Mixed).times(factor));
+        }
+    }
+    // Whole rows whose sums f32 rounds: beyond 131,072 columns of 128 an integer may be odd above 2^24.
+    for cols in [131_072, 131_088, 262_144] {
+        for (codes, activations) in [
+            (Codes::AllMinus, All(-128)),
+            (Codes::AllPlus, All(127)),
+            (Codes::MatchingFirstToken, Random),
+            (Codes::MatchingFirstToken, Alternating),
+        ] {
+            cases.push(Case::grouped(2, cols, cols, 2, codes, activations));
+        }
+    }
     cases
 }

@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn adamw_has_the_same_bits_on_every_level_and_for_every_split() {
+    fn adamw_has_the_same_bits_on_every_row_and_for_every_split() {
         let whole = steps(Kernels::best(), 67, 5);
         for kernels in Kernels::available() {
             assert_eq!(steps(kernels, 67, 5), whole, "{}", kernels.name);

@@ -18,20 +18,10 @@
 //! body keep that order, so portable and AVX2 results are the same bits. Rows are padded to whole chunks with
 //! scale zero. Overlapping the filling of one chunk's tables with the look-ups of another (two sets of four
 //! tables) measured 5 % slower on Zen 3.
-#![cfg_attr(
-    x86_kernels,
-    expect(
-        unsafe_code,
-        reason = "calls a body compiled for AVX2 after the table of kernels has seen the CPU offer it"
-    )
-)]
 
-use cpu::{Kernels, Level};
+use cpu::{Compiled, Kernels, LANES, Vector};
 use formats::ternary::GROUP;
 use half::f16;
-
-#[cfg(x86_kernels)]
-use super::avx2;
 
 /// Tokens of a tile.
 const TOKENS: usize = 16;
@@ -43,10 +33,9 @@ const CHUNK: usize = 3 * TABLES;
 const ZEROS: u8 = 1 + 3 + 9;
 
 /// One value for each token of a tile.
-type Lanes = [f32; TOKENS];
+type ByToken = [f32; TOKENS];
 /// The sums of three rows; 27 of the 32 entries are used, 32 makes every masked index valid.
-type Table = [Lanes; 32];
-pub(super) type Block = [[f32; 8]; 8];
+type Table = [ByToken; 32];
 
 #[derive(Clone, Copy)]
 #[repr(align(64))]
@@ -143,30 +132,28 @@ fn transpose_bytes(mut w: [u64; 8]) -> [u64; 8] {
 /// Tokens are independent: any split of them over calls gives the same bits. Works in tiles of 16 tokens, so a
 /// call with fewer costs as much as one with 16.
 pub fn dx_ternary(kernels: &Kernels, w: &DxMatrix, dy: &[f32], dx: &mut [f32], accumulate: bool) {
-    match kernels.level() {
-        Level::Scalar => body(w, dy, dx, accumulate, transpose),
-        #[cfg(x86_kernels)]
-        Level::Avx2 => {
-            #[target_feature(enable = "avx2,fma,f16c")]
-            fn avx2(w: &DxMatrix, dy: &[f32], dx: &mut [f32], accumulate: bool) {
-                body(w, dy, dx, accumulate, |block| avx2::transpose(block))
-            }
-            // SAFETY: rows of level Avx2 are handed out only where avx2, fma and f16c were detected.
-            unsafe { avx2(w, dy, dx, accumulate) }
-        }
-        #[cfg(not(x86_kernels))]
-        Level::Avx2 => unreachable!("no such row on this architecture"),
+    kernels.run(Dx { w, dy, dx, accumulate });
+}
+
+/// The arguments of [`dx_ternary`].
+struct Dx<'a> {
+    w: &'a DxMatrix,
+    dy: &'a [f32],
+    dx: &'a mut [f32],
+    accumulate: bool,
+}
+
+impl Compiled for Dx<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector>(self) {
+        body::<V>(self.w, self.dy, self.dx, self.accumulate);
     }
 }
 
 #[inline(always)]
-fn body(
-    w: &DxMatrix,
-    dy: &[f32],
-    dx: &mut [f32],
-    accumulate: bool,
-    transpose: impl Fn(&Block) -> Block + Copy,
-) {
+fn body<V: Vector>(w: &DxMatrix, dy: &[f32], dx: &mut [f32], accumulate: bool) {
     let (rows, cols, chunks) = (w.rows, w.cols, w.chunks());
     let tokens = dy.len() / rows;
     assert_eq!(dy.len(), tokens * rows);
@@ -175,33 +162,28 @@ fn body(
     let mut tables = [Aligned([[0.0; TOKENS]; 32]); TABLES];
     let mut sums = Aligned([[0.0; TOKENS]; GROUP]);
     for (dy, dx) in dy.chunks(TOKENS * rows).zip(dx.chunks_mut(TOKENS * cols)) {
-        load(dy, rows, &mut tile, transpose);
+        load::<V>(dy, rows, &mut tile);
         for g in 0..cols / GROUP {
             sums.0.fill([0.0; TOKENS]);
             for c in 0..chunks {
                 fill(&mut tables, &tile[c].0, &w.scales[g * chunks + c]);
                 look_up(&tables, &w.index[c * cols + g * GROUP..][..GROUP], &mut sums.0);
             }
-            store(&sums.0, dx, cols, g * GROUP, accumulate, transpose);
+            store::<V>(&sums.0, dx, cols, g * GROUP, accumulate);
         }
     }
 }
 
 /// Transposes up to 16 token rows into `tile`; absent tokens and padding rows become zero.
 #[inline(always)]
-fn load(
-    dy: &[f32],
-    rows: usize,
-    tile: &mut [Aligned<[Lanes; CHUNK]>],
-    transpose: impl Fn(&Block) -> Block + Copy,
-) {
+fn load<V: Vector>(dy: &[f32], rows: usize, tile: &mut [Aligned<[ByToken; CHUNK]>]) {
     let tokens = dy.len() / rows;
     for (c, tile) in tile.iter_mut().enumerate() {
         for (part, lanes) in tile.0.as_chunks_mut::<8>().0.iter_mut().enumerate() {
             let o = c * CHUNK + 8 * part;
             for half in 0..2 {
                 let n = 8 * half;
-                let mut block = [[0.0; 8]; 8];
+                let mut block = [[0.0; LANES]; LANES];
                 if n + 8 <= tokens && o + 8 <= rows {
                     for t in 0..8 {
                         block[t] = *dy[(n + t) * rows + o..].first_chunk().unwrap();
@@ -213,9 +195,9 @@ fn load(
                         }
                     }
                 }
-                let block = transpose(&block);
+                let block = V::transpose(std::array::from_fn(|t| V::load(&block[t])));
                 for k in 0..8 {
-                    lanes[k][n..n + 8].copy_from_slice(&block[k]);
+                    block[k].store(lanes[k][n..].first_chunk_mut().unwrap());
                 }
             }
         }
@@ -224,7 +206,7 @@ fn load(
 
 /// Fills the eight tables of a chunk. Plain counted loops: they unroll into whole vectors, iterators did not.
 #[inline(always)]
-fn fill(tables: &mut [Aligned<Table>; TABLES], dy: &[Lanes; CHUNK], scales: &[f32; CHUNK]) {
+fn fill(tables: &mut [Aligned<Table>; TABLES], dy: &[ByToken; CHUNK], scales: &[f32; CHUNK]) {
     for t in 0..TABLES {
         let table = &mut tables[t].0;
         for half in 0..2 {
@@ -252,7 +234,7 @@ fn fill(tables: &mut [Aligned<Table>; TABLES], dy: &[Lanes; CHUNK], scales: &[f3
 
 /// Adds the eight entries of every column to its sums.
 #[inline(always)]
-fn look_up(tables: &[Aligned<Table>; TABLES], index: &[[u8; TABLES]], sums: &mut [Lanes; GROUP]) {
+fn look_up(tables: &[Aligned<Table>; TABLES], index: &[[u8; TABLES]], sums: &mut [ByToken; GROUP]) {
     for (index, sum) in index.iter().zip(sums) {
         let x = u64::from_le_bytes(*index);
         let mut p = *sum;
@@ -270,36 +252,25 @@ fn look_up(tables: &[Aligned<Table>; TABLES], index: &[[u8; TABLES]], sums: &mut
 
 /// Transposes the sums of 128 columns into the token rows of `dx`.
 #[inline(always)]
-fn store(
-    sums: &[Lanes; GROUP],
+fn store<V: Vector>(
+    sums: &[ByToken; GROUP],
     dx: &mut [f32],
     cols: usize,
     first_col: usize,
     accumulate: bool,
-    transpose: impl Fn(&Block) -> Block + Copy,
 ) {
     let tokens = dx.len() / cols;
     for half in 0..2 {
         let n = 8 * half;
         for (k, sums) in sums.as_chunks::<8>().0.iter().enumerate() {
-            let block = transpose(&std::array::from_fn(|i| std::array::from_fn(|l| sums[i][n + l])));
+            let block = V::transpose(std::array::from_fn(|i| V::load(sums[i][n..].first_chunk().unwrap())));
             for t in 0..tokens.saturating_sub(n).min(8) {
-                let out = &mut dx[(n + t) * cols + first_col + 8 * k..][..8];
-                if accumulate {
-                    for l in 0..8 {
-                        out[l] += block[t][l];
-                    }
-                } else {
-                    out.copy_from_slice(&block[t]);
-                }
+                let out = dx[(n + t) * cols + first_col + 8 * k..].first_chunk_mut().unwrap();
+                let sums = if accumulate { V::load(out).add(block[t]) } else { block[t] };
+                sums.store(out);
             }
         }
     }
-}
-
-#[inline(always)]
-fn transpose(block: &Block) -> Block {
-    std::array::from_fn(|i| std::array::from_fn(|j| block[j][i]))
 }
 
 #[cfg(test)]
@@ -340,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn dx_ternary_matches_plain_loops_on_every_level() {
+    fn dx_ternary_matches_plain_loops_on_every_row() {
         for (rows, cols, tokens) in CASES {
             let c = case(rows, cols, tokens);
             let groups = cols / GROUP;
@@ -372,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn dx_ternary_has_the_same_bits_on_every_level_and_for_every_split_of_tokens() {
+    fn dx_ternary_has_the_same_bits_on_every_row_and_for_every_split_of_tokens() {
         for (rows, cols, tokens) in CASES {
             let c = case(rows, cols, tokens);
             let mut first: Option<Vec<u32>> = None;

@@ -1,8 +1,6 @@
 //! The trainer's fast kernels: what a step spends its time in besides the runtime's own ops.
 //! Each runs on the calling thread; who splits a batch, and how, is decided above.
 
-#[cfg(x86_kernels)]
-mod avx2;
 pub mod dx_ternary;
 pub mod gemm;
 pub mod symmetric;

@@ -1,6 +1,6 @@
 //! Speed of the ternary products on one thread, best of many repetitions, as CSV: every row of the table of
 //! kernels but scalar, or the one that `TERCET_KERNELS` names.
-//! `cargo run --release -p runtime --example kernel_speed`
+//! `cargo run --release -p cpu --example kernel_speed`
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
