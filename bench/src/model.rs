@@ -23,7 +23,7 @@ use crate::watch::Watch;
 const PREFILL_STEP: usize = 256;
 
 /// A model, its size, and what it took to get ready.
-pub struct Opened {
+pub struct Candidate {
     name: String,
     model: Model,
     size_bytes: u64,
@@ -32,7 +32,7 @@ pub struct Opened {
     peak_memory_bytes: Option<u64>,
 }
 
-fn open(source: &Source, kernels: &'static Kernels) -> Result<Opened> {
+fn open(source: &Source, kernels: &'static Kernels) -> Result<Candidate> {
     match source {
         Source::File(path) => {
             let start = Instant::now();
@@ -45,7 +45,7 @@ fn open(source: &Source, kernels: &'static Kernels) -> Result<Opened> {
                 size_bytes += tensor.bytes;
                 params += tensor.dims.weights();
             }
-            Ok(Opened { name, model, size_bytes, params, load_ms, peak_memory_bytes: None })
+            Ok(Candidate { name, model, size_bytes, params, load_ms, peak_memory_bytes: None })
         }
         Source::Synthetic(name) => {
             let Some(config) = synthetic::config(name) else {
@@ -59,12 +59,12 @@ fn open(source: &Source, kernels: &'static Kernels) -> Result<Opened> {
                 params += tensor.len() as u64;
             }
             let load_ms = model.load_time().as_secs_f64() * 1e3;
-            Ok(Opened { name: name.clone(), model, size_bytes, params, load_ms, peak_memory_bytes: None })
+            Ok(Candidate { name: name.clone(), model, size_bytes, params, load_ms, peak_memory_bytes: None })
         }
     }
 }
 
-impl Opened {
+impl Candidate {
     /// The model.
     pub fn model(&self) -> &Model {
         &self.model
@@ -78,9 +78,9 @@ impl Opened {
     /// Makes a model ready for some kernels.
     pub fn new(source: &Source, kernels: &'static Kernels) -> Result<Self> {
         reset_peak_memory();
-        let mut opened = open(source, kernels)?;
-        opened.peak_memory_bytes = peak_memory_bytes();
-        Ok(opened)
+        let mut candidate = open(source, kernels)?;
+        candidate.peak_memory_bytes = peak_memory_bytes();
+        Ok(candidate)
     }
 }
 
@@ -100,21 +100,21 @@ pub struct Tests<'a> {
 
 impl Tests<'_> {
     /// Measures all of it; `None` once cancelled. A test longer than the context is cut to it.
-    pub fn measure(&self, opened: &Opened, watch: &mut dyn Watch) -> Result<Option<()>> {
-        let kernel = opened.model.kernels().name;
+    pub fn measure(&self, candidate: &Candidate, watch: &mut dyn Watch) -> Result<Option<()>> {
+        let kernel = candidate.model.kernels().name;
         watch.row(Row::Load(LoadRow {
             test: "load",
-            model: opened.name.clone(),
-            size_bytes: opened.size_bytes,
-            params: opened.params,
+            model: candidate.name.clone(),
+            size_bytes: candidate.size_bytes,
+            params: candidate.params,
             kernel,
-            load_ms: opened.load_ms,
-            peak_memory_bytes: opened.peak_memory_bytes,
+            load_ms: candidate.load_ms,
+            peak_memory_bytes: candidate.peak_memory_bytes,
             sha256: self.options.sha256.clone(),
         }));
-        let context = opened.model.config().context;
+        let context = candidate.model.config().context;
         for pool in self.pools {
-            let Some(agreement) = self.compare(opened, pool)? else { return Ok(None) };
+            let Some(agreement) = self.compare(candidate, pool)? else { return Ok(None) };
             for &depth in &self.options.depths {
                 for test in self.options.tests("", depth, context) {
                     let test = match test {
@@ -126,14 +126,14 @@ impl Tests<'_> {
                     };
                     let threads = pool.threads();
                     watch.next(Cell::model(&test, kernel, Some(threads), depth, self.options.repetitions));
-                    let Some(row) = self.row(opened, &test, depth, threads, &agreement)? else {
+                    let Some(row) = self.row(candidate, &test, depth, threads, &agreement)? else {
                         return Ok(None);
                     };
                     watch.row(Row::Model(row));
                 }
                 if self.options.matmuls && matmuls::fits(depth, context) {
                     watch.next(Cell::matmuls(kernel, pool.threads(), depth));
-                    match matmuls::measure(&opened.model, &opened.name, depth, pool, self.cancel)? {
+                    match matmuls::measure(&candidate.model, &candidate.name, depth, pool, self.cancel)? {
                         Some(row) => watch.row(Row::Matmuls(row)),
                         None => return Ok(None),
                     }
@@ -143,15 +143,15 @@ impl Tests<'_> {
         Ok(Some(()))
     }
 
-    fn compare(&self, opened: &Opened, pool: &Pool) -> Result<Option<Agreement>> {
+    fn compare(&self, candidate: &Candidate, pool: &Pool) -> Result<Option<Agreement>> {
         let Some(reference) = self.reference else { return Ok(Some(Agreement::default())) };
-        let mut session = Session::with_threads(&opened.model, reference.context(), pool.threads())?;
+        let mut session = Session::with_threads(&candidate.model, reference.context(), pool.threads())?;
         reference.compare(&mut session, self.cancel)
     }
 
     fn row(
         &self,
-        opened: &Opened,
+        candidate: &Candidate,
         test: &ModelTest,
         depth: usize,
         threads: usize,
@@ -159,10 +159,10 @@ impl Tests<'_> {
     ) -> Result<Option<ModelRow>> {
         let mut row = ModelRow {
             test: test.name.clone(),
-            model: opened.name.clone(),
-            size_bytes: opened.size_bytes,
-            params: opened.params,
-            kernel: opened.model.kernels().name,
+            model: candidate.name.clone(),
+            size_bytes: candidate.size_bytes,
+            params: candidate.params,
+            kernel: candidate.model.kernels().name,
             threads,
             depth,
             tokens_per_second: None,
@@ -181,7 +181,7 @@ impl Tests<'_> {
             return Ok(None);
         }
         reset_peak_memory();
-        let mut session = Session::with_threads(&opened.model, depth + test.tokens(), threads)?;
+        let mut session = Session::with_threads(&candidate.model, depth + test.tokens(), threads)?;
         let Some(sample) = repeat(&mut session, depth, test, self.options.repetitions, self.cancel)? else {
             return Ok(None);
         };
@@ -291,7 +291,7 @@ mod tests {
     #[test]
     fn models_are_counted_whole_and_can_be_cancelled() {
         let source = Source::Synthetic("shakespeare".into());
-        let opened = Opened::new(&source, Kernels::best()).unwrap();
+        let candidate = Candidate::new(&source, Kernels::best()).unwrap();
         let options = ModelOptions {
             source,
             kernels: vec![Kernels::best()],
@@ -304,7 +304,7 @@ mod tests {
             sha256: None,
         };
         let pools = [Pool::new(1).unwrap()];
-        let reference = Reference::of(&opened.model, 1, &AtomicBool::new(false)).unwrap().unwrap();
+        let reference = Reference::of(&candidate.model, 1, &AtomicBool::new(false)).unwrap().unwrap();
         for cancelled in [true, false] {
             let mut rows = Vec::new();
             let cancel = AtomicBool::new(cancelled);
@@ -316,7 +316,7 @@ mod tests {
                 pools: &pools,
                 cancel: &cancel,
             };
-            let done = tests.measure(&opened, &mut |r| rows.push(r));
+            let done = tests.measure(&candidate, &mut |r| rows.push(r));
             assert_eq!(done.unwrap().is_none(), cancelled);
             let Row::Load(load) = &rows[0] else { panic!("{rows:?}") };
             // Four blocks of 384, an 8-bit table of 2,048 ids, two streams.
@@ -331,7 +331,7 @@ mod tests {
 
     #[test]
     fn a_model_that_says_something_else_has_no_times() {
-        let source = |name: &str| Opened::new(&Source::Synthetic(name.into()), Kernels::best()).unwrap();
+        let source = |name: &str| Candidate::new(&Source::Synthetic(name.into()), Kernels::best()).unwrap();
         let (one, other) = (source("shakespeare"), source("shakespeare"));
         let never = AtomicBool::new(false);
         let mut reference = Reference::of(&one.model, 1, &never).unwrap().unwrap();
@@ -364,9 +364,9 @@ mod tests {
 
     #[test]
     fn models_that_nobody_knows_are_refused_by_name() {
-        let error = Opened::new(&Source::Synthetic("gpt-5".into()), Kernels::best()).err().unwrap();
+        let error = Candidate::new(&Source::Synthetic("gpt-5".into()), Kernels::best()).err().unwrap();
         assert!(error.to_string().contains("gpt-5") && error.to_string().contains("showcase"), "{error}");
-        let error = Opened::new(&Source::File("none.gguf".into()), Kernels::best()).err().unwrap();
+        let error = Candidate::new(&Source::File("none.gguf".into()), Kernels::best()).err().unwrap();
         assert!(error.to_string().contains("none.gguf"), "{error}");
     }
 }

@@ -7,7 +7,7 @@ use cpu::{Kernels, Pool};
 use crate::agree::Reference;
 use crate::cell::Cell;
 use crate::error::{Error, Result};
-use crate::model::{Opened, Tests};
+use crate::model::{Candidate, Tests};
 use crate::options::{ModelOptions, Options};
 use crate::row::Row;
 use crate::watch::Watch;
@@ -58,7 +58,7 @@ fn steps(options: &Options, watch: &mut dyn Watch, cancel: &AtomicBool) -> Resul
     let first = options.model.as_ref().map(|model| {
         let kernels = model.kernels.first().copied().unwrap_or_else(Kernels::best);
         watch.next(Cell::load(kernels.name));
-        Opened::new(&model.source, kernels)
+        Candidate::new(&model.source, kernels)
     });
     let first = first.transpose()?;
     watch.row(Row::Machine(machine::describe(&options.commit)));
@@ -67,7 +67,7 @@ fn steps(options: &Options, watch: &mut dyn Watch, cancel: &AtomicBool) -> Resul
     }
     let model = match options.model.as_ref().zip(first) {
         Some((model, first)) => match models(options, model, first, &pools, watch, cancel)? {
-            Some((opened, reference)) => Some((model, opened, reference)),
+            Some((candidate, reference)) => Some((model, candidate, reference)),
             None => return Ok(None),
         },
         None => None,
@@ -79,9 +79,9 @@ fn steps(options: &Options, watch: &mut dyn Watch, cancel: &AtomicBool) -> Resul
     }
     for gpu in &options.gpus {
         watch.row(gpu::describe(gpu));
-        if let Some((model, opened, Some(reference))) = &model {
-            let (name, delay) = (opened.name(), options.delay);
-            let done = gpu::model(gpu, opened.model(), name, model, reference, delay, watch, cancel)?;
+        if let Some((model, candidate, Some(reference))) = &model {
+            let (name, delay) = (candidate.name(), options.delay);
+            let done = gpu::model(gpu, candidate.model(), name, model, reference, delay, watch, cancel)?;
             if done.is_none() {
                 return Ok(None);
             }
@@ -99,40 +99,40 @@ fn steps(options: &Options, watch: &mut dyn Watch, cancel: &AtomicBool) -> Resul
 fn models(
     all: &Options,
     options: &ModelOptions,
-    first: Opened,
+    first: Candidate,
     pools: &[Pool],
     watch: &mut dyn Watch,
     cancel: &AtomicBool,
-) -> Result<Option<(Opened, Option<Reference>)>> {
+) -> Result<Option<(Candidate, Option<Reference>)>> {
     let mut reference = None;
     if options.is_compared(!all.gpus.is_empty()) {
         watch.next(Cell::reference());
         let threads = pools.iter().map(Pool::threads).max().unwrap_or(1);
         let scalar = Kernels::named("scalar").expect("scalar is always there");
-        let opened = Opened::new(&options.source, scalar)?;
-        reference = Reference::of(opened.model(), threads, cancel)?;
+        let candidate = Candidate::new(&options.source, scalar)?;
+        reference = Reference::of(candidate.model(), threads, cancel)?;
         if reference.is_none() {
             return Ok(None);
         }
     }
     let tests = Tests { options, all, reference: reference.as_ref(), pools, cancel };
-    let mut opened = Some(first);
+    let mut candidate = Some(first);
     for (i, &kernels) in options.kernels.iter().enumerate() {
         if i > 0 {
             // One at a time: a model may need most of the memory there is.
-            opened = None;
+            candidate = None;
             watch.next(Cell::load(kernels.name));
         }
-        let here = match opened.take() {
+        let here = match candidate.take() {
             Some(first) => first,
-            None => Opened::new(&options.source, kernels)?,
+            None => Candidate::new(&options.source, kernels)?,
         };
         if tests.measure(&here, watch)?.is_none() {
             return Ok(None);
         }
-        opened = Some(here);
+        candidate = Some(here);
     }
-    Ok(opened.map(|opened| (opened, reference)))
+    Ok(candidate.map(|candidate| (candidate, reference)))
 }
 
 #[cfg(test)]

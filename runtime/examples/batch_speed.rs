@@ -50,7 +50,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     assert_eq!(write(&mut worker, &texts[..1], tokens).1[0], together[0]);
     for _ in 0..ROUNDS {
         let (one, many) = (write(&mut worker, &texts[..1], tokens).0, write(&mut worker, &texts, tokens).0);
-        println!("one text {one:.1} tokens/s; {count} texts {many:.1} tokens/s together; ratio {:.2}", many / one);
+        println!(
+            "one text {one:.1} tokens/s; {count} texts {many:.1} tokens/s together; ratio {:.2}",
+            many / one
+        );
     }
     Ok(())
 }

@@ -157,7 +157,7 @@ impl Lane {
                     copies.chunks_exact_mut(c.width).for_each(|copy| copy.copy_from_slice(stream));
                 }
             }
-            Op::Read { connection, x, y } => {
+            Op::HyperRead { connection, x, y } => {
                 let hyper = model.forward().connections[connection.0].hyper.map(|h| w.hyper(c, &h));
                 let (coefficients, [x, y]) = (&mut self.coefficients, pair(&mut self.slots, model, x, y));
                 read(c, kn, hyper, x, coefficients, y);
@@ -176,7 +176,7 @@ impl Lane {
                     &mut self.a,
                 );
             }
-            Op::Project { stack, y, .. } => {
+            Op::BitLinear { stack, y, .. } => {
                 let y = &mut self.slots[model.slots().of(y)];
                 product(kn, w.stack(stack), &self.q8, &self.a, y, spread.map(|s| s.0));
             }
@@ -192,7 +192,7 @@ impl Lane {
                     kn.activation(c.activation, gate, up, out);
                 }
             }
-            Op::Write { x, f, out, .. } => {
+            Op::HyperWrite { x, f, out, .. } => {
                 let of = |rows| model.slots().of(rows);
                 let [x, f, out] = self
                     .slots

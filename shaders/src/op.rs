@@ -55,12 +55,12 @@ pub enum Op {
     Gemv(Weights, Output),
     /// `gemm.wgsl`.
     Gemm(Output),
-    /// `qk_rope_store.wgsl`.
-    QkRopeStore,
+    /// `norm_rope_store.wgsl`.
+    NormRopeStore,
     /// `attention.wgsl`.
     Attention,
-    /// `norm.wgsl`.
-    Norm,
+    /// `final_norm.wgsl`.
+    FinalNorm,
     /// `head.wgsl`.
     Head(Table),
     /// `argmax.wgsl`.
@@ -108,7 +108,8 @@ const fn write(index: u32) -> Binding {
 impl Op {
     /// Every op there is.
     pub fn all() -> Vec<Op> {
-        let mut all = vec![Op::HyperProject, Op::QkRopeStore, Op::Attention, Op::Norm, Op::Argmax, Op::Draw];
+        let mut all =
+            vec![Op::HyperProject, Op::NormRopeStore, Op::Attention, Op::FinalNorm, Op::Argmax, Op::Draw];
         all.extend([Input::Row, Input::Activation, Input::Hyper].map(Op::NormQuantise));
         for output in [Output::Store, Output::Streams] {
             all.extend([Op::Gemm(output), Op::Gemv(Weights::Ternary, output), Op::Gemv(Weights::Q8, output)]);
@@ -127,9 +128,9 @@ impl Op {
             Op::NormQuantise(_) => "norm_quantise",
             Op::Gemv(..) => "gemv",
             Op::Gemm(_) => "gemm",
-            Op::QkRopeStore => "qk_rope_store",
+            Op::NormRopeStore => "norm_rope_store",
             Op::Attention => "attention",
-            Op::Norm => "norm",
+            Op::FinalNorm => "final_norm",
             Op::Head(_) => "head",
             Op::Argmax => "argmax",
             Op::Draw => "draw",
@@ -175,11 +176,11 @@ impl Op {
                 let weights = [wgsl!("weights"), weights(Weights::Ternary)];
                 [&[half, group, dot, step][..], &weights, &[output(out), wgsl!("gemm")]].concat()
             }
-            Op::QkRopeStore => {
-                vec![half, group, wgsl!("half_round"), row_sum, step, wgsl!("qk_rope_store")]
+            Op::NormRopeStore => {
+                vec![half, group, wgsl!("half_round"), row_sum, step, wgsl!("norm_rope_store")]
             }
             Op::Attention => vec![half, group, exp, step, wgsl!("attention")],
-            Op::Norm => vec![group, row_sum, step, wgsl!("input_row"), wgsl!("norm")],
+            Op::FinalNorm => vec![group, row_sum, step, wgsl!("input_row"), wgsl!("final_norm")],
             Op::Head(t) => vec![half, group, table(t), wgsl!("head")],
             Op::Argmax => vec![group, wgsl!("argmax")],
             Op::Draw => vec![group, exp, wgsl!("draw")],
@@ -202,9 +203,9 @@ impl Op {
             }
             Op::Gemv(_, o) => [weights.to_vec(), output(o)].concat(),
             Op::Gemm(o) => [vec![STEP], weights.to_vec(), output(o)].concat(),
-            Op::QkRopeStore => vec![STEP, write(1), read(2), read(3), write(4), write(5)],
+            Op::NormRopeStore => vec![STEP, write(1), read(2), read(3), write(4), write(5)],
             Op::Attention => vec![STEP, read(1), read(2), read(3), write(4)],
-            Op::Norm => vec![STEP, read(1), write(2), read(4)],
+            Op::FinalNorm => vec![STEP, read(1), write(2), read(4)],
             Op::Argmax => vec![read(1), write(2), write(3)],
             Op::Draw => {
                 vec![read(1), write(2), write(3), Binding { index: 4, access: Access::Uniform }]

@@ -110,21 +110,21 @@ impl<'a> Graph<'a> {
                 self.forward.push(Op::Embed { table, scale, site, x: x.value });
                 vec![Op::EmbedBackward { table, scale, site, d_x: x.gradient }]
             }
-            forward::Op::Read { connection: id, x, y } => {
+            forward::Op::HyperRead { connection: id, x, y } => {
                 let (x, y, coefs) = (self.one(x), self.make_one(y), self.coefs[id.0]);
                 let connection = self.pass.connections[id.0].hyper;
-                self.forward.push(Op::Read { connection, x: x.value, coefs, y: y.value });
+                self.forward.push(Op::HyperRead { connection, x: x.value, coefs, y: y.value });
                 let (d_y, d_x) = (y.gradient, x.gradient);
-                vec![Op::ReadBackward { connection, x: x.value, coefs, d_y, d_x }]
+                vec![Op::HyperReadBackward { connection, x: x.value, coefs, d_y, d_x }]
             }
-            forward::Op::Write { connection, x, f, out } => {
+            forward::Op::HyperWrite { connection, x, f, out } => {
                 let (x, f, coefs, site) = (self.one(x), self.one(f), self.coefs[connection.0], self.site());
                 // The gradient before the write takes the place of that after it.
                 let value = self.buffers.rows(self.pass.width(out));
                 self.rows[out.0] = vec![Pair { value, gradient: x.gradient }];
-                self.forward.push(Op::Write { x: x.value, coefs, f: f.value, site, out: value });
+                self.forward.push(Op::HyperWrite { x: x.value, coefs, f: f.value, site, out: value });
                 let (d_x, d_f) = (x.gradient, f.gradient);
-                vec![Op::WriteBackward { x: x.value, coefs, f: f.value, site, d_x, d_f }]
+                vec![Op::HyperWriteBackward { x: x.value, coefs, f: f.value, site, d_x, d_f }]
             }
             forward::Op::NormQuantise { x, gain, q } => {
                 let (x, read, inv_rms) = (self.one(x), self.quants[q.0], self.buffers.rows(1));
@@ -132,14 +132,14 @@ impl<'a> Graph<'a> {
                 let (d_q, d_x) = (read.gradient, x.gradient);
                 vec![Op::NormQuantiseBackward { x: x.value, gain, inv_rms, d_q, d_x }]
             }
-            forward::Op::Project { q, stack, y } => {
+            forward::Op::BitLinear { q, stack, y } => {
                 let (read, parts) = (self.quants[q.0], self.make(y));
                 let (q, d_q) = (read.q, read.gradient);
                 let mut backward = Vec::new();
                 for (&weight, part) in self.pass.stacks[stack.0].parts.iter().zip(parts) {
-                    self.forward.push(Op::Linear { q, weight, y: part.value });
+                    self.forward.push(Op::BitLinear { q, weight, y: part.value });
                     let accumulate = !backward.is_empty();
-                    backward.push(Op::LinearBackward { q, weight, d_y: part.gradient, d_q, accumulate });
+                    backward.push(Op::BitLinearBackward { q, weight, d_y: part.gradient, d_q, accumulate });
                 }
                 backward
             }
@@ -158,7 +158,7 @@ impl<'a> Graph<'a> {
             }
             // Keys were rounded with their rotation. Straight through for the gradient.
             forward::Op::Store { qkv, .. } => {
-                self.forward.push(Op::RoundF16 { x: self.rows[qkv.0][2].value });
+                self.forward.push(Op::Store { x: self.rows[qkv.0][2].value });
                 Vec::new()
             }
             forward::Op::Attention { qkv, out, .. } => {
@@ -187,8 +187,8 @@ impl<'a> Graph<'a> {
                 let (up, gate) = (self.rows[up_gate.0][0], self.rows[up_gate.0].get(1).copied());
                 let (gate, d_gate) = (gate.map(|g| g.value), gate.map(|g| g.gradient));
                 let (up, d_up, d_out, out) = (up.value, up.gradient, out.gradient, out.value);
-                self.forward.push(Op::Activate { kind, gate, up, out });
-                vec![Op::ActivateBackward { kind, gate, up, d_out, d_gate, d_up }]
+                self.forward.push(Op::Activation { kind, gate, up, out });
+                vec![Op::ActivationBackward { kind, gate, up, d_out, d_gate, d_up }]
             }
             forward::Op::FinalNorm { x, gain, y } => {
                 let (x, y) = (self.one(x), self.make_one(y));

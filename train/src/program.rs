@@ -32,21 +32,21 @@ pub enum Op {
     /// Adds the gradient of `Embed` to the table.
     EmbedBackward { table: Param, scale: f32, site: Site, d_x: Rows },
     /// Coefficients of the connection from the streams, and `y = sum_i pre_i x_i`. `None`: one stream, `y = x`.
-    Read { connection: Option<Hyper>, x: Rows, coefs: Coefs, y: Rows },
+    HyperRead { connection: Option<Hyper>, x: Rows, coefs: Coefs, y: Rows },
     /// `out = R x + post (outer) dropout(f)`.
-    Write { x: Rows, coefs: Coefs, f: Rows, site: Site, out: Rows },
+    HyperWrite { x: Rows, coefs: Coefs, f: Rows, site: Site, out: Rows },
     /// `d_f` from the streams' gradient `d_x`, which becomes the gradient before the write; records `d_post`, `d_R`.
-    WriteBackward { x: Rows, coefs: Coefs, f: Rows, site: Site, d_x: Rows, d_f: Rows },
+    HyperWriteBackward { x: Rows, coefs: Coefs, f: Rows, site: Site, d_x: Rows, d_f: Rows },
     /// Adds `d_y` through the read and through all three coefficients to `d_x`.
-    ReadBackward { connection: Option<Hyper>, x: Rows, coefs: Coefs, d_y: Rows, d_x: Rows },
+    HyperReadBackward { connection: Option<Hyper>, x: Rows, coefs: Coefs, d_y: Rows, d_x: Rows },
     /// `q = quantise(rms_norm(x) * gain)`; keeps `1 / rms`. No gain and no norm: `gain` is `None`, and `q = quantise(x)`.
     NormQuantise { x: Rows, gain: Option<Param>, q: Quant, inv_rms: Rows },
     /// Gradient of `NormQuantise`, straight through the rounding: overwrites `d_x`.
     NormQuantiseBackward { x: Rows, gain: Option<Param>, inv_rms: Rows, d_q: Rows, d_x: Rows },
     /// `y = W q`, a ternary product.
-    Linear { q: Quant, weight: Param, y: Rows },
+    BitLinear { q: Quant, weight: Param, y: Rows },
     /// `dW += d_y^T q`; `d_q = W^T d_y`, added if `accumulate`.
-    LinearBackward { q: Quant, weight: Param, d_y: Rows, d_q: Rows, accumulate: bool },
+    BitLinearBackward { q: Quant, weight: Param, d_y: Rows, d_q: Rows, accumulate: bool },
     /// RMS norm of each head (where there is a gain), rotation by position, rounding to f16 if `store_f16`.
     NormRope {
         x: Rows,
@@ -67,7 +67,7 @@ pub enum Op {
         d_y: Rows,
     },
     /// Rounds to f16 and back in place, as the key-value cache stores it.
-    RoundF16 { x: Rows },
+    Store { x: Rows },
     /// Causal grouped-query attention over each sequence; keeps the log of the softmax's sum.
     Attention {
         heads: usize,
@@ -95,9 +95,9 @@ pub enum Op {
         d_v: Rows,
     },
     /// The feed-forward non-linearity; `gate` is absent where the kind has none.
-    Activate { kind: Activation, gate: Option<Rows>, up: Rows, out: Rows },
-    /// Gradient of `Activate`: overwrites `d_gate` and `d_up`.
-    ActivateBackward {
+    Activation { kind: Activation, gate: Option<Rows>, up: Rows, out: Rows },
+    /// Gradient of `Activation`: overwrites `d_gate` and `d_up`.
+    ActivationBackward {
         kind: Activation,
         gate: Option<Rows>,
         up: Rows,

@@ -57,10 +57,10 @@ impl Builder {
         let (streams, width) = (self.0.config.streams, self.0.config.width);
         let connection = self.connection(format!("blk.{block}.hc_{kind}"));
         let y = self.rows(&[width]);
-        self.op(Op::Read { connection, x, y });
+        self.op(Op::HyperRead { connection, x, y });
         let f = inside(self, y);
         let out = self.rows(&[streams * width]);
-        self.op(Op::Write { connection, x, f, out });
+        self.op(Op::HyperWrite { connection, x, f, out });
         out
     }
 
@@ -71,7 +71,7 @@ impl Builder {
         let q = self.norm_quantise(x, Some(format!("blk.{block}.attn_norm.weight")));
         let parts = ["attn_q", "attn_k", "attn_v"].map(|part| format!("blk.{block}.{part}.weight"));
         let tensors = self.ternaries(parts.into_iter().zip([q_width, kv_width, kv_width]), q, INIT_STD);
-        let qkv = self.project(q, tensors);
+        let qkv = self.bit_linear(q, tensors);
         let mut head_gain = |part: &str| {
             let name = format!("blk.{block}.{part}.weight");
             qk_norm.then(|| self.plain(name, vec![head_dim], Role::HeadGain, Init::Constant(1.0)))
@@ -94,7 +94,7 @@ impl Builder {
         let mut tensors = self.ternaries(names, q, INIT_STD);
         // Up lies first, where it is found whether or not there is a gate.
         tensors.reverse();
-        let up_gate = self.project(q, tensors);
+        let up_gate = self.bit_linear(q, tensors);
         let hidden = self.rows(&[ffn]);
         self.op(Op::Activation { up_gate, out: hidden });
         let q = self.norm_quantise(hidden, sub_norm.then(|| format!("blk.{block}.ffn_sub_norm.weight")));
@@ -105,7 +105,7 @@ impl Builder {
     fn output(&mut self, name: String, q: Quant) -> Rows {
         let (width, blocks) = (self.0.config.width, self.0.config.blocks);
         let tensors = self.ternaries([(name, width)], q, INIT_STD / (2.0 * blocks as f32).sqrt());
-        self.project(q, tensors)
+        self.bit_linear(q, tensors)
     }
 
     fn norm_quantise(&mut self, x: Rows, norm: Option<String>) -> Quant {
@@ -118,12 +118,12 @@ impl Builder {
     }
 
     /// A product with matrices that stand already in the list of tensors.
-    fn project(&mut self, q: Quant, parts: Vec<TensorId>) -> Rows {
+    fn bit_linear(&mut self, q: Quant, parts: Vec<TensorId>) -> Rows {
         let rows: Vec<usize> = parts.iter().map(|t| self.0.tensors[t.0].rows()).collect();
         let y = self.rows(&rows);
         self.0.stacks.push(Stack { parts, rows, cols: self.0.quants[q.0] });
         let stack = StackId(self.0.stacks.len() - 1);
-        self.op(Op::Project { q, stack, y });
+        self.op(Op::BitLinear { q, stack, y });
         y
     }
 

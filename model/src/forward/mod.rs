@@ -40,7 +40,7 @@ pub enum Op {
         x: Rows,
     },
     /// The connection's coefficients from the streams, and `y = sum_i pre_i x_i`; with one stream `y = x`.
-    Read {
+    HyperRead {
         /// Which.
         connection: ConnectionId,
         /// (streams, width) a token.
@@ -58,7 +58,7 @@ pub enum Op {
         q: Quant,
     },
     /// `y = W q`, a ternary product with each matrix of a stack: a part of `y` each.
-    Project {
+    BitLinear {
         /// What is read.
         q: Quant,
         /// The matrices.
@@ -99,7 +99,7 @@ pub enum Op {
         out: Rows,
     },
     /// `out = R x + post (outer) f` with the coefficients of the read; with one stream `out = x + f`.
-    Write {
+    HyperWrite {
         /// Which.
         connection: ConnectionId,
         /// The streams that the read saw.
@@ -197,14 +197,14 @@ impl Op {
     pub fn operands(&self) -> (Vec<Rows>, Option<Rows>) {
         match *self {
             Op::Embed { x, .. } => (vec![], Some(x)),
-            Op::Read { x, y, .. } | Op::FinalNorm { x, y, .. } => (vec![x], Some(y)),
+            Op::HyperRead { x, y, .. } | Op::FinalNorm { x, y, .. } => (vec![x], Some(y)),
             Op::NormQuantise { x, .. } => (vec![x], None),
-            Op::Project { y, .. } => (vec![], Some(y)),
+            Op::BitLinear { y, .. } => (vec![], Some(y)),
             Op::NormRope { qkv, .. } => (vec![qkv], Some(qkv)),
             Op::Store { qkv, .. } => (vec![qkv], None),
             Op::Attention { qkv, out, .. } => (vec![qkv], Some(out)),
             Op::Activation { up_gate, out } => (vec![up_gate], Some(out)),
-            Op::Write { x, f, out, .. } => (vec![x, f], Some(out)),
+            Op::HyperWrite { x, f, out, .. } => (vec![x, f], Some(out)),
             Op::Head { y, .. } => (vec![y], None),
         }
     }

@@ -54,15 +54,15 @@ fn shapes() -> Vec<ModelConfig> {
 fn tensors_of(forward: &Forward, op: &Op) -> Vec<TensorId> {
     match *op {
         Op::Embed { table, .. } | Op::Head { table, .. } => vec![table],
-        Op::Read { connection, .. } => match forward.connections[connection.0].hyper {
+        Op::HyperRead { connection, .. } => match forward.connections[connection.0].hyper {
             Some(h) => [h.weight, h.bias, h.alpha].concat(),
             None => vec![],
         },
         Op::NormQuantise { gain, .. } => gain.into_iter().collect(),
-        Op::Project { stack, .. } => forward.stacks[stack.0].parts.clone(),
+        Op::BitLinear { stack, .. } => forward.stacks[stack.0].parts.clone(),
         Op::NormRope { q_gain, k_gain, .. } => q_gain.into_iter().chain(k_gain).collect(),
         Op::FinalNorm { gain, .. } => vec![gain],
-        Op::Store { .. } | Op::Attention { .. } | Op::Activation { .. } | Op::Write { .. } => vec![],
+        Op::Store { .. } | Op::Attention { .. } | Op::Activation { .. } | Op::HyperWrite { .. } => vec![],
     }
 }
 

@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex};
 use wgpu::Buffer;
 
 use super::device::Gpu;
-use super::kernels::Kernels;
 use super::matrix::Matrix;
 use super::memory::Taken;
+use super::pipelines::Pipelines;
 use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::weights::Weights;
@@ -21,7 +21,7 @@ use model::tensors::{Role, TensorId, TensorKind};
 pub struct GpuModel {
     pub(super) gpu: Arc<Gpu>,
     pub(super) forward: Forward,
-    pub(super) kernels: Mutex<Kernels>,
+    pub(super) pipelines: Mutex<Pipelines>,
     /// One for each tensor of the forward pass.
     tensors: Vec<OnDevice>,
     /// One for each of its stacks.
@@ -77,7 +77,7 @@ impl GpuModel {
         let qk_gains = qk_gains.collect::<Result<_>>()?;
         gpu.check()?;
         let gpu_model =
-            GpuModel { kernels: Mutex::default(), tensors, stacks, hypers, qk_gains, taken, gpu, forward };
+            GpuModel { pipelines: Mutex::default(), tensors, stacks, hypers, qk_gains, taken, gpu, forward };
         debug_assert_eq!(gpu_model.buffers().map(Buffer::size).sum::<u64>(), gpu_model.bytes());
         Ok(gpu_model)
     }

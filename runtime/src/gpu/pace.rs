@@ -21,7 +21,7 @@ impl Pace {
     pub fn new(most: usize, software: bool) -> Self {
         let chunk = FIRST.min(most);
         // A GPU that is too slow for a tile gets down to single tokens. Behind software no watchdog and no screen waits, so less than
-        // a tile would only be slower; and how fast its machine happens to be does not choose between kernels.
+        // a tile would only be slower; and how fast its machine happens to be does not choose between pipelines.
         Pace { chunk, least: if software { chunk } else { 1 }, most }
     }
 

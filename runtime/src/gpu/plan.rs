@@ -6,9 +6,9 @@ use wgpu::{BindGroup, Buffer, ComputePipeline};
 
 use super::buffers::Buffers;
 use super::device::Gpu;
-use super::kernels::{Constants, Kernels};
 use super::matrix::{Matrix, Part};
 use super::model::{GpuModel, Hyper};
+use super::pipelines::{Constants, Pipelines};
 use crate::error::Result;
 use model::config::{Activation, ModelConfig, RopeKind};
 use model::forward::Op;
@@ -69,9 +69,9 @@ impl Plan {
     ///
     /// # Errors
     /// What the driver has against a shader or a binding.
-    pub fn new(model: &GpuModel, kernels: &mut Kernels, buffers: &Buffers) -> Result<Self> {
+    pub fn new(model: &GpuModel, pipelines: &mut Pipelines, buffers: &Buffers) -> Result<Self> {
         let (c, ops) = (model.config(), &model.forward.ops[..]);
-        let mut p = Planner { gpu: &model.gpu, model, kernels, c, b: buffers, list: Vec::new() };
+        let mut p = Planner { gpu: &model.gpu, model, pipelines, c, b: buffers, list: Vec::new() };
         let [Op::Embed { table, .. }, blocks @ .., Op::FinalNorm { gain, .. }, Op::Head { table: head, .. }] =
             ops
         else {
@@ -101,13 +101,13 @@ impl Plan {
 /// One dispatch of an op. `buffers` in the order of its bindings.
 fn dispatch(
     gpu: &Gpu,
-    kernels: &mut Kernels,
+    pipelines: &mut Pipelines,
     op: shaders::Op,
     constants: Constants<'_>,
     buffers: &[&Buffer],
     (x, y): (Extent, Extent),
 ) -> Result<Dispatch> {
-    let (pipeline, layout) = kernels.get(gpu, op, constants)?;
+    let (pipeline, layout) = pipelines.get(gpu, op, constants)?;
     let bindings = op.bindings();
     assert_eq!(bindings.len(), buffers.len(), "{op:?}");
     let entries: Vec<_> = bindings
@@ -140,7 +140,7 @@ pub enum To<'a> {
 /// What the driver has against a shader or a binding.
 pub fn product(
     gpu: &Gpu,
-    kernels: &mut Kernels,
+    pipelines: &mut Pipelines,
     m: &Matrix,
     operands: [&Buffer; 3],
     to: To<'_>,
@@ -172,11 +172,11 @@ pub fn product(
         if together {
             buffers.insert(0, step);
             let extents = (Extent::Fixed(part.rows.div_ceil(shaders::GEMM_ROWS)), Extent::Tiles);
-            return dispatch(gpu, kernels, shaders::Op::Gemm(output), &constants, &buffers, extents);
+            return dispatch(gpu, pipelines, shaders::Op::Gemm(output), &constants, &buffers, extents);
         }
         constants.push(("TILE", f64::from(m.tile())));
         let extents = (Extent::Fixed(part.rows.div_ceil(m.tile())), Extent::Tokens);
-        dispatch(gpu, kernels, shaders::Op::Gemv(weights, output), &constants, &buffers, extents)
+        dispatch(gpu, pipelines, shaders::Op::Gemv(weights, output), &constants, &buffers, extents)
     };
     m.parts.iter().map(one).collect()
 }
@@ -201,7 +201,7 @@ pub fn record<'d>(
 struct Planner<'a> {
     gpu: &'a Gpu,
     model: &'a GpuModel,
-    kernels: &'a mut Kernels,
+    pipelines: &'a mut Pipelines,
     c: &'a ModelConfig,
     b: &'a Buffers,
     list: Vec<Dispatch>,
@@ -216,7 +216,7 @@ impl Planner<'_> {
         x: Extent,
         y: Extent,
     ) -> Result<()> {
-        self.list.push(dispatch(self.gpu, self.kernels, op, constants, buffers, (x, y))?);
+        self.list.push(dispatch(self.gpu, self.pipelines, op, constants, buffers, (x, y))?);
         Ok(())
     }
 
@@ -241,12 +241,16 @@ impl Planner<'_> {
         let (model, c, b) = (self.model, self.c, self.b);
         while !ops.is_empty() {
             ops = match *ops {
-                [Op::Read { connection, .. }, Op::NormQuantise { gain: Some(gain), .. }, ref rest @ ..] => {
+                [
+                    Op::HyperRead { connection, .. },
+                    Op::NormQuantise { gain: Some(gain), .. },
+                    ref rest @ ..,
+                ] => {
                     self.read(model.hyper(connection), model.gain(gain))?;
                     rest
                 }
                 [
-                    Op::Project { stack, .. },
+                    Op::BitLinear { stack, .. },
                     Op::NormRope { .. },
                     Op::Store { block, .. },
                     Op::Attention { .. },
@@ -263,7 +267,7 @@ impl Planner<'_> {
                     rest
                 }
                 [
-                    Op::Project { stack, .. },
+                    Op::BitLinear { stack, .. },
                     Op::Activation { .. },
                     Op::NormQuantise { gain, .. },
                     ref rest @ ..,
@@ -273,7 +277,7 @@ impl Planner<'_> {
                     self.activation(gain.map(|g| model.gain(g)))?;
                     rest
                 }
-                [Op::Project { stack, .. }, Op::Write { .. }, ref rest @ ..] => {
+                [Op::BitLinear { stack, .. }, Op::HyperWrite { .. }, ref rest @ ..] => {
                     self.product(model.stack(stack), None, together)?;
                     rest
                 }
@@ -300,7 +304,7 @@ impl Planner<'_> {
         let (keys, values) = &b.cache[block];
         let heads = Extent::Fixed((c.heads + 2 * c.kv_heads) as u32);
         self.add(
-            shaders::Op::QkRopeStore,
+            shaders::Op::NormRopeStore,
             &[&shape[..], &own].concat(),
             &[&b.step, &b.qkv, self.model.qk_gains(block), &b.angles, keys, values],
             heads,
@@ -397,7 +401,7 @@ impl Planner<'_> {
                 To::Streams { x: &b.x, coefficients: &b.coefficients, streams: c.streams, width: c.width }
             }
         };
-        self.list.extend(product(self.gpu, self.kernels, m, [&b.step, &b.q, &b.q_scales], to, together)?);
+        self.list.extend(product(self.gpu, self.pipelines, m, [&b.step, &b.q, &b.q_scales], to, together)?);
         Ok(())
     }
 
@@ -416,7 +420,13 @@ impl Planner<'_> {
             ("STREAMS", c.streams as f64),
             ("HEAD", 1.0),
         ];
-        self.add(shaders::Op::Norm, &norm, &[&b.step, gain, &b.h, &b.x], Extent::Wanted, Extent::Fixed(1))?;
+        self.add(
+            shaders::Op::FinalNorm,
+            &norm,
+            &[&b.step, gain, &b.h, &b.x],
+            Extent::Wanted,
+            Extent::Fixed(1),
+        )?;
         for part in &m.parts {
             let constants = [
                 ("WIDTH", c.width as f64),

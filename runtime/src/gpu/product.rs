@@ -7,8 +7,8 @@ use shaders::Step;
 use wgpu::{Buffer, BufferUsages};
 
 use super::device::Gpu;
-use super::kernels::Kernels;
 use super::matrix::Matrix;
+use super::pipelines::Pipelines;
 use super::plan::{Dispatch, To, product, record};
 use super::timer::Timer;
 use crate::error::Result;
@@ -59,10 +59,10 @@ impl Product {
         let y = gpu.buffer("the result", bytes, BufferUsages::STORAGE | BufferUsages::COPY_SRC)?;
         let back =
             gpu.buffer("the result read back", bytes, BufferUsages::MAP_READ | BufferUsages::COPY_DST)?;
-        let mut kernels = Kernels::default();
+        let mut pipelines = Pipelines::default();
         let mut plan = |together| {
             let to = To::Buffer { y: &y, stride: m.rows() };
-            product(&gpu, &mut kernels, &matrix, [&step_buffer, &q, &scales], to, together)
+            product(&gpu, &mut pipelines, &matrix, [&step_buffer, &q, &scales], to, together)
         };
         let (one_by_one, together) = (plan(false)?, plan(true)?);
         let timer = Timer::new(&gpu)?;

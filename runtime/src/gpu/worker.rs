@@ -121,10 +121,10 @@ impl<'m> GpuWorker<'m> {
             return Err(Error::Context { asked: context, trained: c.context });
         }
         let buffers = Buffers::new(&model.gpu, c, context, CHUNK_MAX)?;
-        let mut kernels = model.kernels.lock().unwrap_or_else(PoisonError::into_inner);
-        let compiled = kernels.pipelines();
-        let plan = Plan::new(model, &mut kernels, &buffers)?;
-        if let Some(cache) = model.gpu.pipelines.as_ref().filter(|_| kernels.pipelines() > compiled) {
+        let mut pipelines = model.pipelines.lock().unwrap_or_else(PoisonError::into_inner);
+        let compiled = pipelines.count();
+        let plan = Plan::new(model, &mut pipelines, &buffers)?;
+        if let Some(cache) = model.gpu.pipelines.as_ref().filter(|_| pipelines.count() > compiled) {
             cache.save();
         }
         Ok(Text { context, tokens: Vec::new(), buffers, plan, chosen: None })

@@ -7,7 +7,7 @@ use half::slice::HalfFloatSliceExt;
 use model::config::StoredType;
 use model::init::initial;
 
-use super::ops::linear::{TernaryWeights, Weights};
+use super::ops::bit_linear::{TernaryWeights, Weights};
 use crate::backend::Part;
 use crate::program::{Param, ParamKind, ParamSpec, Program};
 

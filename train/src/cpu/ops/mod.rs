@@ -3,9 +3,9 @@
 
 pub(super) mod activation;
 pub(super) mod attention;
+pub(super) mod bit_linear;
 pub(super) mod cross_entropy;
 pub(super) mod embed;
 pub(super) mod hyper;
-pub(super) mod linear;
 pub(super) mod norm;
-pub(super) mod rope;
+pub(super) mod norm_rope;

@@ -3,7 +3,7 @@
 use super::{Pass, Shard};
 use crate::cpu::ops::attention::{self, Heads};
 use crate::cpu::ops::hyper::{self, ConnectionGradient};
-use crate::cpu::ops::{activation, embed, linear, norm, rope};
+use crate::cpu::ops::{activation, bit_linear, embed, norm, norm_rope};
 use crate::program::{Coefs, Op, Rows};
 use model::forward::Hyper;
 
@@ -20,7 +20,7 @@ impl Shard {
                 self.row = row;
                 self.gradients[table.0] = g;
             }
-            Op::WriteBackward { x, coefs, f, site, d_x, d_f } => {
+            Op::HyperWriteBackward { x, coefs, f, site, d_x, d_f } => {
                 let (mut dx, mut df) = (self.take(d_x), self.take(d_f));
                 let mut gradients = std::mem::take(&mut self.coef_gradients);
                 let mut row = std::mem::take(&mut self.row);
@@ -44,7 +44,7 @@ impl Shard {
                 self.put(d_x, dx);
                 self.put(d_f, df);
             }
-            Op::ReadBackward { connection, x, coefs, d_y, d_x } => {
+            Op::HyperReadBackward { connection, x, coefs, d_y, d_x } => {
                 self.read_backward(p, connection, x, coefs, d_y, d_x)
             }
             Op::NormQuantiseBackward { x, gain, inv_rms, d_q, d_x } => {
@@ -61,13 +61,13 @@ impl Shard {
                 }
                 self.put(d_x, dx);
             }
-            Op::LinearBackward { q, weight, d_y, d_q, accumulate } => {
+            Op::BitLinearBackward { q, weight, d_y, d_q, accumulate } => {
                 let mut dq = self.take(d_q);
                 let mut g = std::mem::take(&mut self.gradients[weight.0]);
                 let mut s = std::mem::take(&mut self.linear);
                 let w = p.params[weight].weights();
                 let (rows, dy) = (self.quant(q), self.read(d_y));
-                linear::backward(kn, &w, rows, self.tokens, dy, &mut dq, accumulate, &mut g, &mut s);
+                bit_linear::backward(kn, &w, rows, self.tokens, dy, &mut dq, accumulate, &mut g, &mut s);
                 self.linear = s;
                 self.gradients[weight.0] = g;
                 self.put(d_q, dq);
@@ -79,7 +79,7 @@ impl Shard {
                 let values = gain.map(|g| p.params[g].values());
                 let d_gain = g.as_mut().map(|(_, g)| &mut g[..]);
                 let (width, x, inv) = (self.width(x), self.read(x), self.read(inv_rms));
-                rope::backward(
+                norm_rope::backward(
                     kn, width, p.seq, x, values, head_dim, p.rope, kind, inv, &mut dy, d_gain, &mut row,
                 );
                 self.row = row;
@@ -111,7 +111,7 @@ impl Shard {
                 self.put(d_k, dk);
                 self.put(d_v, dv);
             }
-            Op::ActivateBackward { kind, gate, up, d_out, d_gate, d_up } => {
+            Op::ActivationBackward { kind, gate, up, d_out, d_gate, d_up } => {
                 let mut du = self.take(d_up);
                 let mut dg = d_gate.map(|g| (g, self.take(g)));
                 let gate = gate.map(|g| self.read(g));

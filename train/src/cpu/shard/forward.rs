@@ -2,7 +2,7 @@
 
 use super::{Pass, Shard};
 use crate::cpu::ops::attention::{self, Heads};
-use crate::cpu::ops::{cross_entropy, embed, hyper, linear, rope};
+use crate::cpu::ops::{bit_linear, cross_entropy, embed, hyper, norm_rope};
 use crate::program::{Op, Param, Quant, Rows};
 
 impl Shard {
@@ -26,7 +26,7 @@ impl Shard {
                 );
                 self.put(x, out);
             }
-            Op::Read { connection, x, coefs, y } => {
+            Op::HyperRead { connection, x, coefs, y } => {
                 let weights = connection.as_ref().map(|c| p.hyper(c));
                 let mut c = std::mem::take(&mut self.coefs[coefs.0]);
                 let mut out = self.take(y);
@@ -34,7 +34,7 @@ impl Shard {
                 self.put(y, out);
                 self.coefs[coefs.0] = c;
             }
-            Op::Write { x, coefs, f, site, out } => {
+            Op::HyperWrite { x, coefs, f, site, out } => {
                 let mut o = self.take(out);
                 let mut row = std::mem::take(&mut self.row);
                 let (width, mask) = (self.width(f), p.mask(site));
@@ -44,23 +44,25 @@ impl Shard {
                 self.put(out, o);
             }
             Op::NormQuantise { x, gain, q, inv_rms } => self.norm_quantise(p, x, gain, q, inv_rms),
-            Op::Linear { q, weight, y } => {
+            Op::BitLinear { q, weight, y } => {
                 let mut out = self.take(y);
-                linear::forward(kn, &p.params[weight].weights(), self.quant(q), self.tokens, &mut out);
+                bit_linear::forward(kn, &p.params[weight].weights(), self.quant(q), self.tokens, &mut out);
                 self.put(y, out);
             }
             Op::NormRope { x, gain, head_dim, kind, store_f16, y, inv_rms } => {
                 let (mut out, mut inv) = (self.take(y), self.take(inv_rms));
                 let gain = gain.map(|g| p.params[g].values());
                 let (width, x) = (self.width(x), self.read(x));
-                rope::forward(kn, width, p.seq, x, gain, p.eps, head_dim, p.rope, kind, &mut out, &mut inv);
+                norm_rope::forward(
+                    kn, width, p.seq, x, gain, p.eps, head_dim, p.rope, kind, &mut out, &mut inv,
+                );
                 if store_f16 && p.quantised {
                     kn.round_f16(&mut out);
                 }
                 self.put(y, out);
                 self.put(inv_rms, inv);
             }
-            Op::RoundF16 { x } => {
+            Op::Store { x } => {
                 if p.quantised {
                     let mut v = self.take(x);
                     kn.round_f16(&mut v);
@@ -76,7 +78,7 @@ impl Shard {
                 self.put(out, o);
                 self.put(lse, l);
             }
-            Op::Activate { kind, gate, up, out } => {
+            Op::Activation { kind, gate, up, out } => {
                 let mut o = self.take(out);
                 let gate = gate.map_or(&[][..], |g| self.read(g));
                 kn.activation(kind, gate, self.read(up), &mut o);

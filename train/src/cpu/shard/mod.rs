@@ -8,8 +8,8 @@ mod pass;
 use cpu::ops::HyperCoefficients;
 
 use super::ops::attention;
+use super::ops::bit_linear::{self, QuantRows};
 use super::ops::hyper::CoefficientGradient;
-use super::ops::linear::{self, QuantRows};
 use super::params::Parameters;
 use crate::program::{Buffers, Coefs, Param, Program, Quant, Rows};
 
@@ -28,7 +28,7 @@ pub(crate) struct Shard {
     /// One per parameter; empty until the first backward pass.
     pub(crate) gradients: Vec<Vec<f32>>,
     attention: attention::Scratch,
-    linear: linear::Scratch,
+    linear: bit_linear::Scratch,
     row: Vec<f32>,
     logits: Vec<f32>,
 }
@@ -46,7 +46,7 @@ impl Shard {
             coef_gradients: vec![CoefficientGradient::default(); tokens_max],
             gradients: Vec::new(),
             attention: attention::Scratch::default(),
-            linear: linear::Scratch::default(),
+            linear: bit_linear::Scratch::default(),
             row: Vec::new(),
             logits: Vec::new(),
         }

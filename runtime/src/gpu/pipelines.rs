@@ -17,7 +17,7 @@ type Key = (Op, Vec<(&'static str, u64)>);
 
 /// Everything compiled so far.
 #[derive(Debug, Default)]
-pub struct Kernels {
+pub struct Pipelines {
     ops: HashMap<Op, Compiled>,
     pipelines: HashMap<Key, ComputePipeline>,
 }
@@ -29,9 +29,9 @@ struct Compiled {
     pipeline_layout: PipelineLayout,
 }
 
-impl Kernels {
+impl Pipelines {
     /// How many pipelines there are.
-    pub fn pipelines(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.pipelines.len()
     }
 
