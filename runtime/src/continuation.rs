@@ -127,6 +127,7 @@ impl Continuation {
             }
             Answer::Logits(logits) => Some(logits),
             Answer::Id(_) => None,
+            Answer::NotFinite => return Err(Error::Logits),
         };
         if let Some(total) = self.reading.take()
             && self.stats.generated_tokens == 0

@@ -56,6 +56,8 @@ pub enum Answer<'w> {
     Logits(&'w [f32]),
     /// The id asked for, chosen where its logits were computed.
     Id(u32),
+    /// An id was asked for, and the logits to choose it by are not finite.
+    NotFinite,
     /// The pass was given up, or what kept the text was lost: the text holds what it says it holds, and is to be asked again.
     Unread,
 }

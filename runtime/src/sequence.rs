@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use model::config::ModelConfig;
 
 use crate::cpu_worker::{CpuWorker, default_threads};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::generate::generate;
 use crate::model::Model;
 use crate::pass::{Answer, Span, TextId, Want, Worker};
@@ -156,6 +156,10 @@ impl<W: Worker> Sequence<W> {
             // What kept the text was lost, which happens once.
             self.worker.pass(&[Span { text, tokens: &self.tokens, want: Want::Nothing }], &|| false)?;
             self.worker.pass(&[Span { text, tokens, want }], &|| false)?;
+        }
+        if self.worker.answer(0) == Answer::NotFinite {
+            self.worker.truncate(self.text, self.tokens.len());
+            return Err(Error::Logits);
         }
         self.tokens.extend_from_slice(tokens);
         Ok(self.worker.answer(0))

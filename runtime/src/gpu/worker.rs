@@ -59,6 +59,7 @@ enum Came {
     /// Where its logits are.
     Logits(Range<usize>),
     Id(u32),
+    NotFinite,
     Unread,
 }
 
@@ -146,7 +147,7 @@ impl<'m> GpuWorker<'m> {
             came = match want {
                 Want::Nothing => Came::Nothing,
                 Want::Last | Want::All => Came::Logits(at..self.logits.len()),
-                Want::Likeliest | Want::Draw(..) if id == shaders::NONE => return Err(Error::Logits),
+                Want::Likeliest | Want::Draw(..) if id == shaders::NONE => Came::NotFinite,
                 Want::Likeliest | Want::Draw(..) => {
                     self.text_mut(span.text).chosen = Some(id);
                     Came::Id(id)
@@ -301,6 +302,7 @@ impl Worker for GpuWorker<'_> {
             Came::Nothing => Answer::Nothing,
             Came::Logits(range) => Answer::Logits(&self.logits[range.clone()]),
             Came::Id(id) => Answer::Id(*id),
+            Came::NotFinite => Answer::NotFinite,
             Came::Unread => Answer::Unread,
         }
     }

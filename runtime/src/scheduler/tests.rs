@@ -25,6 +25,8 @@ struct Sums {
     lost: Option<usize>,
     broken: Option<usize>,
     bug: Option<usize>,
+    /// The text of that number has no finite logits.
+    damaged: Option<usize>,
     given_up: bool,
 }
 
@@ -40,6 +42,7 @@ impl Sums {
             lost: None,
             broken: None,
             bug: None,
+            damaged: None,
             given_up: false,
         }
     }
@@ -98,6 +101,10 @@ impl Worker for Sums {
             for (span, answer) in spans.iter().zip(&mut self.answers) {
                 self.texts[span.text.0].extend(span.tokens);
                 let sum = self.texts[span.text.0].iter().sum::<u32>();
+                if self.damaged == Some(span.text.0) {
+                    *answer = Some(u32::MAX);
+                    continue;
+                }
                 *answer = (span.want != Want::Nothing).then_some(sum % self.config.vocab as u32);
             }
         }
@@ -107,6 +114,7 @@ impl Worker for Sums {
     fn answer(&self, i: usize) -> Answer<'_> {
         match self.answers[i] {
             _ if self.given_up => Answer::Unread,
+            Some(u32::MAX) => Answer::NotFinite,
             Some(id) => Answer::Id(id),
             None => Answer::Nothing,
         }
@@ -243,6 +251,18 @@ fn scheduler_survives_errors_and_bugs_of_a_pass() {
         run(&mut scheduler);
         assert_eq!(told(&after.0), (sums(&[1, 1], 3), "Length".into()));
     }
+}
+
+#[test]
+fn scheduler_ends_a_text_whose_logits_are_not_finite_and_no_other() {
+    let mut worker = Sums::new();
+    worker.damaged = Some(0);
+    let mut scheduler = Scheduler::new(&mut worker, 64, 2).unwrap();
+    let (a, b) = (ask(&mut scheduler, &[1], 5, 99), ask(&mut scheduler, &[2], 5, 99));
+    run(&mut scheduler);
+    let (ids, end) = told(&a.0);
+    assert!(ids.is_empty() && end.starts_with("the model's output is not finite"), "{end}");
+    assert_eq!(told(&b.0), (sums(&[2], 5), "Length".into()));
 }
 
 #[test]
