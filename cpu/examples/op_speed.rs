@@ -5,7 +5,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use cpu::Kernels;
-use cpu::ops::{HeadRows, HyperCoefficients, HyperWeights, RopeTable, k_transposed_len};
+use cpu::ops::{HeadRows, HyperCoefficients, HyperWeights, PAGE_STEP, Pages, RopeTable};
 use half::f16;
 use model::config::{Activation, RopeKind};
 
@@ -110,9 +110,12 @@ fn rows(kn: &Kernels, d: usize) {
 }
 
 fn attention(kn: &Kernels, head_dim: usize, keys: usize) {
-    let (kt, v) = (halves(k_transposed_len(keys, head_dim)), halves(keys * head_dim));
-    let wide = |h: &[f16]| h.iter().map(|h| h.to_f32()).collect::<Vec<_>>();
-    let (kt32, v32) = (wide(&kt), wide(&v));
+    // Halves in pages as the server has them, floats in one as the trainer has them.
+    let small: Vec<_> = (0..keys / PAGE_STEP).map(|_| halves(2 * PAGE_STEP * head_dim)).collect();
+    let small: Vec<_> = small.iter().map(|page| &page[..]).collect();
+    let served = Pages { pages: &small, positions: PAGE_STEP, keys: 0, values: PAGE_STEP * head_dim };
+    let large = noise(2 * keys * head_dim);
+    let trained = Pages { pages: &[&large], positions: keys, keys: 0, values: keys * head_dim };
     let (hd, mut scratch) = (head_dim, Vec::new());
     for count in [1, 32] {
         let (q, mut out, first) = (noise(count * hd), vec![0.0; count * hd], keys - count);
@@ -123,8 +126,7 @@ fn attention(kn: &Kernels, head_dim: usize, keys: usize) {
                 hd,
                 first,
                 count,
-                &kt,
-                &v,
+                served,
                 hd,
                 0.1,
                 &mut out,
@@ -135,20 +137,7 @@ fn attention(kn: &Kernels, head_dim: usize, keys: usize) {
         };
         report(kn, "attention_f16", &size, one);
         let one = || {
-            kn.attention(
-                black_box(&q),
-                hd,
-                first,
-                count,
-                &kt32,
-                &v32,
-                hd,
-                0.1,
-                &mut out,
-                hd,
-                None,
-                &mut scratch,
-            );
+            kn.attention(black_box(&q), hd, first, count, trained, hd, 0.1, &mut out, hd, None, &mut scratch);
         };
         report(kn, "attention", &size, one);
     }

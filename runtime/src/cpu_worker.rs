@@ -9,6 +9,7 @@ use model::forward::Op;
 
 use crate::error::{Error, Result};
 use crate::head::Head;
+use crate::kv::{KvMemory, PAGE_TOKENS};
 use crate::lane::{Around, LANE_TOKENS, Lane, Piece, Spread};
 use crate::model::Model;
 use crate::pass::{Answer, Span, TextId, Worker, check};
@@ -97,9 +98,19 @@ impl<'m> CpuWorker<'m> {
         self.pool.threads()
     }
 
-    /// Bytes of the keys and values of a text.
+    /// Bytes of the keys and values of a text, whichever other texts share them.
     pub fn kv_bytes(&self, text: TextId) -> usize {
-        self.texts[text].cache.bytes()
+        self.texts.bytes(text)
+    }
+
+    /// What the keys and values of all texts take.
+    pub fn kv_memory(&self) -> KvMemory {
+        self.texts.memory()
+    }
+
+    /// Allows so many pages of keys and values for all texts together: a pass that needs more is refused with [`Error::KvFull`].
+    pub fn limit_pages(&mut self, pages: Option<usize>) {
+        self.texts.set_limit(pages);
     }
 
     /// Angles up to position `end`.
@@ -127,7 +138,7 @@ impl<'m> CpuWorker<'m> {
             lane.start(model, run);
         }
         for piece in tile {
-            self.texts[piece.text].tokens.extend_from_slice(piece.tokens);
+            self.texts.extend(piece.text, piece.tokens);
         }
         let logits = tile.iter().any(|piece| piece.wanted > 0);
         let pool = (together && threads > 1).then_some(&self.pool);
@@ -198,7 +209,15 @@ impl Worker for CpuWorker<'_> {
     }
 
     fn truncate(&mut self, text: TextId, len: usize) {
-        self.texts[text].tokens.truncate(len);
+        self.texts.truncate(text, len);
+    }
+
+    fn page_tokens(&self) -> usize {
+        PAGE_TOKENS
+    }
+
+    fn fork(&mut self, text: TextId, len: usize) -> Result<TextId> {
+        Ok(self.texts.fork(text, len))
     }
 
     fn step_tokens(&self) -> usize {
@@ -211,6 +230,7 @@ impl Worker for CpuWorker<'_> {
             let text = &self.texts[span.text];
             check(span, vocab, text.tokens.len(), text.context)?;
         }
+        self.texts.reserve(spans)?;
         self.given_up = false;
         self.logits.clear();
         self.answers.clear();
@@ -239,7 +259,7 @@ impl Worker for CpuWorker<'_> {
             rest = runs.flatten().collect();
             if !self.tile(&tile, give_up) {
                 for (span, held) in spans.iter().zip(held) {
-                    self.texts[span.text].tokens.truncate(held);
+                    self.texts.truncate(span.text, held);
                 }
                 self.given_up = true;
                 return Ok(());

@@ -103,6 +103,15 @@ pub enum Error {
         context: usize,
     },
 
+    /// More pages of keys and values than there may be, found before anything was written.
+    #[error("keys and values would take {needed} pages; {limit} are allowed")]
+    KvFull {
+        /// Pages that all texts would take together.
+        needed: usize,
+        /// Pages there may be.
+        limit: usize,
+    },
+
     /// A context of no tokens, or longer than the model was trained for.
     #[error("a context of {asked} tokens was asked for; this model takes 1 to {trained}")]
     Context {

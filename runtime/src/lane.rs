@@ -7,7 +7,6 @@
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
-use crate::kv_cache::HeadCache;
 use crate::model::Model;
 use crate::pass::TextId;
 use crate::texts::Texts;
@@ -221,13 +220,13 @@ impl Lane {
         }
     }
 
-    /// Hands keys and values to the caches of their texts.
+    /// Hands keys and values to their texts.
     pub fn store(&self, model: &Model, block: usize, qkv: Rows, texts: &mut Texts) {
         let width = model.forward().width(qkv);
         let qkv = &self.slots[model.slots().of(qkv)];
         for run in &self.runs {
             let rows = &qkv[run.rows.start * width..run.rows.end * width];
-            texts[run.text].cache.store(model.kernels(), block, run.first, rows, width);
+            texts.store(run.text, model.kernels(), block, run.first, rows, width);
         }
     }
 
@@ -266,41 +265,45 @@ impl Lane {
     fn attention(&mut self, around: Around<'_>, block: usize, qkv: Rows, out: Rows) {
         let Around { model, texts, spread, .. } = around;
         let (c, kn, stride) = (model.config(), model.kernels(), model.forward().width(qkv));
-        let (group, runs) = (c.heads / c.kv_heads, &self.runs);
+        let group = c.heads / c.kv_heads;
+        let runs: Vec<_> = self.runs.iter().map(|run| (run, texts.pages(run.text))).collect();
         let (scores, [qkv, mixed]) = (&mut self.scores, pair(&mut self.slots, model, qkv, out));
         // For consecutive tokens of a text the query heads that share key-value head `kv`, into `out` whose rows are `out_stride` long.
-        let attend =
-            |text, first, rows: Range<usize>, kv, out: &mut [f32], out_stride, scores: &mut Vec<f32>| {
-                let (head, n): (&HeadCache, _) = (texts[text].cache.head(block, kv), rows.len());
-                let k = head.k_transposed(first + n, c.head_dim);
-                let v = head.v(first + n, c.head_dim);
-                let scale = 1.0 / (c.head_dim as f32).sqrt();
-                for i in 0..group {
-                    let q = &qkv[rows.start * stride + (kv * group + i) * c.head_dim..];
-                    let out = &mut out[i * c.head_dim..];
-                    kn.attention_f16(
-                        q, stride, first, n, k, v, c.head_dim, scale, out, out_stride, None, scores,
-                    );
-                }
-            };
+        let attend = |pages: &[_],
+                      first,
+                      rows: Range<usize>,
+                      kv,
+                      out: &mut [f32],
+                      out_stride,
+                      scores: &mut Vec<f32>| {
+            let (n, pages) = (rows.len(), texts.shape().head(pages, block, kv));
+            let scale = 1.0 / (c.head_dim as f32).sqrt();
+            for i in 0..group {
+                let q = &qkv[rows.start * stride + (kv * group + i) * c.head_dim..];
+                let out = &mut out[i * c.head_dim..];
+                kn.attention_f16(
+                    q, stride, first, n, pages, c.head_dim, scale, out, out_stride, None, scores,
+                );
+            }
+        };
         let width = group * c.head_dim;
-        let tokens = || runs.iter().flat_map(|run| run.rows.clone().map(move |row| (run, row)));
-        let keys = tokens().map(|(run, row)| run.first + (row - run.rows.start) + 1).sum::<usize>();
+        let tokens = || runs.iter().flat_map(|of| of.0.rows.clone().map(move |row| (of, row)));
+        let keys = tokens().map(|((run, _), row)| run.first + (row - run.rows.start) + 1).sum::<usize>();
         match spread {
             Some((pool, Spread(scratch))) if keys * c.q_width() >= SPREAD_MIN_ATTENTION => {
-                let tokens: Vec<(&Run, usize)> = tokens().collect();
+                let tokens: Vec<_> = tokens().collect();
                 pool.chunks_mut(mixed, width, |i, out| {
-                    let ((run, row), kv) = (tokens[i / c.kv_heads], i % c.kv_heads);
+                    let (((run, pages), row), kv) = (tokens[i / c.kv_heads], i % c.kv_heads);
                     let first = run.first + (row - run.rows.start);
                     let scores = &mut scratch[i].lock().unwrap_or_else(PoisonError::into_inner);
-                    attend(run.text, first, row..row + 1, kv, out, width, scores);
+                    attend(pages, first, row..row + 1, kv, out, width, scores);
                 });
             }
             _ => {
-                for run in runs {
+                for (run, pages) in &runs {
                     for kv in 0..c.kv_heads {
                         let out = &mut mixed[run.rows.start * c.q_width() + kv * width..];
-                        attend(run.text, run.first, run.rows.clone(), kv, out, c.q_width(), scores);
+                        attend(pages, run.first, run.rows.clone(), kv, out, c.q_width(), scores);
                     }
                 }
             }

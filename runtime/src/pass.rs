@@ -85,6 +85,22 @@ pub trait Worker {
     /// Forgets all but the first `len` tokens of a text.
     fn truncate(&mut self, text: TextId, len: usize);
 
+    /// From how many tokens on a beginning is worth sharing with [`fork`](Self::fork); `usize::MAX` where nothing is shared.
+    fn page_tokens(&self) -> usize {
+        usize::MAX
+    }
+
+    /// Begins a text, of a context like that of `text`, with as many of its first `len` tokens as this worker can share, which may
+    /// be none: [`tokens`](Self::tokens) says, and what is missing is read again. `text` stays as it is, and neither hears of
+    /// what becomes of the other.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    fn fork(&mut self, text: TextId, len: usize) -> Result<TextId> {
+        let _ = len;
+        self.open(self.context(text))
+    }
+
     /// How many tokens are best read in one pass where somebody may lose interest in between.
     fn step_tokens(&self) -> usize;
 
@@ -92,8 +108,8 @@ pub trait Worker {
     /// pass; if it says so, every text is as before and every answer is [`Answer::Unread`].
     ///
     /// # Errors
-    /// An id outside the vocabulary, more than a context holds, no tokens where something is wanted after them; or a device that
-    /// fails. Every text is then as before.
+    /// An id outside the vocabulary, more than a context holds, no tokens where something is wanted after them; no room for keys and
+    /// values; or a device that fails. Every text is then as before.
     fn pass(&mut self, spans: &[Span<'_>], give_up: &dyn Fn() -> bool) -> Result<()>;
 
     /// What came of span `i` of the last pass.
@@ -123,6 +139,14 @@ impl<W: Worker + ?Sized> Worker for Box<W> {
 
     fn truncate(&mut self, text: TextId, len: usize) {
         (**self).truncate(text, len);
+    }
+
+    fn page_tokens(&self) -> usize {
+        (**self).page_tokens()
+    }
+
+    fn fork(&mut self, text: TextId, len: usize) -> Result<TextId> {
+        (**self).fork(text, len)
     }
 
     fn step_tokens(&self) -> usize {

@@ -151,23 +151,60 @@ impl<'w> Scheduler<'w> {
         }
     }
 
-    /// The idle text that has most of a prompt already; where none has any of it, an empty one, or a new one if there may be more, or
-    /// the longest unused.
+    /// A text for a prompt: a [fork](Self::fork_for), or the idle text that has most of it already; where none has any of it, an empty one,
+    /// or a new one if there may be more, or the longest unused.
     fn text_for(&mut self, prompt: &[u32]) -> Result<TextId> {
-        let held = |text: TextId| self.worker.tokens(text);
-        let common = |text| held(text).iter().zip(prompt).take_while(|(a, b)| a == b).count();
-        let best = (0..self.idle.len()).max_by_key(|&i| common(self.idle[i]));
-        let best = best.filter(|&i| common(self.idle[i]) > 0);
-        let found = best.or_else(|| self.idle.iter().position(|&text| held(text).is_empty()));
-        if let Some(i) = found {
-            return Ok(self.idle.remove(i));
+        if let Some(text) = self.fork_for(prompt) {
+            return Ok(text);
         }
-        let room = self.idle.len() + self.running.len() < self.texts_max;
-        match room.then(|| self.worker.open(self.context)) {
+        let empty = || self.idle.iter().copied().find(|&text| self.worker.tokens(text).is_empty());
+        let found = self.closest(prompt, self.idle.iter().copied()).map(|(_, text)| text).or_else(empty);
+        if let Some(text) = found {
+            self.idle.retain(|&other| other != text);
+            return Ok(text);
+        }
+        match self.has_room().then(|| self.worker.open(self.context)) {
             Some(Ok(text)) => Ok(text),
             Some(Err(error)) if self.idle.is_empty() => Err(error),
             _ => Ok(self.idle.remove(0)),
         }
+    }
+
+    /// A fork of the text that has most of a prompt, a page of it at least, if there may be another: of one that is being written, or of an
+    /// idle one that has more to it, which somebody may want again. An idle text that is all in the prompt loses nothing by going
+    /// on with it.
+    fn fork_for(&mut self, prompt: &[u32]) -> Option<TextId> {
+        let idle = self.closest(prompt, self.idle.iter().copied());
+        let running = self.closest(prompt, self.running.iter().map(|running| running.text));
+        let written = running.filter(|&(count, _)| idle.is_none_or(|(idle, _)| count > idle));
+        let more = idle.filter(|&(count, text)| count < self.worker.tokens(text).len());
+        let (count, source) = written.or(more)?;
+        if count < self.worker.page_tokens() || !self.make_room(written.is_some()) {
+            return None;
+        }
+        self.worker.fork(source, count).ok()
+    }
+
+    /// The text that has most of a prompt's beginning, and how many tokens of it, if any has some.
+    fn closest(&self, prompt: &[u32], texts: impl Iterator<Item = TextId>) -> Option<(usize, TextId)> {
+        let common = |text| self.worker.tokens(text).iter().zip(prompt).take_while(|(a, b)| a == b).count();
+        texts.map(|text| (common(text), text)).filter(|&(count, _)| count > 0).max_by_key(|&(count, _)| count)
+    }
+
+    fn has_room(&self) -> bool {
+        self.idle.len() + self.running.len() < self.texts_max
+    }
+
+    /// Whether there may be another text, once an empty one is closed if need be, or, if `forget` says so, the longest unused.
+    fn make_room(&mut self, forget: bool) -> bool {
+        if !self.has_room() {
+            let empty = self.idle.iter().position(|&text| self.worker.tokens(text).is_empty());
+            let longest = (forget && !self.idle.is_empty()).then_some(0);
+            if let Some(i) = empty.or(longest) {
+                self.worker.close(self.idle.remove(i));
+            }
+        }
+        self.has_room()
     }
 
     /// Says goodbye to generations that have come to their end.
@@ -209,10 +246,19 @@ impl<'w> Scheduler<'w> {
         let cancels: Vec<&AtomicBool> = who.iter().map(|&i| &*self.running[i].outbox.cancel).collect();
         let give_up = || stop.load(Ordering::Relaxed) || cancels.iter().any(|c| c.load(Ordering::Relaxed));
         let start = Instant::now();
-        let passed = self.worker.pass(&spans, &give_up);
+        let mut passed = self.worker.pass(&spans, &give_up);
+        // Memory is for those who are being served before it is for those who may come back.
+        while matches!(passed, Err(Error::KvFull { .. }))
+            && let Some(&text) = self.idle.iter().find(|&&text| !self.worker.tokens(text).is_empty())
+        {
+            self.worker.truncate(text, 0);
+            passed = self.worker.pass(&spans, &give_up);
+        }
         let time = start.elapsed();
         if let Err(error) = passed {
-            self.failed(&who, error);
+            // One less may be enough: the last of them has had least done for it.
+            let full = matches!(error, Error::KvFull { .. });
+            self.failed(if full { &who[who.len() - 1..] } else { &who[..] }, error);
             return true;
         }
         for (answer, i) in who.into_iter().enumerate() {

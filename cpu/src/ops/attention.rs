@@ -2,7 +2,8 @@
 //! dimensions) in order, with fused multiply-adds, so a query gives the same bits alone or among others.
 //!
 //! Layouts: queries `q[i * q_stride ..][..head_dim]`, the first at position `first`; keys transposed in blocks of
-//! [`KEY_BLOCK`]: `k_transposed[block][dimension][key]`, the last block padded with zeros; values `v[key][dimension]`; outputs like queries.
+//! [`KEY_BLOCK`]: `k_transposed[block][dimension][key]`, the last block padded with finite numbers; values `v[key][dimension]`; outputs like
+//! queries. Keys and values lie in [`Pages`], and no sum depends on how many positions a page has.
 //! `log_sum_exp[i]`, where asked for, is `max + ln(sum)` of the scaled scores, as the backward pass wants it.
 
 use ::half::f16;
@@ -13,6 +14,10 @@ use crate::vector::{LANES, Vector};
 
 /// Keys that stand side by side in the transposed layout.
 pub const KEY_BLOCK: usize = 16;
+/// Blocks of keys that a lone query takes side by side, having few sums in flight otherwise.
+const SIDE_BY_SIDE: usize = 4;
+/// A page has a multiple of so many positions: those that a lone query takes at once lie in one page.
+pub const PAGE_STEP: usize = SIDE_BY_SIDE * KEY_BLOCK;
 /// Vectors of a block of keys.
 const KEY_VECTORS: usize = KEY_BLOCK / LANES;
 /// Queries that share each key loaded.
@@ -21,6 +26,44 @@ const QUERIES: usize = 4;
 /// Floats that `keys` keys of `head_dim` dimensions take when transposed.
 pub const fn k_transposed_len(keys: usize, head_dim: usize) -> usize {
     keys.div_ceil(KEY_BLOCK) * KEY_BLOCK * head_dim
+}
+
+/// Keys and values of one head, in pages of many positions each, which may hold other heads besides. The last need hold only what is used of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Pages<'a, T> {
+    /// In order.
+    pub pages: &'a [&'a [T]],
+    /// Positions of each, a multiple of [`PAGE_STEP`].
+    pub positions: usize,
+    /// Where in each the keys begin, transposed.
+    pub keys: usize,
+    /// Where in each the values begin.
+    pub values: usize,
+}
+
+/// What of a page is looked at.
+struct Part<'a, T> {
+    /// Position of the first key.
+    first: usize,
+    /// Whole blocks of keys.
+    k_transposed: &'a [T],
+    /// One row a position.
+    v: &'a [T],
+}
+
+impl<'a, T> Pages<'a, T> {
+    /// The parts with the first `keys` positions.
+    #[inline(always)]
+    fn parts(self, keys: usize, head_dim: usize) -> impl Iterator<Item = Part<'a, T>> {
+        (0..keys).step_by(self.positions).zip(self.pages).map(move |(first, page)| {
+            let count = self.positions.min(keys - first);
+            Part {
+                first,
+                k_transposed: &page[self.keys..][..k_transposed_len(count, head_dim)],
+                v: &page[self.values..][..count * head_dim],
+            }
+        })
+    }
 }
 
 /// Stores the key of one position into the transposed layout.
@@ -69,8 +112,7 @@ pub(super) fn body<V: Vector, S: Stored>(
     q_stride: usize,
     first: usize,
     count: usize,
-    k_transposed: &[S::Element],
-    v: &[S::Element],
+    pages: Pages<'_, S::Element>,
     head_dim: usize,
     scale: f32,
     out: &mut [f32],
@@ -80,8 +122,8 @@ pub(super) fn body<V: Vector, S: Stored>(
 ) {
     assert_eq!(head_dim % 8, 0);
     let keys_max = first + count;
-    assert!(k_transposed.len() >= k_transposed_len(keys_max, head_dim));
-    assert!(v.len() >= keys_max * head_dim);
+    assert!(pages.positions > 0 && pages.positions.is_multiple_of(PAGE_STEP));
+    assert!(pages.pages.len() >= keys_max.div_ceil(pages.positions));
     let row = keys_max.div_ceil(KEY_BLOCK) * KEY_BLOCK;
     // Whatever is read of it was written before.
     if scratch.len() < QUERIES * row {
@@ -93,9 +135,9 @@ pub(super) fn body<V: Vector, S: Stored>(
         let width = if count - start >= QUERIES { QUERIES } else { 1 };
         let lse = log_sum_exp.as_deref_mut().map(|l| &mut l[start..start + width]);
         if width == QUERIES {
-            tile.run::<V, S, QUERIES>(q, q_stride, k_transposed, v, out, out_stride, lse, scratch);
+            tile.run::<V, S, QUERIES>(q, q_stride, pages, out, out_stride, lse, scratch);
         } else {
-            tile.run::<V, S, 1>(q, q_stride, k_transposed, v, out, out_stride, lse, scratch);
+            tile.run::<V, S, 1>(q, q_stride, pages, out, out_stride, lse, scratch);
         }
         start += width;
     }
@@ -119,8 +161,7 @@ impl Tile {
         &self,
         q: &[f32],
         q_stride: usize,
-        k_transposed: &[S::Element],
-        v: &[S::Element],
+        pages: Pages<'_, S::Element>,
         out: &mut [f32],
         out_stride: usize,
         log_sum_exp: Option<&mut [f32]>,
@@ -131,15 +172,17 @@ impl Tile {
             std::array::from_fn(|i| &q[(self.start + i) * q_stride..][..self.head_dim]);
         // A lone query has few sums in flight, so it takes several key blocks side by side. No sum changes.
         let size = KEY_BLOCK * self.head_dim;
-        let blocks = &k_transposed[..keys.div_ceil(KEY_BLOCK) * size];
-        let side_by_side = if N == 1 { blocks.len() / size / 4 * 4 } else { 0 };
-        for b in (0..side_by_side).step_by(4) {
-            let four = std::array::from_fn(|j| &blocks[(b + j) * size..][..size]);
-            self.store_scores(score_blocks::<V, S, N, 4>(queries, four), b, scores);
-        }
-        for b in side_by_side..blocks.len() / size {
-            let one = [&blocks[b * size..][..size]];
-            self.store_scores(score_blocks::<V, S, N, 1>(queries, one), b, scores);
+        for part in pages.parts(keys, self.head_dim) {
+            let (blocks, at) = (part.k_transposed, part.first / KEY_BLOCK);
+            let several = if N == 1 { blocks.len() / size / SIDE_BY_SIDE * SIDE_BY_SIDE } else { 0 };
+            for b in (0..several).step_by(SIDE_BY_SIDE) {
+                let four = std::array::from_fn(|j| &blocks[(b + j) * size..][..size]);
+                self.store_scores(score_blocks::<V, S, N, SIDE_BY_SIDE>(queries, four), at + b, scores);
+            }
+            for b in several..blocks.len() / size {
+                let one = [&blocks[b * size..][..size]];
+                self.store_scores(score_blocks::<V, S, N, 1>(queries, one), at + b, scores);
+            }
         }
         let mut sums = [0.0f32; N];
         let mut lse = [0.0f32; N];
@@ -156,15 +199,15 @@ impl Tile {
             let rows: [&[f32]; N] = std::array::from_fn(|i| &scores[i * self.row..][..keys]);
             let left = (self.head_dim - d) / LANES;
             if N == 1 && left >= 8 {
-                let acc = weigh_values::<V, S, N, 8>(rows, v, self.head_dim, d);
+                let acc = weigh_values::<V, S, N, 8>(rows, pages, self.head_dim, d);
                 self.store(acc, sums, d, out, out_stride);
                 d += 8 * LANES;
             } else if left >= 2 {
-                let acc = weigh_values::<V, S, N, 2>(rows, v, self.head_dim, d);
+                let acc = weigh_values::<V, S, N, 2>(rows, pages, self.head_dim, d);
                 self.store(acc, sums, d, out, out_stride);
                 d += 2 * LANES;
             } else {
-                let acc = weigh_values::<V, S, N, 1>(rows, v, self.head_dim, d);
+                let acc = weigh_values::<V, S, N, 1>(rows, pages, self.head_dim, d);
                 self.store(acc, sums, d, out, out_stride);
                 d += LANES;
             }
@@ -256,18 +299,22 @@ fn softmax_numerators<V: Vector>(row: &mut [f32], visible: usize, keys: usize) -
 #[inline(always)]
 fn weigh_values<V: Vector, S: Stored, const N: usize, const W: usize>(
     p: [&[f32]; N],
-    v: &[S::Element],
+    pages: Pages<'_, S::Element>,
     head_dim: usize,
     d: usize,
 ) -> [[V; W]; N] {
     let mut acc = [[V::zero(); W]; N];
-    for (t, row) in v.chunks_exact(head_dim).take(p[0].len()).enumerate() {
-        let v: &[[S::Element; LANES]; W] = row[d..d + W * LANES].as_chunks().0.try_into().expect("W vectors");
-        let v: [V; W] = std::array::from_fn(|j| S::load(&v[j]));
-        for i in 0..N {
-            let p = V::splat(p[i][t]);
-            for j in 0..W {
-                acc[i][j] = p.mul_add(v[j], acc[i][j]);
+    for part in pages.parts(p[0].len(), head_dim) {
+        let p = p.map(|p| &p[part.first..]);
+        for (t, row) in part.v.chunks_exact(head_dim).enumerate() {
+            let v: &[[S::Element; LANES]; W] =
+                row[d..d + W * LANES].as_chunks().0.try_into().expect("W vectors");
+            let v: [V; W] = std::array::from_fn(|j| S::load(&v[j]));
+            for i in 0..N {
+                let p = V::splat(p[i][t]);
+                for j in 0..W {
+                    acc[i][j] = p.mul_add(v[j], acc[i][j]);
+                }
             }
         }
     }

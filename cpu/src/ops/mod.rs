@@ -20,7 +20,7 @@ mod rms_norm;
 mod rope;
 mod sums;
 
-pub use attention::{KEY_BLOCK, k_transposed_len, transpose_key};
+pub use attention::{KEY_BLOCK, PAGE_STEP, Pages, k_transposed_len, transpose_key};
 pub use exp::{exp, sigmoid};
 pub use head::HeadRows;
 pub use hyper::{HyperCoefficients, HyperWeights, STREAMS_MAX, permutations};
@@ -66,8 +66,7 @@ ops! {
         q_stride: usize,
         first: usize,
         count: usize,
-        k_transposed: &[f32],
-        v: &[f32],
+        pages: Pages<'_, f32>,
         head_dim: usize,
         scale: f32,
         out: &mut [f32],
@@ -83,8 +82,7 @@ ops! {
         q_stride: usize,
         first: usize,
         count: usize,
-        k_transposed: &[f16],
-        v: &[f16],
+        pages: Pages<'_, f16>,
         head_dim: usize,
         scale: f32,
         out: &mut [f32],

@@ -32,15 +32,79 @@ fn exp_is_close_everywhere() {
     assert!(exp(f32::NAN).is_nan());
 }
 
+/// Keys of `head_dim` numbers, transposed, and values.
+fn one_page(head_dim: usize, k: &[f32], v: &[f32]) -> Vec<f32> {
+    let mut page = vec![0.0; k_transposed_len(k.len() / head_dim, head_dim)];
+    k.chunks_exact(head_dim).enumerate().for_each(|(p, key)| transpose_key(p, key, &mut page));
+    page.extend(v);
+    page
+}
+
+#[test]
+fn attention_is_the_same_in_one_page_or_in_many() {
+    for (hd, t) in [(8, 64), (24, 65), (64, 200), (72, 127), (128, 321), (16, 700)] {
+        let (q, k, v) = (noise(1, t * hd), noise(2, t * hd), noise(3, t * hd));
+        let halves = |x: &[f32]| x.iter().map(|&x| ::half::f16::from_f32(x)).collect::<Vec<_>>();
+        let whole = one_page(hd, &k, &v);
+        let whole_f16 = halves(&whole);
+        let values = k_transposed_len(t, hd);
+        let positions = t.next_multiple_of(PAGE_STEP);
+        let one = Pages { pages: &[&whole], positions, keys: 0, values };
+        let one_f16 = Pages { pages: &[&whole_f16], positions, keys: 0, values };
+        for positions in [64, 128, 192] {
+            // Pages that begin with something else, where what nobody has written is no number.
+            let values = 5 + positions * hd;
+            let many: Vec<Vec<f32>> = k
+                .chunks(positions * hd)
+                .zip(v.chunks(positions * hd))
+                .map(|(k, v)| {
+                    let mut page = vec![f32::NAN; 5 + 2 * positions * hd];
+                    let filled = one_page(hd, k, v);
+                    let (k, v) = filled.split_at(filled.len() - v.len());
+                    page[5..5 + k.len()].copy_from_slice(k);
+                    page[values..values + v.len()].copy_from_slice(v);
+                    page
+                })
+                .collect();
+            let many_f16: Vec<_> = many.iter().map(|page| halves(page)).collect();
+            let many: Vec<_> = many.iter().map(|page| &page[..]).collect();
+            let many_f16: Vec<_> = many_f16.iter().map(|page| &page[..]).collect();
+            let many = Pages { pages: &many, positions, keys: 5, values };
+            let many_f16 = Pages { pages: &many_f16, positions, keys: 5, values };
+            for kn in rows() {
+                for (first, count) in [(0, t), (t - 1, 1), (t / 2, 7), (63, 1), (t - 33, 33), (0, 1)] {
+                    let run = |pages, pages_f16| {
+                        let q = &q[first * hd..];
+                        let mut out = [vec![0.0; count * hd], vec![0.0; count * hd]];
+                        let (mut lse, mut s) = (vec![0.0; count], vec![]);
+                        let [a, b] = &mut out;
+                        kn.attention(q, hd, first, count, pages, hd, 0.3, a, hd, Some(&mut lse), &mut s);
+                        kn.attention_f16(q, hd, first, count, pages_f16, hd, 0.3, b, hd, None, &mut s);
+                        out.iter().flatten().chain(&lse).map(|v| v.to_bits()).collect::<Vec<_>>()
+                    };
+                    let same = run(many, many_f16) == run(one, one_f16);
+                    assert!(same, "{} {hd}x{t}, {positions} a page, {count} from {first}", kn.name);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+#[should_panic = "is_multiple_of(PAGE_STEP)"]
+fn attention_refuses_pages_that_cut_what_is_taken_at_once() {
+    let (page, mut out) = ([0.0; 2 * 96 * 8], [0.0; 8]);
+    let pages = Pages { pages: &[&page], positions: 96, keys: 0, values: 96 * 8 };
+    rows()[0].attention(&[0.0; 8], 8, 0, 1, pages, 8, 1.0, &mut out, 8, None, &mut Vec::new());
+}
+
 #[test]
 fn attention_is_the_same_alone_or_in_a_tile_and_on_every_row() {
     // 72 = 64 + 8 and 90 keys: every width of tile runs.
     let (hd, t) = (72, 90);
     let (q, k, v) = (noise(1, t * hd), noise(2, t * hd), noise(3, t * hd));
-    let mut kt = vec![0.0; k_transposed_len(t, hd)];
-    for (p, key) in k.chunks_exact(hd).enumerate() {
-        transpose_key(p, key, &mut kt);
-    }
+    let page = one_page(hd, &k, &v);
+    let pages = Pages { pages: &[&page], positions: 128, keys: 0, values: k_transposed_len(t, hd) };
     let scale = 1.0 / (hd as f32).sqrt();
     let run = |kn: &Kernels, first: usize, count: usize| {
         let (mut out, mut lse, mut scratch) = (vec![0.0; count * hd], vec![0.0; count], vec![]);
@@ -49,8 +113,7 @@ fn attention_is_the_same_alone_or_in_a_tile_and_on_every_row() {
             hd,
             first,
             count,
-            &kt,
-            &v,
+            pages,
             hd,
             scale,
             &mut out,
@@ -92,16 +155,18 @@ fn attention_over_halves_is_attention_over_the_same_numbers() {
     let halves = |seed| noise(seed, t * hd).iter().map(|&v| ::half::f16::from_f32(v)).collect::<Vec<_>>();
     let floats = |h: &[::half::f16]| h.iter().map(|h| h.to_f32()).collect::<Vec<_>>();
     let (k, v) = (halves(2), halves(3));
-    let mut kt = vec![0.0; k_transposed_len(t, hd)];
-    floats(&k).chunks_exact(hd).enumerate().for_each(|(p, key)| transpose_key(p, key, &mut kt));
-    let kt_halves: Vec<_> = kt.iter().map(|&v| ::half::f16::from_f32(v)).collect();
+    let page = one_page(hd, &floats(&k), &floats(&v));
+    let page_halves: Vec<_> = page.iter().map(|&v| ::half::f16::from_f32(v)).collect();
+    let values = k_transposed_len(t, hd);
+    let wide = Pages { pages: &[&page], positions: 192, keys: 0, values };
+    let narrow = Pages { pages: &[&page_halves], positions: 192, keys: 0, values };
     for kn in rows() {
         for (first, count) in [(0, t), (t - 1, 1), (10, 9)] {
             let (mut want, mut got) = (vec![0.0; count * hd], vec![0.0; count * hd]);
             let q = &q[first * hd..];
             let mut s = vec![];
-            kn.attention(q, hd, first, count, &kt, &floats(&v), hd, 0.2, &mut want, hd, None, &mut s);
-            kn.attention_f16(q, hd, first, count, &kt_halves, &v, hd, 0.2, &mut got, hd, None, &mut s);
+            kn.attention(q, hd, first, count, wide, hd, 0.2, &mut want, hd, None, &mut s);
+            kn.attention_f16(q, hd, first, count, narrow, hd, 0.2, &mut got, hd, None, &mut s);
             assert_eq!(got, want, "{} from {first}", kn.name);
         }
     }

@@ -70,6 +70,12 @@ impl<'m> GpuOrCpu<'m> {
         Ok(())
     }
 
+    /// Remembers what a text that was opened may hold.
+    fn note(&mut self, text: TextId, context: usize) {
+        self.contexts.resize(self.contexts.len().max(text.0 + 1), None);
+        self.contexts[text.0] = Some(context);
+    }
+
     fn on_gpu(&self) -> bool {
         matches!(self.runs, Runs::Gpu(_))
     }
@@ -95,8 +101,7 @@ impl Worker for GpuOrCpu<'_> {
             }
             text => text?,
         };
-        self.contexts.resize(self.contexts.len().max(text.0 + 1), None);
-        self.contexts[text.0] = Some(context);
+        self.note(text, context);
         Ok(text)
     }
 
@@ -115,6 +120,16 @@ impl Worker for GpuOrCpu<'_> {
 
     fn truncate(&mut self, text: TextId, len: usize) {
         self.runs_mut().truncate(text, len);
+    }
+
+    fn page_tokens(&self) -> usize {
+        self.runs().page_tokens()
+    }
+
+    fn fork(&mut self, text: TextId, len: usize) -> Result<TextId> {
+        let fork = self.runs_mut().fork(text, len)?;
+        self.note(fork, self.context(text));
+        Ok(fork)
     }
 
     fn step_tokens(&self) -> usize {

@@ -28,6 +28,10 @@ struct Sums {
     /// The text of that number has no finite logits.
     damaged: Option<usize>,
     given_up: bool,
+    /// From how many tokens on texts are forked.
+    page: usize,
+    /// Most tokens of all texts together.
+    limit: usize,
 }
 
 impl Sums {
@@ -44,6 +48,8 @@ impl Sums {
             bug: None,
             damaged: None,
             given_up: false,
+            page: usize::MAX,
+            limit: usize::MAX,
         }
     }
 }
@@ -74,11 +80,25 @@ impl Worker for Sums {
         self.texts[text.0].truncate(len);
     }
 
+    fn page_tokens(&self) -> usize {
+        self.page
+    }
+
+    fn fork(&mut self, text: TextId, len: usize) -> Result<TextId> {
+        self.texts.push(self.texts[text.0][..len].to_vec());
+        Ok(TextId(self.texts.len() - 1))
+    }
+
     fn step_tokens(&self) -> usize {
         STEP
     }
 
     fn pass(&mut self, spans: &[Span<'_>], give_up: &dyn Fn() -> bool) -> Result<()> {
+        let held = self.texts.iter().map(Vec::len).chain(spans.iter().map(|span| span.tokens.len()));
+        let needed = held.sum();
+        if needed > self.limit {
+            return Err(Error::KvFull { needed, limit: self.limit });
+        }
         let number = self.passes.len();
         self.passes.push(spans.iter().map(|span| span.tokens.len()).collect());
         assert!(self.bug != Some(number), "a bug");
@@ -279,4 +299,88 @@ fn scheduler_goes_on_with_the_text_that_begins_like_the_prompt() {
     // Only what is new was read, and the other text is still there.
     assert_eq!(worker.passes, [vec![4], vec![4], vec![2]]);
     assert_eq!(worker.texts, [vec![1, 2, 3, 9, 9], vec![5, 6, 7, 8]]);
+}
+
+/// How many tokens of its prompt a generation did not read.
+fn reused(events: &Receiver<Event>) -> usize {
+    let done = events.try_iter().find_map(|event| match event {
+        Event::Done { stats, .. } => Some(stats.reused_tokens),
+        _ => None,
+    });
+    done.expect("an end")
+}
+
+#[test]
+fn scheduler_forks_from_a_text_that_is_being_written_and_does_not_disturb_it() {
+    for idle in [false, true] {
+        let mut worker = Sums::new();
+        worker.page = 4;
+        let mut scheduler = Scheduler::new(&mut worker, 64, 2).unwrap();
+        if idle {
+            // A text of no use to anybody gives its place up.
+            ask(&mut scheduler, &[7, 7], 1, 99);
+            run(&mut scheduler);
+        }
+        let stop = AtomicBool::new(false);
+        let first = ask(&mut scheduler, &[1, 2, 3, 4, 5], 9, 99);
+        scheduler.round(&stop);
+        let second = ask(&mut scheduler, &[1, 2, 3, 4, 9, 9], 3, 99);
+        scheduler.round(&stop);
+        run(&mut scheduler);
+        assert_eq!(told(&first.0), (sums(&[1, 2, 3, 4, 5], 9), "Length".into()));
+        assert_eq!(reused(&second.0), 4);
+        assert_eq!(worker.passes[usize::from(idle)..][..2], [vec![5], vec![1, 2]]);
+        assert_eq!(worker.texts[usize::from(idle)..].iter().filter(|t| !t.is_empty()).count(), 2);
+    }
+}
+
+#[test]
+fn scheduler_reads_again_what_is_less_than_a_page_or_has_no_room() {
+    for (page, texts_max) in [(5, 2), (4, 1)] {
+        let mut worker = Sums::new();
+        worker.page = page;
+        let mut scheduler = Scheduler::new(&mut worker, 64, texts_max).unwrap();
+        let stop = AtomicBool::new(false);
+        let first = ask(&mut scheduler, &[1, 2, 3, 4, 5], 4, 99);
+        scheduler.round(&stop);
+        let second = ask(&mut scheduler, &[1, 2, 3, 4, 9, 9], 3, 99);
+        run(&mut scheduler);
+        assert_eq!(told(&first.0), (sums(&[1, 2, 3, 4, 5], 4), "Length".into()));
+        // The only text there may be is free once the first has ended, and is taken over then.
+        assert_eq!(reused(&second.0), if texts_max == 1 { 4 } else { 0 });
+        assert_eq!(worker.texts.len(), texts_max);
+    }
+}
+
+#[test]
+fn scheduler_forks_from_an_idle_text_that_has_more_to_it_while_there_is_room() {
+    let mut worker = Sums::new();
+    worker.page = 2;
+    let mut scheduler = Scheduler::new(&mut worker, 64, 2).unwrap();
+    let mut served = |prompt: &[u32]| {
+        let (events, _) = ask(&mut scheduler, prompt, 1, 99);
+        run(&mut scheduler);
+        reused(&events)
+    };
+    assert_eq!(served(&[1, 2, 3, 4]), 0);
+    // Two are shared, and the first text stays; then there is no room for a third; and nothing is lost by going on with one.
+    assert_eq!([served(&[1, 2, 9]), served(&[1, 2, 7]), served(&[1, 2, 3, 4, 5])], [2, 2, 4]);
+    assert_eq!(worker.texts, [vec![1, 2, 3, 4, 5], vec![1, 2, 7]]);
+}
+
+#[test]
+fn scheduler_takes_memory_from_idle_texts_before_it_refuses_anybody() {
+    let mut worker = Sums::new();
+    worker.limit = 7;
+    let mut scheduler = Scheduler::new(&mut worker, 64, 3).unwrap();
+    ask(&mut scheduler, &[1, 2, 3, 4], 1, 99);
+    run(&mut scheduler);
+    let after = ask(&mut scheduler, &[5, 6, 7], 2, 99);
+    run(&mut scheduler);
+    assert_eq!(told(&after.0), (sums(&[5, 6, 7], 2), "Length".into()));
+    // Of two who do not both fit in, the first goes on.
+    let (first, second) = (ask(&mut scheduler, &[8; 4], 3, 99), ask(&mut scheduler, &[9; 4], 3, 99));
+    run(&mut scheduler);
+    assert_eq!(told(&first.0), (sums(&[8; 4], 3), "Length".into()));
+    assert_eq!(told(&second.0), (vec![], "keys and values would take 8 pages; 7 are allowed".into()));
 }

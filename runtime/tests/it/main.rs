@@ -7,6 +7,7 @@ mod generation;
 mod gpu;
 mod loading;
 mod model;
+mod pages;
 mod reference_ops;
 mod ternary_product;
 mod tiny;

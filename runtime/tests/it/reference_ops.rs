@@ -1,7 +1,9 @@
 //! Every op of the CPU backend, on every row of the table of kernels, against the plain reference loops.
 
 use crate::cases::Noise;
-use cpu::ops::{HyperCoefficients, HyperWeights, RopeTable, k_transposed_len, transpose_key};
+use cpu::ops::{
+    HyperCoefficients, HyperWeights, PAGE_STEP, Pages, RopeTable, k_transposed_len, transpose_key,
+};
 use cpu::{Kernels, TernaryMatrix};
 use formats::ternary::{GROUP, quantise_group};
 use half::f16;
@@ -110,14 +112,16 @@ fn attention_is_the_reference() {
                 transpose_key(t, &k[at..at + hd], &mut kt);
                 vh.extend_from_slice(&v[at..at + hd]);
             }
+            let values = kt.len();
+            kt.extend(vh);
+            let pages = Pages { pages: &[&kt], positions: PAGE_STEP, keys: 0, values };
             let (stride, scale) = (heads * hd, 1.0 / (hd as f32).sqrt());
             kernels.attention(
                 &q[h * hd..],
                 stride,
                 0,
                 tokens,
-                &kt,
-                &vh,
+                pages,
                 hd,
                 scale,
                 &mut out[h * hd..],

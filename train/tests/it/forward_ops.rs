@@ -5,7 +5,10 @@ use super::oracle::hyper::{self, Projection};
 use super::oracle::random::Random;
 use super::oracle::{ops, rounding};
 use cpu::Kernels;
-use cpu::ops::{HyperCoefficients, HyperWeights, RopeTable, k_transposed_len, permutations, transpose_key};
+use cpu::ops::{
+    HyperCoefficients, HyperWeights, PAGE_STEP, Pages, RopeTable, k_transposed_len, permutations,
+    transpose_key,
+};
 use model::config::{Activation, RopeKind};
 
 /// f32 sums of at most 512 terms of order one.
@@ -78,7 +81,10 @@ fn attention_matches_the_oracle() {
     for kernels in Kernels::available() {
         let (mut out, mut scratch) = (vec![0.0; seq * hd], Vec::new());
         let (q, v) = (narrow(&q), narrow(&v));
-        kernels.attention(&q, hd, 0, seq, &k_transposed, &v, hd, scale, &mut out, hd, None, &mut scratch);
+        let page = [&k_transposed[..], &v].concat();
+        let positions = seq.next_multiple_of(PAGE_STEP);
+        let pages = Pages { pages: &[&page], positions, keys: 0, values: k_transposed.len() };
+        kernels.attention(&q, hd, 0, seq, pages, hd, scale, &mut out, hd, None, &mut scratch);
         assert_close("attention", &out, &want);
     }
 }

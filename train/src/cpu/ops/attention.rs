@@ -2,7 +2,7 @@
 //! backward recomputes the probabilities from the log-sum-exp, a block of queries at a time, as dense products.
 
 use cpu::Kernels;
-use cpu::ops::{exp, k_transposed_len, transpose_key};
+use cpu::ops::{PAGE_STEP, Pages, exp, k_transposed_len, transpose_key};
 
 use crate::cpu::kernels::gemm::gemm;
 
@@ -40,8 +40,8 @@ impl Heads {
 /// Working memory of both directions.
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
-    k_transposed: Vec<f32>,
-    v: Vec<f32>,
+    /// Keys of a sequence, transposed, and its values.
+    page: Vec<f32>,
     scores: Vec<f32>,
     lse: Vec<f32>,
     p: Vec<f32>,
@@ -60,16 +60,20 @@ pub(crate) fn forward(
     s: &mut Scratch,
 ) {
     let (qw, kw, hd) = (h.q_width(), h.kv_width(), h.head_dim);
-    s.k_transposed.resize(k_transposed_len(h.seq, hd), 0.0);
-    s.v.resize(h.seq * hd, 0.0);
+    let keys = k_transposed_len(h.seq, hd);
+    s.page.resize(keys + h.seq * hd, 0.0);
     s.lse.resize(h.seq, 0.0);
     for first in (0..q.len() / qw).step_by(h.seq) {
         for kv in 0..h.kv_heads {
             for t in 0..h.seq {
                 let at = (first + t) * kw + kv * hd;
-                transpose_key(t, &k[at..at + hd], &mut s.k_transposed);
-                s.v[t * hd..(t + 1) * hd].copy_from_slice(&v[at..at + hd]);
+                let (page_k, page_v) = s.page.split_at_mut(keys);
+                transpose_key(t, &k[at..at + hd], page_k);
+                page_v[t * hd..(t + 1) * hd].copy_from_slice(&v[at..at + hd]);
             }
+            let pages = &[&s.page[..]];
+            let positions = h.seq.next_multiple_of(PAGE_STEP);
+            let pages = Pages { pages, positions, keys: 0, values: keys };
             for head in (0..h.heads).filter(|&head| h.kv_head(head) == kv) {
                 let at = first * qw + head * hd;
                 kn.attention(
@@ -77,8 +81,7 @@ pub(crate) fn forward(
                     qw,
                     0,
                     h.seq,
-                    &s.k_transposed,
-                    &s.v,
+                    pages,
                     hd,
                     h.scale(),
                     &mut out[at..],

@@ -1,0 +1,245 @@
+//! Keys and values in pages: texts that share a beginning have the bits of lone ones, whatever becomes of the others, and memory is counted,
+//! limited and given back.
+
+use std::sync::Arc;
+
+use cpu::Kernels;
+use model::config::ModelConfig;
+use runtime::engine::{Engine, EngineOptions};
+use runtime::gpu::{Gpu, GpuModel, GpuOptions, GpuOrCpu, GpuWorker};
+use runtime::pass::{Answer, Span, TextId, Want, Worker};
+use runtime::request::{Event, GenerateRequest, WhenFull};
+use runtime::sampler::Sampling;
+use runtime::{CpuWorker, Error, Model, Session};
+
+use crate::tiny;
+
+const PAGE: usize = 64;
+
+/// Logits after a text, as bits.
+fn alone(model: &Model, tokens: &[u32]) -> Vec<u32> {
+    let mut session = Session::with_threads(model, model.config().context, 1).unwrap();
+    session.forward(tokens).unwrap().iter().map(|v| v.to_bits()).collect()
+}
+
+fn bits(answer: Answer<'_>) -> Vec<u32> {
+    match answer {
+        Answer::Logits(logits) => logits.iter().map(|v| v.to_bits()).collect(),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn last(text: TextId, tokens: &[u32]) -> Span<'_> {
+    Span { text, tokens, want: Want::Last }
+}
+
+fn read(worker: &mut dyn Worker, text: TextId, tokens: &[u32]) -> Vec<u32> {
+    worker.pass(&[last(text, tokens)], &|| false).unwrap();
+    bits(worker.answer(0))
+}
+
+/// Every length within four of the first and the second border, and the ends.
+fn around_borders(end: usize) -> impl Iterator<Item = usize> {
+    [0, 1].into_iter().chain(PAGE - 4..=PAGE + 4).chain(2 * PAGE - 4..=2 * PAGE + 4).chain([end - 1, end])
+}
+
+#[test]
+fn pages_forked_texts_go_on_with_the_bits_of_a_lone_text_and_so_does_the_original() {
+    let c = ModelConfig { tied: false, ..tiny::config() };
+    let beginning = tiny::tokens(&c, 1, 150);
+    let ends = [tiny::tokens(&c, 2, 1), tiny::tokens(&c, 3, 70), tiny::tokens(&c, 4, 5)];
+    let more = tiny::tokens(&c, 5, 3);
+    for kernels in Kernels::available() {
+        let model = Model::with_kernels(&tiny::gguf(&c, 31), kernels).unwrap();
+        for threads in [1, 3] {
+            let mut worker = CpuWorker::with_threads(&model, threads).unwrap();
+            for len in around_borders(beginning.len()) {
+                let first = worker.open(c.context).unwrap();
+                read(&mut worker, first, &beginning);
+                let (second, third) = (worker.fork(first, len).unwrap(), worker.fork(first, len).unwrap());
+                assert_eq!((worker.tokens(second), worker.context(second)), (&beginning[..len], c.context));
+                let texts =
+                    [(first, &beginning[..]), (second, &beginning[..len]), (third, &beginning[..len])];
+                let spans: Vec<_> = texts.iter().zip(&ends).map(|(t, end)| last(t.0, end)).collect();
+                worker.pass(&spans, &|| false).unwrap();
+                let got: Vec<_> = (0..3).map(|i| bits(worker.answer(i))).collect();
+                for (((text, begins), end), got) in texts.into_iter().zip(&ends).zip(got) {
+                    let mut whole = [begins, end].concat();
+                    assert!(got == alone(&model, &whole), "{}, {threads} threads, {len}", kernels.name);
+                    // The others have written meanwhile.
+                    whole.extend(&more);
+                    let got = read(&mut worker, text, &more);
+                    assert!(
+                        got == alone(&model, &whole),
+                        "{}, {threads} threads, {len}, later",
+                        kernels.name
+                    );
+                }
+                texts.iter().for_each(|t| worker.close(t.0));
+                assert_eq!(worker.kv_memory().pages, 0);
+            }
+        }
+    }
+}
+
+#[test]
+fn pages_of_a_fork_outlive_truncation_and_end_of_the_original() {
+    let c = tiny::config();
+    let model = Model::from_gguf(&tiny::gguf(&c, 31)).unwrap();
+    let (beginning, end) = (tiny::tokens(&c, 1, 140), tiny::tokens(&c, 2, 4));
+    let kept = alone(&model, &[&beginning[..], &end].concat());
+    let mut worker = CpuWorker::with_threads(&model, 2).unwrap();
+    for len in around_borders(beginning.len()) {
+        let original = worker.open(c.context).unwrap();
+        read(&mut worker, original, &beginning);
+        let fork = worker.fork(original, usize::MAX).unwrap();
+        assert_eq!(worker.tokens(fork), beginning);
+        // Cut and written over, then gone.
+        worker.truncate(original, len);
+        assert_eq!(worker.kv_bytes(original), worker.kv_bytes(fork) / 3 * len.div_ceil(PAGE));
+        let got = read(&mut worker, original, &end);
+        assert!(got == alone(&model, &[&beginning[..len], &end].concat()), "cut to {len}");
+        let again = worker.fork(fork, beginning.len()).unwrap();
+        assert!(read(&mut worker, fork, &end) == kept, "cut to {len}");
+        worker.close(original);
+        worker.close(fork);
+        assert!(read(&mut worker, again, &end) == kept, "cut to {len} and closed");
+        worker.close(again);
+    }
+}
+
+#[test]
+fn pages_are_counted_and_given_back() {
+    let c = tiny::config();
+    let model = Model::from_gguf(&tiny::gguf(&c, 31)).unwrap();
+    let mut worker = CpuWorker::with_threads(&model, 1).unwrap();
+    let page_bytes = c.blocks * c.kv_width() * PAGE * 2 * 2;
+    let counts = |worker: &CpuWorker<'_>| {
+        let memory = worker.kv_memory();
+        assert_eq!(memory.bytes, memory.pages * page_bytes);
+        (memory.pages, memory.shared)
+    };
+    let a = worker.open(c.context).unwrap();
+    assert_eq!(counts(&worker), (0, 0));
+    read(&mut worker, a, &tiny::tokens(&c, 1, PAGE));
+    assert_eq!(counts(&worker), (1, 0));
+    read(&mut worker, a, &[1]);
+    assert_eq!(counts(&worker), (2, 0));
+    let b = worker.fork(a, PAGE + 1).unwrap();
+    assert_eq!(counts(&worker), (2, 2));
+    assert_eq!((worker.kv_bytes(a), worker.kv_bytes(b)), (2 * page_bytes, 2 * page_bytes));
+    // Who writes first copies; the other then has the page for itself.
+    read(&mut worker, a, &[2]);
+    assert_eq!(counts(&worker), (3, 1));
+    read(&mut worker, b, &[3]);
+    assert_eq!(counts(&worker), (3, 1));
+    worker.truncate(b, PAGE);
+    assert_eq!(counts(&worker), (2, 1));
+    // A pass that is given up takes nothing.
+    worker.pass(&[last(b, &[1; 2 * PAGE])], &|| true).unwrap();
+    assert_eq!((counts(&worker), worker.tokens(b).len()), ((2, 1), PAGE));
+    worker.close(a);
+    assert_eq!(counts(&worker), (1, 0));
+    worker.truncate(b, 0);
+    assert_eq!(counts(&worker), (0, 0));
+}
+
+#[test]
+fn pages_beyond_the_limit_refuse_the_pass_and_leave_all_as_it_was() {
+    let c = tiny::config();
+    let model = Model::from_gguf(&tiny::gguf(&c, 31)).unwrap();
+    let mut worker = CpuWorker::with_threads(&model, 2).unwrap();
+    let beginning = tiny::tokens(&c, 1, PAGE + 10);
+    let a = worker.open(c.context).unwrap();
+    read(&mut worker, a, &beginning);
+    let (b, empty) = (worker.fork(a, PAGE + 5).unwrap(), worker.open(c.context).unwrap());
+    let before = worker.kv_memory();
+    let long = tiny::tokens(&c, 2, PAGE + 1);
+    // One of the two who write copies their page; the third takes two; each alone would have room.
+    let spans = [last(a, &[1]), last(b, &[2]), last(empty, &long)];
+    worker.limit_pages(Some(4));
+    let error = worker.pass(&spans, &|| false).unwrap_err();
+    assert!(matches!(error, Error::KvFull { needed: 5, limit: 4 }));
+    assert_eq!(error.to_string(), "keys and values would take 5 pages; 4 are allowed");
+    assert_eq!([a, b, empty].map(|text| worker.tokens(text).len()), [PAGE + 10, PAGE + 5, 0]);
+    let after = worker.kv_memory();
+    assert_eq!((after.pages, after.shared, after.limit), (before.pages, before.shared, Some(4)));
+    // Five are enough, and nothing was lost.
+    worker.limit_pages(Some(5));
+    worker.pass(&spans, &|| false).unwrap();
+    let got = [0, 1, 2].map(|i| bits(worker.answer(i)));
+    let whole = [[&beginning[..], &[1]].concat(), [&beginning[..PAGE + 5], &[2]].concat(), long];
+    assert!(got == whole.map(|text| alone(&model, &text)));
+    assert_eq!(worker.kv_memory().pages, 5);
+    // At the limit, what fits into the pages there are is still read.
+    read(&mut worker, a, &[3]);
+    worker.close(empty);
+    assert!(worker.pass(&[last(b, &[1; 3 * PAGE])], &|| false).is_err());
+    read(&mut worker, b, &[1; 2 * PAGE]);
+}
+
+#[test]
+fn pages_that_a_device_does_not_share_give_an_empty_text() {
+    let Ok(gpu) = Gpu::open(None, GpuOptions::default()) else { return };
+    let c = tiny::config();
+    let model = Model::from_gguf(&tiny::gguf(&c, 31)).unwrap();
+    let on_gpu = GpuModel::new(Arc::new(gpu), &model).unwrap();
+    let mut workers: [Box<dyn Worker>; 2] =
+        [Box::new(GpuWorker::new(&on_gpu)), Box::new(GpuOrCpu::new(&on_gpu, &model, 1, Default::default()))];
+    for worker in &mut workers {
+        let text = worker.open(200).unwrap();
+        let tokens = tiny::tokens(&c, 1, 100);
+        let whole = read(&mut **worker, text, &tokens);
+        let fork = worker.fork(text, 90).unwrap();
+        assert_eq!(
+            (worker.tokens(fork), worker.context(fork), worker.page_tokens()),
+            (&[][..], 200, usize::MAX)
+        );
+        assert_eq!(read(&mut **worker, fork, &tokens), whole);
+        assert_eq!(worker.tokens(text), tokens);
+    }
+}
+
+#[test]
+fn pages_are_shared_by_prompts_that_begin_alike_while_the_first_is_written() {
+    let c = tiny::config();
+    let model = Arc::new(Model::from_gguf(&tiny::gguf(&c, 21)).unwrap());
+    let options = |texts| EngineOptions { context: None, threads: Some(2), texts };
+    let engine = Engine::start(Arc::clone(&model), options(3)).unwrap();
+    let lone = Engine::start(Arc::clone(&model), options(1)).unwrap();
+    let beginning = tiny::tokens(&c, 1, 2 * PAGE + 9);
+    let request = |end: &[u32], max_tokens| GenerateRequest {
+        prompt: [&beginning[..], end].concat(),
+        max_tokens,
+        sampling: Sampling::greedy(),
+        stop: Vec::new(),
+        when_full: WhenFull::Stop,
+        log_probs: None,
+    };
+    // Ids, and tokens of the prompt that were not read.
+    let written = |events: &mut dyn Iterator<Item = Event>| {
+        let (mut ids, mut reused) = (Vec::new(), 0);
+        for event in events {
+            match event {
+                Event::Token { id, .. } => ids.push(id),
+                Event::Done { stats, .. } => reused = stats.reused_tokens,
+                Event::Error(error) => panic!("{error}"),
+                Event::Prefill { .. } => {}
+            }
+        }
+        (ids, reused)
+    };
+    let mut first = engine.generate(request(&[1, 2], 120)).unwrap();
+    let begun = first.by_ref().find(|event| matches!(event, Event::Token { .. })).unwrap();
+    let others: Vec<_> =
+        [[3, 4], [5, 6]].iter().map(|end| engine.generate(request(end, 20)).unwrap()).collect();
+    for (other, end) in others.into_iter().zip([[3, 4], [5, 6]]) {
+        let (ids, reused) = written(&mut { other });
+        assert_eq!(
+            (ids, reused),
+            (written(&mut lone.generate(request(&end, 20)).unwrap()).0, beginning.len())
+        );
+    }
+    let (ids, reused) = written(&mut std::iter::once(begun).chain(first));
+    assert_eq!((ids, reused), (written(&mut lone.generate(request(&[1, 2], 120)).unwrap()).0, 0));
+}
