@@ -1,5 +1,6 @@
 //! The worker that runs on the processor: a pool of threads, the lanes they carry tokens in, and the texts it remembers.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use cpu::ops::RopeTable;
@@ -12,7 +13,7 @@ use crate::head::Head;
 use crate::kv::{KvMemory, PAGE_TOKENS};
 use crate::lane::{Around, LANE_TOKENS, Lane, Piece, Spread};
 use crate::model::Model;
-use crate::pass::{Answer, Span, TextId, Worker, check};
+use crate::pass::{Answer, GiveUp, Span, TextId, Worker, check};
 use crate::texts::Texts;
 use crate::tuner::Tuner;
 
@@ -124,7 +125,7 @@ impl<'m> CpuWorker<'m> {
 
     /// Runs one tile of tokens, pieces of several texts; the logits wanted go to the end of those there are. Says whether it came to
     /// its end.
-    fn tile(&mut self, tile: &[Piece<'_>], give_up: &dyn Fn() -> bool) -> bool {
+    fn tile(&mut self, tile: &[Piece<'_>], give_up: GiveUp<'_>) -> bool {
         let model = self.model;
         let tokens = tile.iter().map(|piece| piece.tokens.len()).sum::<usize>();
         // Each thread takes a run of tokens, in the sixteens that the product kernels like; a few take all threads.
@@ -144,12 +145,17 @@ impl<'m> CpuWorker<'m> {
         let pool = (together && threads > 1).then_some(&self.pool);
         let ops = &model.forward().ops;
         for stretch in ops.split_inclusive(|op| matches!(op, Op::Store { .. })) {
-            if give_up() {
+            let spread = pool.map(|pool| (pool, &self.spread));
+            let around = Around { model, texts: &self.texts, rope: &self.rope, spread, give_up };
+            let given_up = AtomicBool::new(false);
+            self.pool.each_mut(lanes, |_, lane| {
+                if !lane.run(stretch, logits, around) {
+                    given_up.store(true, Ordering::Relaxed);
+                }
+            });
+            if given_up.into_inner() {
                 return false;
             }
-            let spread = pool.map(|pool| (pool, &self.spread));
-            let around = Around { model, texts: &self.texts, rope: &self.rope, spread };
-            self.pool.each_mut(lanes, |_, lane| lane.run(stretch, logits, around));
             // Every token's keys must be in the cache before any token looks back.
             if let Some(&Op::Store { block, qkv }) = stretch.last() {
                 lanes.iter().for_each(|lane| lane.store(model, block, qkv, &mut self.texts));
@@ -224,7 +230,7 @@ impl Worker for CpuWorker<'_> {
         STEP_TOKENS
     }
 
-    fn pass(&mut self, spans: &[Span<'_>], give_up: &dyn Fn() -> bool) -> Result<()> {
+    fn pass(&mut self, spans: &[Span<'_>], give_up: GiveUp<'_>) -> Result<()> {
         let vocab = self.model.config().vocab;
         for span in spans {
             let text = &self.texts[span.text];

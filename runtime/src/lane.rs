@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
 use crate::model::Model;
-use crate::pass::TextId;
+use crate::pass::{GiveUp, TextId};
 use crate::texts::Texts;
 use cpu::ops::{HyperCoefficients, HyperWeights, RopeTable};
 use cpu::{Kernels, Pool, TernaryMatrix};
@@ -68,6 +68,8 @@ pub struct Around<'a> {
     pub rope: &'a RopeTable,
     /// The threads, if the lane is alone.
     pub spread: Option<(&'a Pool, &'a Spread)>,
+    /// Asked before each op.
+    pub give_up: GiveUp<'a>,
 }
 
 /// The rows of a lane that are consecutive tokens of one text.
@@ -131,15 +133,19 @@ impl Lane {
     }
 
     /// Runs ops over all tokens, up to where keys and values are stored, which is [`store`](Self::store)'s, or up to the head, which is
-    /// not a lane's; without what is for logits alone, unless they are wanted.
-    pub fn run(&mut self, ops: &[Op], logits: bool, around: Around<'_>) {
+    /// not a lane's; without what is for logits alone, unless they are wanted. Says whether it was not given up.
+    pub fn run(&mut self, ops: &[Op], logits: bool, around: Around<'_>) -> bool {
         for op in ops {
+            if (around.give_up)() {
+                return false;
+            }
             match op {
                 Op::Store { .. } | Op::Head { .. } => {}
                 Op::FinalNorm { .. } if !logits => {}
                 op => self.run_one(op, around),
             }
         }
+        true
     }
 
     fn run_one(&mut self, op: &Op, around: Around<'_>) {

@@ -62,6 +62,9 @@ pub enum Answer<'w> {
     Unread,
 }
 
+/// Says whether a pass is to be given up. It is asked often, and by several threads.
+pub type GiveUp<'a> = &'a (dyn Fn() -> bool + Sync);
+
 /// What runs texts, wherever it runs. No answer depends on which texts share a pass.
 pub trait Worker {
     /// The model's shape.
@@ -110,7 +113,7 @@ pub trait Worker {
     /// # Errors
     /// An id outside the vocabulary, more than a context holds, no tokens where something is wanted after them; no room for keys and
     /// values; or a device that fails. Every text is then as before.
-    fn pass(&mut self, spans: &[Span<'_>], give_up: &dyn Fn() -> bool) -> Result<()>;
+    fn pass(&mut self, spans: &[Span<'_>], give_up: GiveUp<'_>) -> Result<()>;
 
     /// What came of span `i` of the last pass.
     fn answer(&self, i: usize) -> Answer<'_>;
@@ -153,7 +156,7 @@ impl<W: Worker + ?Sized> Worker for Box<W> {
         (**self).step_tokens()
     }
 
-    fn pass(&mut self, spans: &[Span<'_>], give_up: &dyn Fn() -> bool) -> Result<()> {
+    fn pass(&mut self, spans: &[Span<'_>], give_up: GiveUp<'_>) -> Result<()> {
         (**self).pass(spans, give_up)
     }
 

@@ -221,24 +221,28 @@ impl<'w> Scheduler<'w> {
 
     /// One pass, with one token of everybody who writes and as much as there is time for of those who read. Says whether anybody was in it.
     fn pass(&mut self, stop: &AtomicBool) -> bool {
-        let mut room = self.worker.step_tokens();
         let (mut spans, mut who) = (Vec::new(), Vec::new());
         let ready = |r: &Running| r.outbox.waiting.is_empty() && r.continuation.finish().is_none();
-        // Those who write first: they have one token each.
-        for reads in [false, true] {
-            for (i, running) in
-                self.running.iter().enumerate().filter(|(_, r)| ready(r) && r.continuation.reads() == reads)
-            {
-                if room == 0 {
-                    break;
-                }
-                let text = running.text;
-                let wanted = running.continuation.wants(self.worker.tokens(text), room);
-                self.worker.truncate(text, wanted.keep);
-                room = room.saturating_sub(wanted.tokens.len());
-                spans.push(Span { text, tokens: wanted.tokens, want: wanted.want });
-                who.push(i);
+        // All of those who write, with one token each, and what they leave of a step for those who read: at least one token, so that
+        // neither waits for ever.
+        let (writers, readers): (Vec<usize>, Vec<usize>) = (0..self.running.len())
+            .filter(|&i| ready(&self.running[i]))
+            .partition(|&i| !self.running[i].continuation.reads());
+        let mut room = self.worker.step_tokens().saturating_sub(writers.len()).max(1);
+        for (i, reads) in
+            writers.into_iter().map(|i| (i, false)).chain(readers.into_iter().map(|i| (i, true)))
+        {
+            let (text, most) = (self.running[i].text, if reads { room } else { 1 });
+            if most == 0 {
+                break;
             }
+            let wanted = self.running[i].continuation.wants(self.worker.tokens(text), most);
+            self.worker.truncate(text, wanted.keep);
+            if reads {
+                room -= wanted.tokens.len();
+            }
+            spans.push(Span { text, tokens: wanted.tokens, want: wanted.want });
+            who.push(i);
         }
         if spans.is_empty() {
             return false;

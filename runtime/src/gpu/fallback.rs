@@ -8,7 +8,7 @@ use super::worker::GpuWorker;
 use crate::cpu_worker::CpuWorker;
 use crate::error::{Error, Result};
 use crate::model::Model;
-use crate::pass::{Answer, Span, TextId, Worker};
+use crate::pass::{Answer, GiveUp, Span, TextId, Worker};
 use model::config::ModelConfig;
 
 /// Why the CPU had to go on; empty while it has not.
@@ -136,7 +136,7 @@ impl Worker for GpuOrCpu<'_> {
         self.runs().step_tokens()
     }
 
-    fn pass(&mut self, spans: &[Span<'_>], give_up: &dyn Fn() -> bool) -> Result<()> {
+    fn pass(&mut self, spans: &[Span<'_>], give_up: GiveUp<'_>) -> Result<()> {
         self.moved = false;
         match self.runs_mut().pass(spans, give_up) {
             Err(error) if of_device(&error) && self.on_gpu() => {

@@ -13,7 +13,7 @@ use super::pace::Pace;
 use super::plan::{Plan, record};
 use super::timer::Timer;
 use crate::error::{Error, Result};
-use crate::pass::{Answer, Span, TextId, Want, Worker, check};
+use crate::pass::{Answer, GiveUp, Span, TextId, Want, Worker, check};
 use crate::sampler::Sampling;
 use crate::sequence::Sequence;
 use model::config::ModelConfig;
@@ -132,7 +132,7 @@ impl<'m> GpuWorker<'m> {
     }
 
     /// Reads a span, chunk by chunk.
-    fn read(&mut self, span: &Span<'_>, give_up: &dyn Fn() -> bool) -> Result<Came> {
+    fn read(&mut self, span: &Span<'_>, give_up: GiveUp<'_>) -> Result<Came> {
         let (at, mut came, mut rest) = (self.logits.len(), Came::Nothing, span.tokens);
         while !rest.is_empty() {
             if give_up() {
@@ -273,7 +273,7 @@ impl Worker for GpuWorker<'_> {
         self.pace.chunk()
     }
 
-    fn pass(&mut self, spans: &[Span<'_>], give_up: &dyn Fn() -> bool) -> Result<()> {
+    fn pass(&mut self, spans: &[Span<'_>], give_up: GiveUp<'_>) -> Result<()> {
         let vocab = self.model.config().vocab;
         for span in spans {
             let text = self.text(span.text);

@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use model::config::ModelConfig;
 
 use super::*;
-use crate::pass::{Answer, Want};
+use crate::pass::{Answer, GiveUp, Want};
 use crate::request::WhenFull;
 use crate::sampler::Sampling;
 use crate::synthetic;
@@ -93,7 +93,7 @@ impl Worker for Sums {
         STEP
     }
 
-    fn pass(&mut self, spans: &[Span<'_>], give_up: &dyn Fn() -> bool) -> Result<()> {
+    fn pass(&mut self, spans: &[Span<'_>], give_up: GiveUp<'_>) -> Result<()> {
         let held = self.texts.iter().map(Vec::len).chain(spans.iter().map(|span| span.tokens.len()));
         let needed = held.sum();
         if needed > self.limit {
