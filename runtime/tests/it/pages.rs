@@ -201,6 +201,29 @@ fn pages_that_a_device_does_not_share_give_an_empty_text() {
 }
 
 #[test]
+fn pages_are_shared_once_a_lost_device_has_left_the_texts_to_the_cpu() {
+    let Ok(gpu) = Gpu::open(None, GpuOptions::default()).map(Arc::new) else { return };
+    let c = tiny::config();
+    let model = Model::from_gguf(&tiny::gguf(&c, 31)).unwrap();
+    let on_gpu = GpuModel::new(Arc::clone(&gpu), &model).unwrap();
+    let mut worker = GpuOrCpu::new(&on_gpu, &model, 1, Default::default());
+    let tokens = tiny::tokens(&c, 1, 100);
+    let text = worker.open(200).unwrap();
+    read(&mut worker, text, &tokens);
+    let before = worker.fork(text, 90).unwrap();
+    gpu.destroy();
+    worker.pass(&[last(before, &tokens)], &|| false).unwrap();
+    assert_eq!(worker.answer(0), Answer::Unread);
+    // Both are there, empty, under the names they had.
+    assert_eq!([text, before].map(|t| (worker.tokens(t).len(), worker.context(t))), [(0, 200); 2]);
+    assert!(read(&mut worker, before, &tokens) == alone(&model, &tokens));
+    let after = worker.fork(before, 90).unwrap();
+    assert_eq!((worker.tokens(after), worker.page_tokens()), (&tokens[..90], PAGE));
+    assert!(![text, before].contains(&after));
+    assert!(read(&mut worker, after, &tokens[90..]) == alone(&model, &tokens));
+}
+
+#[test]
 fn pages_are_shared_by_prompts_that_begin_alike_while_the_first_is_written() {
     let c = tiny::config();
     let model = Arc::new(Model::from_gguf(&tiny::gguf(&c, 21)).unwrap());
