@@ -134,8 +134,8 @@ impl Writer {
         let ctx = ctx.clone();
         let work = move || {
             let tell = |news| sender.send((Instant::now(), news)).is_ok();
-            if let Err(last) = serve(&model, prompt, request, stops, &flag, &slot, &ctx, &tell) {
-                tell(last);
+            if let Err(why) = serve(&model, prompt, request, stops, &flag, &slot, &ctx, &tell) {
+                tell(News::Refused(why));
             }
             ctx.request_repaint();
         };
@@ -284,7 +284,7 @@ fn cut(text: &mut Manuscript, growth: &Growth) {
     }
 }
 
-/// The writer's thread: makes the prompt, hands it in and passes on what comes. An error is the last word where the engine has none.
+/// The writer's thread: makes the prompt, hands it in and passes on what comes. An error is why there is nothing to pass on.
 fn serve(
     model: &Loaded,
     prompt: MakePrompt,
@@ -294,15 +294,16 @@ fn serve(
     canceller: &OnceLock<Canceller>,
     ctx: &egui::Context,
     tell: &impl Fn(News) -> bool,
-) -> Result<(), News> {
-    let prompt = prompt(model).map_err(News::Refused)?;
+) -> Result<(), String> {
+    let prompt = prompt(model)?;
     if cancelled.load(Ordering::SeqCst) {
-        return Err(News::Cancelled);
+        tell(News::Cancelled);
+        return Ok(());
     }
     tell(News::Prompt(prompt.ids.len(), prompt.dropped));
     let request = GenerateRequest { prompt: prompt.ids, ..request };
     let stream = TextStream::start(&model.engine, &model.opened.tokenizer, request, stops)
-        .map_err(|e| News::Refused(e.to_string()))?;
+        .map_err(|e| e.to_string())?;
     let canceller = canceller.get_or_init(|| stream.canceller());
     // Between the question above and here somebody may have changed their mind.
     if cancelled.load(Ordering::SeqCst) {
