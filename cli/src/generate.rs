@@ -5,13 +5,12 @@ use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use formats::tokenizer::DecodeStream;
 use formats::utf8;
 use runtime::engine::Engine;
-use runtime::request::{Event, Finish, GenerateRequest, Stats, WhenFull};
+use runtime::request::{GenerateRequest, Stats, WhenFull};
 use runtime::sampler::Sampling;
 use serde_json::json;
-use text::{Opened, Stops};
+use text::{End, Ending, Opened, Piece, Stops, TextStream};
 
 use crate::device::DeviceArg;
 use crate::exit::{INTERRUPTED, usage};
@@ -141,16 +140,14 @@ pub struct Written {
     pub text: String,
     pub ids: Vec<u32>,
     pub log_probs: Vec<f64>,
-    pub finish: Finish,
-    /// The stop string that ended it.
-    pub stopped: Option<String>,
+    pub ending: Ending,
     pub stats: Stats,
 }
 
 impl Written {
     /// Whether somebody ended it.
     pub fn interrupted(&self) -> bool {
-        self.finish == Finish::Cancelled && self.stopped.is_none()
+        self.ending == Ending::Cancelled
     }
 }
 
@@ -197,68 +194,48 @@ pub fn write(
     opened: &Opened,
     engine: &Engine,
     request: GenerateRequest,
-    mut stops: Stops,
+    stops: Stops,
     show: &mut Show,
 ) -> anyhow::Result<Written> {
     signals::for_writing()?;
-    let had_fault = engine.fault().is_some();
-    let generation = engine.generate(request)?;
-    signals::watch(generation.canceller());
-    let mut stream = DecodeStream::new();
-    let mut written = Written {
-        text: String::new(),
-        ids: Vec::new(),
-        log_probs: Vec::new(),
-        finish: Finish::Cancelled,
-        stopped: None,
-        stats: Stats::default(),
-    };
-    while let Some(event) = generation.next_event() {
-        let piece = match event {
-            Event::Prefill { .. } => None,
-            // On its way when the end was found.
-            Event::Token { .. } if written.stopped.is_some() => None,
-            Event::Token { id, log_probs } => {
-                written.ids.push(id);
-                written.log_probs.extend(log_probs.map(|l| l.chosen));
-                stream.push(&opened.tokenizer, id)
+    let stream = TextStream::start(engine, &opened.tokenizer, request, stops)?;
+    signals::watch(stream.canceller());
+    let (mut text, mut ids, mut log_probs, mut end) = (String::new(), Vec::new(), Vec::new(), None);
+    for piece in stream {
+        let growth = match piece {
+            Piece::Prefill { .. } => continue,
+            Piece::Token { id, text, log_probs: found } => {
+                ids.push(id);
+                log_probs.extend(found.map(|l| l.chosen));
+                text
             }
-            Event::Done { finish, stats } => {
-                (written.finish, written.stats) = (finish, stats);
-                stream.flush()
+            Piece::End(End { text, how, fault }) => {
+                end = Some((how, fault));
+                text
             }
-            Event::Error(error) => return Err(error.into()),
         };
-        if let Some(piece) = piece {
-            let certain = stops.push(&piece);
-            show.text(&certain)?;
-            written.text.push_str(&certain);
-        }
-        if let (Some(stop), None) = (stops.found(), &written.stopped) {
-            written.stopped = Some(stop.to_owned());
-            generation.canceller().cancel();
-        }
+        show.text(&growth.certain)?;
+        text.push_str(&growth.certain);
     }
-    let rest = stops.flush();
-    show.text(&rest)?;
-    written.text.push_str(&rest);
     signals::unwatch();
-    if let (false, Some(fault)) = (had_fault, engine.fault()) {
+    let (how, fault) = end.expect("a stream gives its end");
+    if let Some(fault) = fault {
         note(format_args!("{fault}; the CPU went on"));
     }
-    Ok(written)
+    let (ending, stats) = how?;
+    Ok(Written { text, ids, log_probs, ending, stats })
 }
 
 /// One line of figures.
 pub fn speed(written: &Written, engine: &Engine, sampling: &Sampling) -> String {
     let s = &written.stats;
     let rate = |r: Option<f64>| r.map_or("-".into(), |r| format!("{r:.0}"));
-    let why = match written.finish {
-        Finish::Length => "",
-        Finish::Stop(_) => "; the model ended its text",
-        Finish::Context => "; the context is full",
-        Finish::Cancelled if written.stopped.is_some() => "; ended at a stop text",
-        Finish::Cancelled => "; interrupted",
+    let why = match written.ending {
+        Ending::Length => "",
+        Ending::Model => "; the model ended its text",
+        Ending::Context => "; the context is full",
+        Ending::Stop(_) => "; ended at a stop text",
+        Ending::Cancelled => "; interrupted",
     };
     let on = match engine.gpu() {
         Some(model) => model.gpu().info().name.clone(),
@@ -283,12 +260,12 @@ fn as_json(
     written: &Written,
 ) -> serde_json::Value {
     let s = &written.stats;
-    let finish = match written.finish {
-        Finish::Length => "length",
-        Finish::Stop(_) => "stop",
-        Finish::Context => "context",
-        Finish::Cancelled if written.stopped.is_some() => "stop",
-        Finish::Cancelled => "cancelled",
+    let (finish, stopped_at) = match &written.ending {
+        Ending::Length => ("length", None),
+        Ending::Model => ("stop", None),
+        Ending::Stop(at) => ("stop", Some(at)),
+        Ending::Context => ("context", None),
+        Ending::Cancelled => ("cancelled", None),
     };
     json!({
         "model": opened.path.display().to_string(),
@@ -298,7 +275,7 @@ fn as_json(
         "ids": written.ids,
         "log_probs": written.log_probs,
         "finish": finish,
-        "stopped_at": written.stopped,
+        "stopped_at": stopped_at,
         "sampling": {
             "temperature": sampling.temperature,
             "top_k": sampling.top_k,

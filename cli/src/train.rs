@@ -1,7 +1,6 @@
 //! `tercet train`: reads the command line into a configuration, watches the run, and says how it went.
 //! The run itself is the `train` crate's.
 
-use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -17,9 +16,8 @@ use ::train::sample;
 use anyhow::Context;
 use clap::builder::TypedValueParser;
 use formats::gguf::Gguf;
-use runtime::request::{Event, GenerateRequest, WhenFull};
+use runtime::request::{GenerateRequest, WhenFull};
 use runtime::sampler::Sampling;
-use runtime::{Model, Session};
 
 #[cfg(unix)]
 use signal_hook::consts::SIGXFSZ;
@@ -141,29 +139,11 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
 /// Writes a sample with the model in training, as `tercet generate` would with its file.
 fn write_sample(file: &Gguf, request: &sample::Request) -> Result<Vec<u32>, String> {
-    let write = || -> runtime::Result<Vec<u32>> {
-        let model = Model::from_gguf(file)?;
-        let mut session = Session::with_threads(&model, model.config().context, 1)?;
-        let sampling =
-            Sampling { temperature: request.temperature, seed: request.seed, ..Sampling::default() };
-        let request = GenerateRequest {
-            prompt: request.prompt.clone(),
-            max_tokens: request.max_tokens,
-            sampling,
-            stop: request.stop.clone(),
-            when_full: WhenFull::Slide,
-            log_probs: None,
-        };
-        let mut ids = Vec::new();
-        session.generate(&request, &mut |event| {
-            if let Event::Token { id, .. } = event {
-                ids.push(id);
-            }
-            ControlFlow::Continue(())
-        })?;
-        Ok(ids)
-    };
-    write().map_err(|e| e.to_string())
+    let sample::Request { prompt, max_tokens, temperature, seed, stop } = request.clone();
+    let sampling = Sampling { temperature, seed, ..Sampling::default() };
+    let when_full = WhenFull::Slide;
+    let request = GenerateRequest { prompt, max_tokens, sampling, stop, when_full, log_probs: None };
+    text::sample(file, &request).map_err(|e| e.to_string())
 }
 
 /// Passes orders on until there are no more: then nobody can let a waiting run go on, so it goes on. The thread ends with

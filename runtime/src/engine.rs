@@ -2,8 +2,9 @@
 //! clients: a [`GenerateRequest`] goes in, [`Event`]s come out through a bounded channel, and dropping the channel cancels.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel, sync_channel};
 use std::sync::{Arc, PoisonError};
+use std::task::Poll;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -172,9 +173,13 @@ impl Generation {
         self.events.recv().ok()
     }
 
-    /// The next event if there is one now: for clients that draw pictures meanwhile.
-    pub fn try_event(&self) -> Option<Event> {
-        self.events.try_recv().ok()
+    /// The next event if there is one now, and `None` after the last: for clients that do something else meanwhile.
+    pub fn try_event(&self) -> Poll<Option<Event>> {
+        match self.events.try_recv() {
+            Ok(event) => Poll::Ready(Some(event)),
+            Err(TryRecvError::Disconnected) => Poll::Ready(None),
+            Err(TryRecvError::Empty) => Poll::Pending,
+        }
     }
 
     /// A handle that cancels.

@@ -1,11 +1,17 @@
-//! From a model file to text: the model, its tokenizer and an engine together. A prompt goes in, pieces of text come out; what
-//! shows them (a terminal, a window, a socket) is its clients' business.
+//! From a model file to text. [`Opened`] is a file's model, tokenizer and chat template; [`TextStream`] is what an engine writes with
+//! them, piece by piece; what shows it (a terminal, a window, a socket) is its clients' business.
 
 pub mod chat;
 mod error;
+mod growth;
 mod opened;
+mod sample;
 mod stops;
+mod stream;
 
 pub use error::{Error, Result};
+pub use growth::Growth;
 pub use opened::Opened;
+pub use sample::sample;
 pub use stops::Stops;
+pub use stream::{End, Ending, Piece, Served, Source, TextStream};

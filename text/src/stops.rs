@@ -45,6 +45,11 @@ impl Stops {
         self.found.map(|i| &*self.strings[i])
     }
 
+    /// Bytes of what was written that no longer count once a string has ended the text: that string and what came behind it.
+    pub fn cut(&self) -> usize {
+        if self.found.is_some() { self.held.len() } else { 0 }
+    }
+
     /// Bytes at the end of what is held that may begin a stop string.
     fn begun(&self) -> usize {
         let longest = self.strings.iter().map(|s| s.len() - 1).max().unwrap_or(0).min(self.held.len());
@@ -96,7 +101,9 @@ mod tests {
         assert_eq!(stops.push("light\n"), "light");
         assert_eq!(stops.push("\nROMAN"), "\n\nROMAN");
         assert_eq!(stops.push(" words\n\nROME"), " words");
+        assert_eq!(stops.cut(), 0);
         assert_eq!(stops.push("O:"), "");
+        assert_eq!(stops.cut(), "\n\nROMEO:".len());
         assert_eq!(stops.push("more"), "");
         assert_eq!(stops.found(), Some("\n\nROMEO"));
     }

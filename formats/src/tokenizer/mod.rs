@@ -195,7 +195,7 @@ impl Tokenizer {
     }
 
     /// The bytes an id adds to a text: none for control tokens and ids out of range.
-    fn text_bytes(&self, id: u32) -> &[u8] {
+    pub fn text_bytes(&self, id: u32) -> &[u8] {
         if self.parts.tokens.kind(id).is_text() { self.parts.tokens.bytes(id) } else { &[] }
     }
 

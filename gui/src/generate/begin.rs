@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use runtime::request::{GenerateRequest, WhenFull};
+use text::Stops;
 
 use super::Generate;
 use super::made::Made;
@@ -26,10 +27,9 @@ impl Generate {
     /// Hands the text to the engine.
     pub(super) fn write(&mut self, shared: &mut Shared) {
         self.text.begin_part(None);
-        let (text, from) = (self.text.clone(), self.text.buffer.len());
-        let made = self.begin(from, shared, move |model| {
-            Ok(prompt::of_text(&text, &model.opened, model.engine.context()))
-        });
+        let text = self.text.clone();
+        let made = self
+            .begin(shared, move |model| Ok(prompt::of_text(&text, &model.opened, model.engine.context())));
         self.made = made.or(self.made.take());
     }
 
@@ -63,9 +63,7 @@ impl Generate {
     pub(super) fn answer(&mut self, shared: &mut Shared) {
         self.tried = 0;
         let (turns, system) = (self.chat.turns.clone(), shared.settings.writing.system.clone());
-        // An answer that is gone on with has its stop strings looked for in what is new.
-        let from = turns.last().filter(|t| t.by_model).map_or(0, |t| t.text.buffer.len());
-        let made = self.begin(from, shared, move |model| {
+        let made = self.begin(shared, move |model| {
             prompt::of_turns(&turns, &system, &model.opened, model.engine.context())
         });
         self.answering = made.is_some();
@@ -75,7 +73,6 @@ impl Generate {
     /// Hands a prompt to the engine; answers how what follows is made.
     fn begin(
         &mut self,
-        from: usize,
         shared: &Shared,
         prompt: impl FnOnce(&Loaded) -> Result<Prompt, String> + Send + 'static,
     ) -> Option<Made> {
@@ -93,8 +90,7 @@ impl Generate {
         };
         let made = Made::new(&model, w, seed);
         (self.ended, self.card) = (None, None);
-        let stop = w.stop.iter().filter(|s| !s.is_empty()).cloned().collect();
-        let wanted = WriteRequest { model, prompt: Box::new(prompt), request, stop, from };
+        let wanted = WriteRequest { model, prompt: Box::new(prompt), request, stops: Stops::new(&w.stop) };
         match Writer::start(wanted, &shared.ctx) {
             Ok(writer) => {
                 self.writer = Some(writer);

@@ -171,7 +171,8 @@ impl Generate {
 
     /// The text is written, or will not be.
     fn ended(&mut self, ended: Ended, shared: &mut Shared) {
-        (self.writer, self.rebased) = (None, true);
+        let fault = self.writer.take().and_then(|writer| writer.fault.clone());
+        self.rebased = true;
         let whole = matches!(ended, Ended::Length | Ended::Model | Ended::Stop(_));
         self.to_try = if whole { self.to_try } else { 0 };
         let failed = matches!(ended, Ended::Failed(_));
@@ -189,7 +190,7 @@ impl Generate {
         } else {
             self.history.keep(&self.text, made);
         }
-        if let Some(fault) = shared.model.get().and_then(|m| m.engine.fault()) {
+        if let Some(fault) = fault {
             shared.notices.warn(format!("{fault}. The CPU went on."));
         }
     }

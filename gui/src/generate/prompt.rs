@@ -1,7 +1,7 @@
 //! What the model gets to see of a text or a conversation: all of it, or as much as its context holds. Made on the writer's thread.
 
 use text::Opened;
-use text::chat::{self as template, Turn};
+use text::chat::{self as template, Recent, Turn};
 
 use super::chat::Said;
 use super::manuscript::Manuscript;
@@ -22,27 +22,9 @@ pub fn of_turns(turns: &[Said], system: &str, opened: &Opened, context: usize) -
         Some((last, before)) if last.by_model => (last.text.ids_alone(opened), before),
         _ => (Vec::new(), turns),
     };
-    let ids = |turns: &[Said]| -> Result<Vec<u32>, String> {
-        let mut ids =
-            template::prompt_ids(opened, &for_template(turns, system)).map_err(|e| e.to_string())?;
-        ids.extend(&open);
-        Ok(ids)
-    };
-    let whole = ids(turns)?;
-    let all = whole.len();
-    let (mut now, mut turns) = (whole, turns);
-    while now.len() > context {
-        // A question goes with its answer: templates want the speakers to take turns.
-        let answered = turns.get(1).is_some_and(|t| t.by_model);
-        let gone = if answered { 2 } else { 1 };
-        if turns.len() <= gone {
-            break;
-        }
-        turns = &turns[gone..];
-        now = ids(turns)?;
-    }
-    let dropped = all - now.len().min(all);
-    let fitted = fit(now, context, opened.tokenizer.bos());
+    let recent = template::recent(opened, &for_template(turns, system), &open, context);
+    let Recent { ids, dropped } = recent.map_err(|e| e.to_string())?;
+    let fitted = fit(ids, context, opened.tokenizer.bos());
     Ok(Prompt { dropped: dropped + fitted.dropped, ..fitted })
 }
 

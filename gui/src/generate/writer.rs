@@ -8,10 +8,10 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use eframe::egui;
-use formats::tokenizer::{DecodeStream, Tokenizer};
 use runtime::engine::Canceller;
-use runtime::request::{Event, Finish, GenerateRequest, Stats};
+use runtime::request::{GenerateRequest, LogProbs, Stats};
 use serde::{Deserialize, Serialize};
+use text::{End, Ending, Growth, Piece, Source, Stops, TextStream};
 
 use super::manuscript::Manuscript;
 use crate::open::Loaded;
@@ -20,6 +20,8 @@ use crate::open::Loaded;
 const NOW: Duration = Duration::from_secs(1);
 /// Least time between two pictures.
 const FRAME: Duration = Duration::from_millis(16);
+/// What a text ends with whose engine is gone.
+const NO_WORD: &str = "the engine stopped without a word; open the model again";
 
 /// The figures of one text, while it is written and after.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -83,10 +85,8 @@ pub struct WriteRequest {
     pub prompt: MakePrompt,
     /// What is asked for, but for the prompt.
     pub request: GenerateRequest,
-    /// Strings that end the text.
-    pub stop: Vec<String>,
-    /// Where in the text the model begins.
-    pub from: usize,
+    /// Strings that end what the model writes.
+    pub stops: Stops,
 }
 
 /// What the writer's thread tells.
@@ -94,8 +94,10 @@ pub struct WriteRequest {
 enum News {
     /// The prompt has so many ids, and so many had no room.
     Prompt(usize, usize),
-    /// The engine's word.
-    Event(Event),
+    /// What the engine wrote.
+    Piece(Piece),
+    /// Somebody ended it before it began.
+    Cancelled,
     /// It does not begin, and why.
     Refused(String),
 }
@@ -106,17 +108,14 @@ pub struct Writer {
     events: Receiver<(Instant, News)>,
     cancelled: Arc<AtomicBool>,
     canceller: Arc<OnceLock<Canceller>>,
-    tokenizer: Arc<Tokenizer>,
-    stream: DecodeStream,
-    stop: Vec<String>,
-    /// Where in the text the model began.
-    from: usize,
     began: Instant,
     times: VecDeque<Instant>,
     first_at: Option<Instant>,
     last_at: Instant,
     /// Its figures so far.
     pub figures: Figures,
+    /// What a device said that failed meanwhile.
+    pub fault: Option<String>,
 }
 
 impl Writer {
@@ -125,9 +124,8 @@ impl Writer {
     /// # Errors
     /// No thread to be had.
     pub fn start(wanted: WriteRequest, ctx: &egui::Context) -> Result<Writer, String> {
-        let WriteRequest { model, prompt, request, stop, from } = wanted;
+        let WriteRequest { model, prompt, request, stops } = wanted;
         let figures = Figures { context: model.engine.context(), ..Figures::default() };
-        let tokenizer = Arc::clone(&model.opened.tokenizer);
         let (cancelled, canceller) = (Arc::new(AtomicBool::new(false)), Arc::new(OnceLock::new()));
         let (flag, slot) = (Arc::clone(&cancelled), Arc::clone(&canceller));
         let began = Instant::now();
@@ -136,8 +134,8 @@ impl Writer {
         let ctx = ctx.clone();
         let work = move || {
             let tell = |news| sender.send((Instant::now(), news)).is_ok();
-            if let Err(last) = serve(&model, prompt, request, &flag, &slot, &ctx, tell) {
-                tell(last);
+            if let Err(why) = serve(&model, prompt, request, stops, &flag, &slot, &ctx, &tell) {
+                tell(News::Refused(why));
             }
             ctx.request_repaint();
         };
@@ -149,15 +147,12 @@ impl Writer {
             events,
             cancelled,
             canceller,
-            tokenizer,
-            stream: DecodeStream::new(),
-            stop,
-            from,
             began,
             times: VecDeque::new(),
             first_at: None,
             last_at: began,
             figures,
+            fault: None,
         })
     }
 
@@ -177,8 +172,7 @@ impl Writer {
                 Ok(news) => news,
                 Err(std::sync::mpsc::TryRecvError::Empty) => break,
                 Err(_) => {
-                    ended =
-                        Some(Ended::Failed("the engine stopped without a word; open the model again".into()));
+                    ended = Some(Ended::Failed(NO_WORD.into()));
                     break;
                 }
             };
@@ -188,7 +182,8 @@ impl Writer {
                     (f.prompt_tokens, f.dropped, f.context_used) = (tokens, dropped, tokens);
                     None
                 }
-                News::Event(event) => self.accept(text, at, event),
+                News::Piece(piece) => self.accept(text, at, piece),
+                News::Cancelled => Some(Ended::Cancelled),
                 News::Refused(why) => Some(Ended::Failed(why)),
             };
             if ended.is_some() {
@@ -200,66 +195,58 @@ impl Writer {
         ended
     }
 
-    fn accept(&mut self, text: &mut Manuscript, at: Instant, event: Event) -> Option<Ended> {
-        match event {
-            Event::Prefill { done, .. } => {
+    fn accept(&mut self, text: &mut Manuscript, at: Instant, piece: Piece) -> Option<Ended> {
+        match piece {
+            Piece::Prefill { done, .. } => {
                 // Once there is text, it is a slide that reads.
                 if self.first_at.is_none() {
                     self.figures.prompt_read = done;
                 }
                 None
             }
-            Event::Token { id, log_probs } => {
-                self.figures.tokens += 1;
-                self.figures.context_used += 1;
-                if self.figures.context_used > self.figures.context {
-                    // The engine slid: it reads the last half again.
-                    self.figures.context_used = self.figures.context / 2 + 1;
-                }
-                self.first_at.get_or_insert(at);
-                self.last_at = at;
-                self.times.push_back(at);
-                let piece = self.stream.push(&self.tokenizer, id).unwrap_or_default();
-                let probs = log_probs.unwrap_or_default();
-                let likeliest: Arc<[_]> = probs.likeliest.iter().map(|&(id, p)| (id, p as f32)).collect();
-                let log_prob = (!likeliest.is_empty()).then_some(probs.chosen);
-                text.push(id, &piece, log_prob, likeliest);
-                self.stopped(text)
+            Piece::Token { id, text: growth, log_probs } => {
+                self.count(at);
+                let LogProbs { chosen, likeliest } = log_probs.unwrap_or_default();
+                let likeliest: Arc<[_]> = likeliest.into_iter().map(|(id, p)| (id, p as f32)).collect();
+                let log_prob = (!likeliest.is_empty()).then_some(chosen);
+                text.push(id, &growth.decoded, log_prob, likeliest);
+                cut(text, &growth);
+                None
             }
-            Event::Done { finish, stats } => {
-                self.flush(text);
-                self.done(&stats);
-                Some(match finish {
-                    Finish::Length => Ended::Length,
-                    Finish::Stop(_) => Ended::Model,
-                    Finish::Context | Finish::Cancelled => Ended::Cancelled,
+            Piece::End(End { text: growth, how, fault }) => {
+                if !growth.decoded.is_empty() {
+                    text.complete(&growth.decoded);
+                    cut(text, &growth);
+                }
+                self.fault = fault;
+                Some(match how {
+                    Ok((ending, stats)) => {
+                        self.done(&stats);
+                        match ending {
+                            Ending::Length => Ended::Length,
+                            Ending::Model => Ended::Model,
+                            Ending::Stop(string) => Ended::Stop(string),
+                            Ending::Context | Ending::Cancelled => Ended::Cancelled,
+                        }
+                    }
+                    Err(text::Error::Model(runtime::Error::EngineStopped)) => Ended::Failed(NO_WORD.into()),
+                    Err(error) => Ended::Failed(error.to_string()),
                 })
             }
-            Event::Error(error) => {
-                self.flush(text);
-                Some(Ended::Failed(error.to_string()))
-            }
         }
     }
 
-    fn flush(&mut self, text: &mut Manuscript) {
-        if let Some(rest) = self.stream.flush() {
-            text.complete(&rest);
+    /// Counts a token that came.
+    fn count(&mut self, at: Instant) {
+        self.figures.tokens += 1;
+        self.figures.context_used += 1;
+        if self.figures.context_used > self.figures.context {
+            // The engine slid: it reads the last half again.
+            self.figures.context_used = self.figures.context / 2 + 1;
         }
-    }
-
-    /// Whether one of the strings that end a text is there; it is cut off.
-    fn stopped(&self, text: &mut Manuscript) -> Option<Ended> {
-        let longest = self.stop.iter().map(String::len).max()?;
-        let last = text.tokens().last().map_or(0, |t| t.range.len());
-        let mut look = text.buffer.len().saturating_sub(longest + last).max(self.from);
-        while !text.buffer.is_char_boundary(look) {
-            look -= 1;
-        }
-        let found =
-            self.stop.iter().filter_map(|s| text.buffer[look..].find(s.as_str()).map(|at| (at, s))).min()?;
-        text.cut(look + found.0);
-        Some(Ended::Stop(found.1.clone()))
+        self.first_at.get_or_insert(at);
+        self.last_at = at;
+        self.times.push_back(at);
     }
 
     fn done(&mut self, stats: &Stats) {
@@ -290,35 +277,50 @@ impl Writer {
     }
 }
 
-/// The writer's thread: makes the prompt, hands it in and passes on what comes. An error is the last word where the engine has none.
+/// Takes back what belongs to a stop string.
+fn cut(text: &mut Manuscript, growth: &Growth) {
+    if growth.cut > 0 {
+        text.cut(text.buffer.len() - growth.cut);
+    }
+}
+
+/// The writer's thread: makes the prompt, hands it in and passes on what comes. An error is why there is nothing to pass on.
 fn serve(
     model: &Loaded,
     prompt: MakePrompt,
     request: GenerateRequest,
+    stops: Stops,
     cancelled: &AtomicBool,
     canceller: &OnceLock<Canceller>,
     ctx: &egui::Context,
-    tell: impl Fn(News) -> bool,
-) -> Result<(), News> {
-    let prompt = prompt(model).map_err(News::Refused)?;
+    tell: &impl Fn(News) -> bool,
+) -> Result<(), String> {
+    let prompt = prompt(model)?;
     if cancelled.load(Ordering::SeqCst) {
-        return Err(News::Event(Event::Done { finish: Finish::Cancelled, stats: Stats::default() }));
+        tell(News::Cancelled);
+        return Ok(());
     }
     tell(News::Prompt(prompt.ids.len(), prompt.dropped));
     let request = GenerateRequest { prompt: prompt.ids, ..request };
-    let generation = model.engine.generate(request).map_err(|e| News::Refused(e.to_string()))?;
-    let canceller = canceller.get_or_init(|| generation.canceller());
+    let stream = TextStream::start(&model.engine, &model.opened.tokenizer, request, stops)
+        .map_err(|e| e.to_string())?;
+    let canceller = canceller.get_or_init(|| stream.canceller());
     // Between the question above and here somebody may have changed their mind.
     if cancelled.load(Ordering::SeqCst) {
         canceller.cancel();
     }
-    while let Some(event) = generation.next_event() {
-        if !tell(News::Event(event)) {
+    pass_on(stream, ctx, tell);
+    Ok(())
+}
+
+/// Tells the page of each piece, as long as it wants to know.
+fn pass_on(stream: TextStream<'_, impl Source>, ctx: &egui::Context, tell: &impl Fn(News) -> bool) {
+    for piece in stream {
+        if !tell(News::Piece(piece)) {
             break;
         }
         ctx.request_repaint_after(FRAME);
     }
-    Ok(())
 }
 
 impl Drop for Writer {

@@ -67,26 +67,48 @@ pub fn prompt_ids(opened: &Opened, turns: &[Turn]) -> Result<Vec<u32>> {
     Ok(ids)
 }
 
-/// The ids of the end of a conversation, of which no more than `most` (at least 1) are wanted. The oldest turns go first, a question with
-/// its answer, because templates want the speakers to take turns; what holds for the whole conversation stays. A single turn that is too
-/// long leaves its end.
+/// The end of a conversation that there is room for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recent {
+    /// Its ids: more than were wanted where a single turn is too long.
+    pub ids: Vec<u32>,
+    /// Ids fewer than the whole conversation has.
+    pub dropped: usize,
+}
+
+/// The ids of the end of a conversation, of which no more than `most` (at least 1) are wanted. As [`recent`], but a single turn that is
+/// too long leaves its end.
 ///
 /// # Errors
 /// As [`prompt_ids`].
 pub fn recent_ids(opened: &Opened, turns: &[Turn], most: usize) -> Result<Vec<u32>> {
+    let mut ids = recent(opened, turns, &[], most)?.ids;
+    Ok(ids.split_off(ids.len().saturating_sub(most)))
+}
+
+/// The end of a conversation with `behind`, the begun answer that is to be gone on with, of which no more than `most` ids are wanted. The
+/// oldest turns go first, a question with its answer, because templates want the speakers to take turns; what holds for the whole
+/// conversation stays, and so does the last turn.
+///
+/// # Errors
+/// As [`prompt_ids`].
+pub fn recent(opened: &Opened, turns: &[Turn], behind: &[u32], most: usize) -> Result<Recent> {
     let rules = turns.iter().take_while(|turn| turn.role == Role::System).count();
     let (rules, mut rest) = turns.split_at(rules);
-    loop {
-        let mut ids = prompt_ids(opened, &[rules, rest].concat())?;
-        if ids.len() <= most {
-            return Ok(ids);
-        }
+    let ids = |rest: &[Turn]| -> Result<Vec<u32>> {
+        Ok([&prompt_ids(opened, &[rules, rest].concat())?[..], behind].concat())
+    };
+    let mut now = ids(rest)?;
+    let all = now.len();
+    while now.len() > most {
         let answered = rest.get(1).is_some_and(|turn| turn.role == Role::Assistant);
         match rest.split_at_checked(if answered { 2 } else { 1 }) {
             Some((_, later)) if !later.is_empty() => rest = later,
-            _ => return Ok(ids.split_off(ids.len() - most)),
+            _ => break,
         }
+        now = ids(rest)?;
     }
+    Ok(Recent { dropped: all.saturating_sub(now.len()), ids: now })
 }
 
 /// The text behind those ids, in pieces; true for what somebody said, false for what the template adds.

@@ -2,13 +2,25 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::Sender;
+use std::task::Poll;
 
 use eframe::egui::vec2;
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
+use formats::gguf::Gguf;
+use formats::tokenizer::Tokenizer;
+use runtime::request::{Event, Finish};
 
 use super::*;
 use crate::{Answers, App, Command, Env, GenerateCommand, Start};
+
+fn shakespeare() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/shakespeare.gguf")
+}
+
+fn tokenizer() -> Tokenizer {
+    Tokenizer::from_gguf(Gguf::open(&shakespeare()).unwrap().metadata()).unwrap()
+}
 
 fn app() -> Harness<'static, App> {
     let env = Env {
@@ -16,7 +28,7 @@ fn app() -> Harness<'static, App> {
         config_dir: None,
         runs_dir: PathBuf::new(),
         cache_dir: None,
-        shipped_model: Some(Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/shakespeare.gguf")),
+        shipped_model: Some(shakespeare()),
         commit: String::new(),
         dialogs: Arc::new(Answers::default()),
         discard: |path| std::fs::remove_dir_all(path).map_err(|e| e.to_string()),
@@ -40,14 +52,40 @@ fn until(harness: &mut Harness<'_, App>, is_so: impl Fn(&mut App) -> bool) {
     panic!("it did not come");
 }
 
-/// Begins a text, and puts somebody else in the engine's place.
-fn impostor(harness: &mut Harness<'_, App>) -> Sender<(Instant, News)> {
+/// Somebody in an engine's place.
+struct Impostor(Receiver<Event>);
+
+impl Source for Impostor {
+    fn next_event(&mut self) -> Option<Event> {
+        self.0.recv().ok()
+    }
+
+    fn try_event(&mut self) -> Poll<Option<Event>> {
+        unreachable!("the writer's thread waits")
+    }
+
+    fn cancel(&mut self) {}
+
+    fn fault(&self) -> Option<String> {
+        None
+    }
+}
+
+/// Begins a text, and puts somebody else in the engine's place; the text ends at `stop`.
+fn impostor(harness: &mut Harness<'_, App>, stop: &'static str) -> Sender<Event> {
     harness.state_mut().send(Command::Generate(GenerateCommand::Write));
     until(harness, |app| app.generate.writer.is_some());
     let writer = harness.state_mut().generate.writer.as_mut().unwrap();
     writer.cancel();
+    let (news, told) = channel();
+    writer.events = told;
     let (tell, events) = channel();
-    writer.events = events;
+    let ctx = harness.ctx.clone();
+    std::thread::spawn(move || {
+        let tokenizer = tokenizer();
+        let stream = TextStream::of(Impostor(events), &tokenizer, Stops::new([stop]));
+        pass_on(stream, &ctx, &|piece| news.send((Instant::now(), piece)).is_ok());
+    });
     tell
 }
 
@@ -58,11 +96,11 @@ fn a_text_outlives_the_engine_that_wrote_it() {
         (Some(runtime::Error::Panic { message: "of glass".into() }), "of glass"),
         (None, "the engine stopped without a word"),
     ] {
-        let tell = impostor(&mut harness);
+        let tell = impostor(&mut harness, "");
         let before = harness.state().text().to_owned();
-        tell.send((Instant::now(), News::Event(Event::Token { id: 65, log_probs: None }))).unwrap();
+        tell.send(Event::Token { id: 65, log_probs: None }).unwrap();
         if let Some(error) = last {
-            tell.send((Instant::now(), News::Event(Event::Error(error)))).unwrap();
+            tell.send(Event::Error(error)).unwrap();
         }
         drop(tell);
         until(&mut harness, |app| !app.is_busy());
@@ -81,4 +119,23 @@ fn a_text_outlives_the_engine_that_wrote_it() {
     until(&mut harness, |app| app.generate.writer.is_some());
     until(&mut harness, |app| !app.is_busy());
     assert!(harness.state().text().len() > before.len() + 100);
+}
+
+#[test]
+fn a_stop_string_is_cut_off_with_the_tokens_that_wrote_it() {
+    let mut harness = app();
+    let tell = impostor(&mut harness, "é!");
+    let before = harness.state().text().to_owned();
+    let tokenizer = tokenizer();
+    let ids = ["a", "é", "b", "é", "!", "c"].map(|piece| tokenizer.encode(piece));
+    let kept = ids[..3].iter().map(Vec::len).sum::<usize>();
+    for id in ids.into_iter().flatten() {
+        tell.send(Event::Token { id, log_probs: None }).unwrap();
+    }
+    tell.send(Event::Done { finish: Finish::Cancelled, stats: Stats::default() }).unwrap();
+    until(&mut harness, |app| !app.is_busy());
+    let app = harness.state();
+    assert_eq!(app.text(), format!("{before}aéb"));
+    assert_eq!(app.generate.text.tokens().len(), kept);
+    assert_eq!(app.generate.ended, Some(Ended::Stop("é!".into())));
 }
