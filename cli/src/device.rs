@@ -41,10 +41,11 @@ impl DeviceArg {
         Gpu::open(name, GpuOptions { cache: cache_folder(), ..GpuOptions::default() }).map(Some)
     }
 
-    /// The model on the device that was asked for. Where any GPU would do and none can take it, the CPU does, and a note says why.
+    /// The model on the device that was asked for; `None` if that is the CPU, for which it is laid out then. Where any GPU would do and
+    /// none can take it, the CPU does, and a note says why.
     ///
     /// # Errors
-    /// No GPU of a name that was asked for.
+    /// No GPU of a name that was asked for; a broken file, in the same words whatever the device.
     pub fn model(&self, model: &Model) -> anyhow::Result<Option<Arc<GpuModel>>> {
         let on_gpu =
             self.open().and_then(|gpu| gpu.map(|gpu| GpuModel::new(Arc::new(gpu), model)).transpose());
@@ -55,9 +56,14 @@ impl DeviceArg {
                 }
                 Ok(Some(Arc::new(on_gpu)))
             }
-            Ok(None) => Ok(None),
+            Ok(None) => {
+                model.lay_out()?;
+                Ok(None)
+            }
             Err(error @ runtime::Error::NoAdapter { .. }) if self.device != "gpu" => Err(error.into()),
             Err(error) => {
+                // If it is the file that is at fault, this says so.
+                model.lay_out()?;
                 note(format_args!("{error}; the CPU goes on"));
                 Ok(None)
             }

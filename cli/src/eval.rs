@@ -91,6 +91,7 @@ struct Total {
 /// Runs `tercet eval`.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let opened = Opened::open(&args.file)?;
+    let on_gpu = args.device.model(&opened.model)?;
     // Ctrl-C ends this at once: there is nothing to save.
     let unwatched = &mut Watch::nobody();
     let text = Text::load(std::slice::from_ref(&args.text), &opened.separator, unwatched)?;
@@ -112,7 +113,6 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     ensure!(ids.len() >= 2, "the text has {} tokens; scoring needs at least 2", ids.len());
 
     let threads = args.threads.map_or_else(default_threads, usize::from);
-    let on_gpu = args.device.model(&opened.model)?;
     let fault = Fault::default();
     let worker: Box<dyn Worker> = match &on_gpu {
         Some(on_gpu) => Box::new(GpuOrCpu::new(on_gpu, &opened.model, threads, Arc::clone(&fault))),

@@ -4,6 +4,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use cpu::Kernels;
 use formats::blocks::TensorType;
@@ -33,7 +34,7 @@ pub struct Args {
 /// A model file, as far as it can be read.
 struct Subject {
     file_bytes: u64,
-    header: Header,
+    header: Arc<Header>,
     tensors: Vec<Measured>,
     /// The model, or the sentence that `tercet generate` ends with.
     opened: Result<Opened, String>,
@@ -48,14 +49,14 @@ impl Subject {
             Ok(gguf) => {
                 let measured = |t: &TensorInfo| Measured::new(t, gguf.tensor(&t.name).ok());
                 let tensors = gguf.tensors().iter().map(measured).collect();
-                let open = |kernels| Opened::from_gguf(&gguf, path, kernels).map_err(|e| sentence(&e));
-                let opened = kernels.and_then(open);
-                (gguf.into_header(), tensors, opened)
+                let header = Arc::clone(gguf.header());
+                let open = |kernels| open(gguf, path, kernels).map_err(|e| sentence(&e));
+                (header, tensors, kernels.and_then(open))
             }
             Err(error) => {
                 let Ok(header) = Header::open(path) else { return Err(error.into()) };
                 let tensors = header.tensors().iter().map(|t| Measured::new(t, None)).collect();
-                (header, tensors, kernels.and(Err(sentence(&error))))
+                (Arc::new(header), tensors, kernels.and(Err(sentence(&error))))
             }
         };
         Ok(Subject { file_bytes, header, tensors, opened })
@@ -65,6 +66,13 @@ impl Subject {
     fn whole(&self) -> impl Iterator<Item = &Measured> {
         self.tensors.iter().filter(|t| !t.broken)
     }
+}
+
+/// Opens a model as `tercet generate` does for the processor.
+fn open(gguf: Gguf, path: &Path, kernels: &'static Kernels) -> text::Result<Opened> {
+    let opened = Opened::from_gguf(gguf, path, kernels)?;
+    opened.model.lay_out()?;
+    Ok(opened)
 }
 
 /// Whether a conversation can be had with a model, found out by writing one down; or why not.

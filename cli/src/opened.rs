@@ -34,7 +34,7 @@ pub fn engine(
 
 /// One line: device, or kernels and threads; load time.
 pub fn how_it_runs(opened: &Opened, engine: &Engine) -> String {
-    let ms = opened.load_time.as_secs_f64() * 1e3;
+    let ms = (opened.load_time + opened.model.lay_out_time()).as_secs_f64() * 1e3;
     let loaded = format!("loaded {} in {ms:.1} ms", opened.path.display());
     match engine.gpu() {
         Some(model) => {

@@ -19,6 +19,6 @@ pub use kernels::{Compiled, Kernels};
 pub use memory::advise_huge_pages;
 pub use pool::{Pool, THREADS_MAX};
 pub use probe::{Memory, features};
-pub use ternary::{GROUP_MAX, ROW_BLOCK, RowLayout, TernaryMatrix};
+pub use ternary::{GROUP_MAX, LaidOutRows, ROW_BLOCK, RowLayout, TernaryMatrix};
 pub use veclut::VecLutMatrix;
 pub use vector::{LANES, Vector};

@@ -1,6 +1,7 @@
 //! A ternary matrix in two bits a weight, laid out for the kernel that will read it.
 //! Multiplying by it is the kernels' business, reading it from a file that of whoever has its [`TernaryRows`].
 
+use std::convert::Infallible;
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
@@ -191,6 +192,23 @@ impl TernaryMatrix {
         self.factors.iter().find(|(rows, _)| rows.contains(&r)).map(|(_, factor)| *factor)
     }
 
+    /// The rows again as they were laid out, in parts of one factor: what another layout is made from.
+    pub fn parts(&self) -> Vec<LaidOutRows<'_>> {
+        let mut parts = Vec::new();
+        let mut first = 0;
+        while first < self.rows {
+            let at = self.factors.iter().find(|(rows, _)| rows.end > first);
+            let (rows, factor) = match at {
+                Some((rows, factor)) if rows.start <= first => (first..rows.end, Some(*factor)),
+                Some((rows, _)) => (first..rows.start, None),
+                None => (first..self.rows, None),
+            };
+            first = rows.end;
+            parts.push(LaidOutRows { matrix: self, rows, factor });
+        }
+        parts
+    }
+
     /// How the codes lie in memory.
     pub fn layout(&self) -> RowLayout {
         self.layout
@@ -249,6 +267,46 @@ impl TernaryMatrix {
 
     fn scale_offset(&self, r: usize, g: usize) -> usize {
         scale_offset(self.layout, self.cols / self.group, r, g)
+    }
+}
+
+/// Rows of a matrix that is laid out, all of one factor.
+#[derive(Clone, Debug)]
+pub struct LaidOutRows<'m> {
+    matrix: &'m TernaryMatrix,
+    rows: Range<usize>,
+    factor: Option<f32>,
+}
+
+impl TernaryRows for LaidOutRows<'_> {
+    type Error = Infallible;
+
+    fn rows(&self) -> usize {
+        self.rows.len()
+    }
+
+    fn cols(&self) -> usize {
+        self.matrix.cols
+    }
+
+    fn group(&self) -> usize {
+        self.matrix.group
+    }
+
+    fn factor(&self) -> Option<f32> {
+        self.factor
+    }
+
+    fn unpack(&self, rows: Range<usize>, codes: &mut [i8], scales: &mut [f16]) -> Result<(), Infallible> {
+        let (m, groups) = (self.matrix, self.matrix.cols / self.matrix.group);
+        assert!(rows.end <= self.rows.len());
+        assert_eq!((codes.len(), scales.len()), (rows.len() * m.cols, rows.len() * groups));
+        for (i, r) in rows.enumerate() {
+            let r = self.rows.start + r;
+            m.unpack_row(r, &mut codes[i * m.cols..][..m.cols]);
+            (0..groups).for_each(|g| scales[i * groups + g] = m.scale(r, g));
+        }
+        Ok(())
     }
 }
 

@@ -57,7 +57,7 @@ impl<'m> CpuWorker<'m> {
     /// on more than this process has processors. No result depends on their number.
     ///
     /// # Errors
-    /// No threads to be had.
+    /// As [`with_threads`](Self::with_threads).
     pub fn up_to_threads(model: &'m Model, threads: usize) -> Result<Self> {
         let mut worker = Self::with_threads(model, threads_of_use(threads))?;
         let most = worker.threads();
@@ -65,11 +65,13 @@ impl<'m> CpuWorker<'m> {
         Ok(worker)
     }
 
-    /// A worker on exactly `threads` threads, idle or not, to be measured. No result depends on their number.
+    /// A worker on exactly `threads` threads, idle or not, to be measured. No result depends on their number. The model is laid
+    /// out for it, unless it is.
     ///
     /// # Errors
-    /// No threads to be had.
+    /// No threads to be had, or a model that [cannot be laid out](Model::lay_out).
     pub fn with_threads(model: &'m Model, threads: usize) -> Result<Self> {
+        model.lay_out()?;
         let c = model.config();
         let pool =
             Pool::new(threads.max(1)).map_err(|source| Error::Resource { what: "worker threads", source })?;

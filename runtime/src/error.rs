@@ -1,5 +1,6 @@
 //! The one error type of this crate: what a model file, a request or the machine can do wrong.
 
+use std::convert::Infallible;
 use std::path::PathBuf;
 
 /// Why a model cannot be loaded or a request cannot be served.
@@ -175,6 +176,15 @@ pub enum Error {
         memory: u64,
     },
 
+    /// A matrix that no shader multiplies by.
+    #[error("tensor {name} has {found}; the GPU takes groups of 128 without a factor")]
+    GpuTernary {
+        /// The tensor.
+        name: String,
+        /// Its group or its factor.
+        found: String,
+    },
+
     /// A graphics device that is out of memory, lost, or refuses what it was given.
     #[error("the GPU {adapter} failed: {message}")]
     Gpu {
@@ -210,6 +220,22 @@ pub enum Error {
         /// The system's own words.
         source: std::io::Error,
     },
+}
+
+impl Error {
+    /// Whether it is a graphics device that failed or has no room, rather than the model or the request: the processor can go on.
+    pub fn is_of_device(&self) -> bool {
+        matches!(
+            self,
+            Error::Gpu { .. } | Error::GpuLimit { .. } | Error::GpuMemory { .. } | Error::GpuTernary { .. }
+        )
+    }
+}
+
+impl From<Infallible> for Error {
+    fn from(never: Infallible) -> Self {
+        match never {}
+    }
 }
 
 /// Shorthand for this crate.

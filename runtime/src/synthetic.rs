@@ -104,18 +104,28 @@ impl Model {
     /// # Errors
     /// A configuration that no model can have.
     pub fn synthetic(config: &ModelConfig, kernels: &'static Kernels, seed: u64) -> Result<Self> {
-        let mut meta = Metadata::new();
-        config.to_gguf(&mut meta);
-        let mut writer = GgufWriter::new(meta);
-        let mut rng = Xoshiro256::from_seed(seed);
-        for tensor in Forward::new(config).tensors {
-            let dims: Vec<u64> = tensor.shape.iter().rev().map(|&d| d as u64).collect();
-            writer.add_tensor(&tensor.name, tensor.tensor_type(), &dims, bytes(&tensor, &mut rng))?;
-        }
-        let file = writer.to_bytes()?;
-        drop(writer);
-        Model::with_kernels(&Gguf::parse(file, "a synthetic model")?, kernels)
+        let model = Model::open(gguf(config, seed)?, kernels)?;
+        model.lay_out()?;
+        Ok(model)
     }
+}
+
+/// The file of a model of random weights, in memory.
+///
+/// # Errors
+/// A configuration that no file can hold.
+pub fn gguf(config: &ModelConfig, seed: u64) -> Result<Gguf> {
+    let mut meta = Metadata::new();
+    config.to_gguf(&mut meta);
+    let mut writer = GgufWriter::new(meta);
+    let mut rng = Xoshiro256::from_seed(seed);
+    for tensor in Forward::new(config).tensors {
+        let dims: Vec<u64> = tensor.shape.iter().rev().map(|&d| d as u64).collect();
+        writer.add_tensor(&tensor.name, tensor.tensor_type(), &dims, bytes(&tensor, &mut rng))?;
+    }
+    let file = writer.to_bytes()?;
+    drop(writer);
+    Ok(Gguf::parse(file, "a synthetic model")?)
 }
 
 /// A tensor as a file holds it. Rows keep the size of what they multiply, so that activations are neither lost nor infinite.

@@ -30,7 +30,7 @@ pub struct Opened {
     pub chat_template: Option<String>,
     /// What stood between the documents that it was trained on, where its end-of-text token stands now; empty if they were one text.
     pub separator: String,
-    /// Time from opening the file to a model that can run.
+    /// Time from opening the file to a model that was checked; [`Model::lay_out_time`] is not in it.
     pub load_time: Duration,
 }
 
@@ -38,43 +38,37 @@ impl Opened {
     /// Reads and checks a model file, for the kernels that `TERCET_KERNELS` names or the best of this machine.
     ///
     /// # Errors
-    /// Anything wrong with the file, naming it; a variable that names no kernels.
+    /// As [`from_gguf`](Self::from_gguf); a file that cannot be read; a variable that names no kernels.
     pub fn open(path: &Path) -> Result<Self> {
-        let kernels = Kernels::chosen().map_err(runtime::Error::Kernels)?;
-        Self::with_kernels(path, kernels)
-    }
-
-    /// Reads and checks a model file, and lays it out for `kernels`.
-    ///
-    /// # Errors
-    /// Anything wrong with the file, naming it.
-    pub fn with_kernels(path: &Path, kernels: &'static Kernels) -> Result<Self> {
         let start = Instant::now();
-        let opened = Self::from_gguf(&Gguf::open(path)?, path, kernels)?;
+        let kernels = Kernels::chosen().map_err(runtime::Error::Kernels)?;
+        let opened = Self::from_gguf(Gguf::open(path)?, path, kernels)?;
         Ok(Opened { load_time: start.elapsed(), ..opened })
     }
 
-    /// Checks a model file that was read from `path`, and lays it out for `kernels`.
+    /// Takes over a model file that was read from `path`, and checks it. Its matrices are looked at by the device that will run it: by
+    /// [`Model::lay_out`], for `kernels`, or by `GpuModel::new`.
     ///
     /// # Errors
-    /// Anything wrong with the file, naming it.
-    pub fn from_gguf(gguf: &Gguf, path: &Path, kernels: &'static Kernels) -> Result<Self> {
-        let start = Instant::now();
-        let model = Model::with_kernels(gguf, kernels).map_err(|e| in_file(e, path))?;
-        let tokenizer = Tokenizer::from_gguf(gguf.metadata())?;
+    /// Anything wrong with the file outside its matrices, naming it.
+    pub fn from_gguf(gguf: Gguf, path: &Path, kernels: &'static Kernels) -> Result<Self> {
+        let (start, header) = (Instant::now(), Arc::clone(gguf.header()));
+        let meta = header.metadata();
+        let model = Model::open(gguf, kernels).map_err(|e| in_file(e, path))?;
+        let tokenizer = Tokenizer::from_gguf(meta)?;
         let (ids, vocab) = (tokenizer.vocab_size(), model.config().vocab);
         // A model may have more rows than its tokenizer has ids, for the sake of a round number.
         if ids > vocab {
             return Err(Error::Vocabulary { ids, vocab, path: path.to_owned() });
         }
-        let sampling = Sampling::from_gguf(gguf.metadata()).map_err(|e| in_file(e, path))?;
+        let sampling = Sampling::from_gguf(meta).map_err(|e| in_file(e, path))?;
         Ok(Opened {
             path: path.to_owned(),
             model: Arc::new(model),
             tokenizer: Arc::new(tokenizer),
             sampling,
-            chat_template: gguf.metadata().str(CHAT_TEMPLATE)?.map(str::to_owned),
-            separator: gguf.metadata().str(SEPARATOR)?.unwrap_or_default().to_owned(),
+            chat_template: meta.str(CHAT_TEMPLATE)?.map(str::to_owned),
+            separator: meta.str(SEPARATOR)?.unwrap_or_default().to_owned(),
             load_time: start.elapsed(),
         })
     }

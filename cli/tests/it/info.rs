@@ -67,8 +67,8 @@ fn patched(from: &[u8], to: &[u8]) -> Vec<u8> {
 
 /// The sentence with which `generate` refuses a file.
 #[track_caller]
-fn refusal(file: &Path) -> String {
-    let mut generate = tercet(&["generate", file.to_str().unwrap(), "-n", "1"]);
+fn refusal(file: &Path, device: &str) -> String {
+    let mut generate = tercet(&["generate", file.to_str().unwrap(), "-n", "1", "--device", device]);
     let (code, stdout, stderr) = output(generate.stdin(Stdio::null()));
     assert_eq!((code, &*stdout), (1, ""), "{stderr}");
     stderr.strip_prefix("tercet: ").unwrap().trim_end().to_owned()
@@ -135,8 +135,10 @@ fn info_and_generate_say_the_same_of_broken_files() {
     ];
     for (bytes, part) in &cases {
         std::fs::write(&file, bytes).unwrap();
-        let why = refusal(&file);
+        let why = refusal(&file, "cpu");
         assert!(why.contains(part), "{why} does not say {part}");
+        // With a GPU its upload finds the fault, without one the processor that goes on.
+        assert_eq!(refusal(&file, "gpu"), why);
         let said = info(&file);
         assert_eq!((&said["model"]["runs"], said["model"]["error"].as_str()), (&false.into(), Some(&*why)));
         let text = done(&mut tercet(&["info", file.to_str().unwrap()]));
@@ -155,8 +157,10 @@ fn info_and_generate_say_the_same_of_broken_files() {
     ];
     for (bytes, part) in &cases {
         std::fs::write(&file, bytes).unwrap();
-        let why = refusal(&file);
+        let why = refusal(&file, "cpu");
         assert!(why.contains(part), "{why} does not say {part}");
+        // With a GPU its upload finds the fault, without one the processor that goes on.
+        assert_eq!(refusal(&file, "gpu"), why);
         for args in [&["info"][..], &["info", "--json"]] {
             let (code, stdout, stderr) = output(tercet(args).arg(&file));
             assert_eq!((code, &*stdout, stderr), (1, "", format!("tercet: {why}\n")));

@@ -87,6 +87,26 @@ fn ternary_matrix_gives_back_its_rows_in_every_layout_and_group() {
 }
 
 #[test]
+fn ternary_matrix_that_is_laid_out_is_rows_for_any_other_layout() {
+    let pool = Pool::new(2).unwrap();
+    let factors = [[None, None, None], [Some(0.5), None, Some(3.0)], [None, Some(0.75), Some(0.75)]];
+    for factors in factors {
+        let mut parts = [37, 5, 70].map(|rows| Rows::new(rows, 256, 64));
+        parts.iter_mut().zip(factors).for_each(|(part, factor)| part.factor = factor);
+        for from in Kernels::available() {
+            let m = TernaryMatrix::from_rows(from, &pool, &parts).unwrap();
+            for to in Kernels::available() {
+                let expected = TernaryMatrix::from_rows(to, &pool, &parts).unwrap();
+                let Ok(again) = TernaryMatrix::from_rows(to, &pool, &m.parts());
+                assert_eq!((again.codes(), again.scales()), (expected.codes(), expected.scales()));
+                let factor = |m: &TernaryMatrix| (0..m.rows()).map(|r| m.factor(r)).collect::<Vec<_>>();
+                assert_eq!(factor(&again), factor(&expected), "{} to {}", from.name, to.name);
+            }
+        }
+    }
+}
+
+#[test]
 fn ternary_matrix_of_codes_is_that_of_rows() {
     let (rows, cols) = (37, 256);
     let part = Rows::new(rows, cols, GROUP);

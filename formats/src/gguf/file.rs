@@ -15,6 +15,7 @@
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::Problem;
 use super::list::List;
@@ -43,7 +44,8 @@ pub struct Header {
 /// A whole GGUF file in memory.
 #[derive(Clone, Debug)]
 pub struct Gguf {
-    header: Header,
+    /// Shared with whoever goes on to need it when the bytes are gone.
+    header: Arc<Header>,
     /// The file up to the end of its last tensor.
     bytes: Vec<u8>,
     name: String,
@@ -93,14 +95,14 @@ impl Gguf {
         let header = sound(header, &path.to_string_lossy())?;
         read_up_to(&mut file, &mut bytes, header.data.end, path)?;
         bytes.truncate(usize::try_from(header.data.end).unwrap_or(usize::MAX));
-        Ok(Gguf { header, bytes, name: path.to_string_lossy().into_owned() })
+        Ok(Gguf { header: Arc::new(header), bytes, name: path.to_string_lossy().into_owned() })
     }
 
     /// Takes a file that is in memory already; `name` stands for it in errors.
     pub fn parse(bytes: Vec<u8>, name: &str) -> Result<Gguf> {
         let file_len = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         match parse_header(&bytes, file_len, name) {
-            Ok(header) => Ok(Gguf { header: sound(header, name)?, bytes, name: name.to_owned() }),
+            Ok(header) => Ok(Gguf { header: Arc::new(sound(header, name)?), bytes, name: name.to_owned() }),
             Err(Stop::Bad(problem)) => Err(Error::Gguf { problem, file: name.to_owned() }),
             // `bytes` is the whole file, so running out of bytes is running out of file.
             Err(Stop::More { at }) => {
@@ -110,13 +112,8 @@ impl Gguf {
         }
     }
 
-    /// What the file says before its tensor data, without that data.
-    pub fn into_header(self) -> Header {
-        self.header
-    }
-
     /// What the file says before its tensor data.
-    pub fn header(&self) -> &Header {
+    pub fn header(&self) -> &Arc<Header> {
         &self.header
     }
 

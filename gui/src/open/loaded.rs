@@ -73,8 +73,8 @@ impl Contents {
     fn file(path: &Path, kernels: &'static Kernels, shipped: Option<&Path>) -> Result<Contents, String> {
         let stamp = Stamp::of(path);
         let gguf = Gguf::open(path).map_err(|e| sentence(&e))?;
-        let opened = Opened::from_gguf(&gguf, path, kernels).map_err(|e| sentence(&e))?;
-        let header = Arc::new(gguf.into_header());
+        let header = Arc::clone(gguf.header());
+        let opened = Opened::from_gguf(gguf, path, kernels).map_err(|e| sentence(&e))?;
         let one_file = |a: &Path, b: &Path| Some(a.canonicalize().ok()? == b.canonicalize().ok()?);
         Ok(Contents {
             facts: Facts::new(path, &header, stamp.len),
@@ -115,7 +115,7 @@ impl Loaded {
         let read = match moves.as_deref().filter(|m| m.opened.model.kernels().name == kernels.name) {
             Some(model) => Contents::again(model),
             None => {
-                job.progress(None, "reading and laying out weights");
+                job.progress(None, "reading the file");
                 Contents::file(path, kernels, shipped.as_deref())?
             }
         };
@@ -133,6 +133,11 @@ impl Loaded {
             }
             _ => None,
         };
+        wanted()?;
+        if gpu.is_none() && !opened.model.is_laid_out() {
+            job.progress(None, "laying out weights");
+            opened.model.lay_out().map_err(|e| sentence(&e))?;
+        }
         wanted()?;
         let context = context.map(|n| n.min(opened.model.config().context));
         let options = EngineOptions { context, threads: *threads, ..EngineOptions::default() };

@@ -55,7 +55,7 @@ impl<'m> GpuOrCpu<'m> {
         }
     }
 
-    /// Goes on with the CPU, with the same texts, empty.
+    /// Goes on with the CPU, with the same texts, empty. The model is laid out for it only now.
     fn move_to_cpu(&mut self, error: &Error) -> Result<()> {
         self.fault.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error.to_string());
         let mut cpu = CpuWorker::up_to_threads(self.model, self.threads)?;
@@ -81,11 +81,6 @@ impl<'m> GpuOrCpu<'m> {
     }
 }
 
-/// Whether it is the device that failed, rather than the request.
-fn of_device(error: &Error) -> bool {
-    matches!(error, Error::Gpu { .. } | Error::GpuLimit { .. } | Error::GpuMemory { .. })
-}
-
 impl Worker for GpuOrCpu<'_> {
     fn config(&self) -> &ModelConfig {
         self.model.config()
@@ -95,7 +90,7 @@ impl Worker for GpuOrCpu<'_> {
         // A device that has room for some texts keeps them.
         let first = self.contexts.iter().all(Option::is_none);
         let text = match self.runs_mut().open(context) {
-            Err(error) if of_device(&error) && first && self.on_gpu() => {
+            Err(error) if error.is_of_device() && first && self.on_gpu() => {
                 self.move_to_cpu(&error)?;
                 self.runs_mut().open(context)?
             }
@@ -139,7 +134,7 @@ impl Worker for GpuOrCpu<'_> {
     fn pass(&mut self, spans: &[Span<'_>], give_up: GiveUp<'_>) -> Result<()> {
         self.moved = false;
         match self.runs_mut().pass(spans, give_up) {
-            Err(error) if of_device(&error) && self.on_gpu() => {
+            Err(error) if error.is_of_device() && self.on_gpu() => {
                 self.move_to_cpu(&error)?;
                 self.moved = true;
                 Ok(())

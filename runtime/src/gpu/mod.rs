@@ -14,6 +14,7 @@ mod pipeline_cache;
 mod pipelines;
 mod plan;
 mod product;
+mod rows;
 mod timer;
 mod worker;
 

@@ -1,4 +1,4 @@
-//! A model's weights on a device, uploaded from the CPU's layout. Sessions keep everything that changes.
+//! A model's weights on a device, uploaded from its file, or from the processor's layout where it has one. Workers keep everything that changes.
 
 use std::sync::{Arc, Mutex};
 
@@ -8,10 +8,12 @@ use super::device::Gpu;
 use super::matrix::Matrix;
 use super::memory::Taken;
 use super::pipelines::Pipelines;
+use super::rows::Rows;
+use crate::cpu_worker::default_threads;
 use crate::error::{Error, Result};
 use crate::model::Model;
-use crate::weights::Weights;
-use cpu::TernaryMatrix;
+use crate::weights::{Matrices, Weights};
+use cpu::Pool;
 use model::config::ModelConfig;
 use model::forward::{self, ConnectionId, Forward, Op, Stack, StackId};
 use model::tensors::{Role, TensorId, TensorKind};
@@ -54,18 +56,21 @@ pub(super) struct Hyper {
 }
 
 impl GpuModel {
-    /// Uploads a model.
+    /// Uploads a model, which is not laid out for the processor by this.
     ///
     /// # Errors
     /// A shape beyond the shaders' limits or the device's, or more than is left of its memory, before anything is allocated; or no memory.
+    /// Of a model that is not laid out also what [`Model::lay_out`] says of a broken file, in the same words.
     pub fn new(gpu: Arc<Gpu>, model: &Model) -> Result<Self> {
         let (forward, w) = (model.forward().clone(), model.weights());
         check(&gpu, &forward.config)?;
-        let taken = gpu.take("the model", bytes(&gpu, &forward, w)?)?;
-        let upload = Upload { gpu: &gpu, forward: &forward, w };
+        let matrices = w.matrices();
+        let rows = AllRows::new(&matrices, &forward)?;
+        let taken = gpu.take("the model", bytes(&gpu, &forward, &rows)?)?;
+        let upload = Upload { gpu: &gpu, forward: &forward, w, rows, pool: Pool::up_to(default_threads()) };
         let tensors = (0..forward.tensors.len()).map(|i| upload.tensor(TensorId(i)));
         let tensors = tensors.collect::<Result<_>>()?;
-        let stacks = forward.stacks.iter().zip(w.stacks()).map(|(stack, m)| upload.stack(stack, m));
+        let stacks = (0..forward.stacks.len()).map(|i| upload.stack(StackId(i)));
         let stacks = stacks.collect::<Result<_>>()?;
         let hypers =
             forward.connections.iter().map(|c| c.hyper.as_ref().map(|h| upload.hyper(h)).transpose());
@@ -75,6 +80,7 @@ impl GpuModel {
             _ => None,
         });
         let qk_gains = qk_gains.collect::<Result<_>>()?;
+        drop(upload);
         gpu.check()?;
         let gpu_model =
             GpuModel { pipelines: Mutex::default(), tensors, stacks, hypers, qk_gains, taken, gpu, forward };
@@ -138,22 +144,49 @@ impl GpuModel {
     }
 }
 
+/// The rows of all matrices.
+struct AllRows<'a> {
+    /// One for each tensor; `None` for those that are no table.
+    tables: Vec<Option<Rows<'a>>>,
+    /// One for each stack.
+    stacks: Vec<Rows<'a>>,
+}
+
+impl<'a> AllRows<'a> {
+    fn new(matrices: &'a Matrices<'_>, forward: &Forward) -> Result<Self> {
+        let tables = forward.tensors.iter().enumerate().map(|(i, spec)| match (spec.kind, matrices) {
+            (TensorKind::Ternary { .. } | TensorKind::Plain(_), _) => Ok(None),
+            (TensorKind::Table { .. }, Matrices::File(gguf)) => Rows::table_of_file(gguf, spec).map(Some),
+            (TensorKind::Table { .. }, Matrices::LaidOut(layout)) => {
+                Rows::table_laid_out(layout, spec, TensorId(i)).map(Some)
+            }
+        });
+        let stacks = forward.stacks.iter().enumerate().map(|(i, stack)| match matrices {
+            Matrices::File(gguf) => Rows::stack_of_file(gguf, forward, stack),
+            Matrices::LaidOut(layout) => Rows::ternary(name(forward, stack), layout.stacks[i].parts()),
+        });
+        Ok(AllRows { tables: tables.collect::<Result<_>>()?, stacks: stacks.collect::<Result<_>>()? })
+    }
+
+    fn table(&self, id: TensorId) -> &Rows<'a> {
+        self.tables[id.0].as_ref().expect("it is a table")
+    }
+}
+
 /// Bytes that a model will take.
-fn bytes(gpu: &Gpu, forward: &Forward, w: &Weights) -> Result<u64> {
+fn bytes(gpu: &Gpu, forward: &Forward, rows: &AllRows<'_>) -> Result<u64> {
     // Gains of query and key heads are there even where the model has none.
     let mut sum = 4 * (2 * forward.config.head_dim * forward.config.blocks) as u64;
     for (i, spec) in forward.tensors.iter().enumerate() {
+        let id = TensorId(i);
         sum += match spec.kind {
             TensorKind::Ternary { .. } | TensorKind::Plain(Role::HeadGain) => 0,
-            TensorKind::Table { rows, cols, .. } => {
-                let id = TensorId(i);
-                Matrix::table_bytes(gpu, table_name(forward, id), w.table(id), rows, cols)?
-            }
+            TensorKind::Table { .. } => Matrix::bytes(gpu, table_name(forward, id), rows.table(id))?,
             TensorKind::Plain(_) => 4 * spec.len() as u64,
         };
     }
-    for (stack, m) in forward.stacks.iter().zip(w.stacks()) {
-        sum += Matrix::ternary_bytes(gpu, name(forward, stack), m)?;
+    for (stack, rows) in forward.stacks.iter().zip(&rows.stacks) {
+        sum += Matrix::bytes(gpu, name(forward, stack), rows)?;
     }
     Ok(sum)
 }
@@ -173,6 +206,8 @@ struct Upload<'a> {
     gpu: &'a Gpu,
     forward: &'a Forward,
     w: &'a Weights,
+    rows: AllRows<'a>,
+    pool: Pool,
 }
 
 impl Upload<'_> {
@@ -180,16 +215,19 @@ impl Upload<'_> {
         let spec = &self.forward.tensors[id.0];
         Ok(match spec.kind {
             TensorKind::Plain(Role::Gain) => OnDevice::Gain(self.gpu.filled(&spec.name, self.w.plain(id))?),
-            TensorKind::Table { rows, cols, .. } => {
-                let name = table_name(self.forward, id);
-                OnDevice::Table(Matrix::table(self.gpu, name, self.w.table(id), rows, cols)?)
+            TensorKind::Table { .. } => {
+                OnDevice::Table(self.matrix(table_name(self.forward, id), self.rows.table(id))?)
             }
             TensorKind::Ternary { .. } | TensorKind::Plain(_) => OnDevice::Elsewhere,
         })
     }
 
-    fn stack(&self, stack: &Stack, m: &TernaryMatrix) -> Result<Matrix> {
-        let matrix = Matrix::ternary(self.gpu, name(self.forward, stack), m)?;
+    fn stack(&self, id: StackId) -> Result<Matrix> {
+        self.matrix(name(self.forward, &self.forward.stacks[id.0]), &self.rows.stacks[id.0])
+    }
+
+    fn matrix(&self, name: &str, rows: &Rows<'_>) -> Result<Matrix> {
+        let matrix = Matrix::new(self.gpu, &self.pool, name, rows)?;
         // What the driver keeps to copy from can go.
         self.gpu.queue.submit([]);
         let done = self.gpu.device.poll(wgpu::PollType::wait_indefinitely());

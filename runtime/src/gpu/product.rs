@@ -10,9 +10,10 @@ use super::device::Gpu;
 use super::matrix::Matrix;
 use super::pipelines::Pipelines;
 use super::plan::{Dispatch, To, product, record};
+use super::rows::Rows;
 use super::timer::Timer;
 use crate::error::Result;
-use cpu::TernaryMatrix;
+use cpu::{Pool, TernaryMatrix};
 
 /// A matrix, the quantised rows it is multiplied by, and the result.
 #[derive(Debug)]
@@ -43,7 +44,8 @@ impl Product {
     /// A shape beyond the device's limits, or no memory.
     pub fn new(gpu: Arc<Gpu>, m: &TernaryMatrix, q: &[i8], a: &[f32]) -> Result<Self> {
         assert_eq!(q.len(), a.len() * m.cols());
-        let matrix = Matrix::ternary(&gpu, "the matrix", m)?;
+        let rows = Rows::ternary("the matrix", m.parts())?;
+        let matrix = Matrix::new(&gpu, &Pool::up_to(1), "the matrix", &rows)?;
         let bytes = (4 * a.len() * m.rows()) as u64;
         let step = Step { count: a.len() as u32, ..Step::default() };
         let step_buffer =

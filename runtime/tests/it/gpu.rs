@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use cpu::{Kernels, TernaryMatrix};
+use formats::gguf::Gguf;
 use model::config::ModelConfig;
 use runtime::engine::{Engine, EngineOptions};
 use runtime::gpu::{Fault, Gpu, GpuModel, GpuOptions, GpuOrCpu, GpuSession, Product, Variant, adapters};
@@ -25,7 +26,7 @@ const TOLERANCE: f32 = 1e-4;
 const TOLERANCE_ROUNDED: f32 = 0.5;
 
 /// The device under test with some features masked; `None`, with a sentence, where there is none at all.
-fn gpu(options: GpuOptions) -> Option<Arc<Gpu>> {
+pub fn gpu(options: GpuOptions) -> Option<Arc<Gpu>> {
     static SAID: OnceLock<()> = OnceLock::new();
     if adapters().is_empty() {
         assert!(
@@ -118,6 +119,33 @@ fn gpu_writes_the_cpus_text_with_native_halves() {
 #[test]
 fn gpu_writes_the_cpus_text_with_everything() {
     same_text(Variant::FULL);
+}
+
+#[test]
+fn gpu_runs_models_that_are_never_laid_out_for_the_processor() {
+    let Some(gpu) = gpu(GpuOptions::default()) else { return };
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/shakespeare.gguf");
+    let tiny = tiny::variants().into_iter().map(|(name, c)| (name, tiny::gguf(&c, 11)));
+    for (name, gguf) in tiny.chain([("shakespeare", Gguf::open(&shipped).unwrap())]) {
+        let laid_out = Model::from_gguf(&gguf).unwrap();
+        let model = Model::open(gguf, laid_out.kernels()).unwrap();
+        let context = model.config().context;
+        let on_gpu = GpuModel::new(Arc::clone(&gpu), &model).unwrap();
+        let same = GpuModel::new(Arc::clone(&gpu), &laid_out).unwrap();
+        assert_eq!(on_gpu.bytes(), same.bytes(), "{name}");
+        let (mut session, mut other) =
+            (GpuSession::new(&on_gpu, context).unwrap(), GpuSession::new(&same, context).unwrap());
+        let prompt = tiny::tokens(model.config(), 12, 21);
+        assert_eq!(session.forward(&prompt).unwrap(), other.forward(&prompt).unwrap(), "{name}");
+        let (text, _) = greedy(&laid_out, &prompt, 12);
+        session.reset();
+        let mut got = vec![session.next_greedy(&prompt).unwrap()];
+        while got.len() < 12 {
+            got.push(session.next_greedy(&got[got.len() - 1..]).unwrap());
+        }
+        assert_eq!(got, text, "{name}");
+        assert!(!model.is_laid_out() && model.mixing_error() == laid_out.mixing_error(), "{name}");
+    }
 }
 
 #[test]
@@ -388,9 +416,10 @@ fn gpu_looks_after_each_submission_of_a_prompt_whether_to_go_on() {
 fn gpu_lost_in_the_middle_of_a_text_leaves_the_cpu_to_finish_it() {
     let Some(gpu) = gpu(GpuOptions::default()) else { return };
     let config = tiny::config();
-    let model = Model::from_gguf(&tiny::gguf(&config, 3)).unwrap();
+    let gguf = tiny::gguf(&config, 3);
     let prompt = tiny::tokens(&config, 5, 9);
-    let (text, _) = greedy(&model, &prompt, 30);
+    let (text, _) = greedy(&Model::from_gguf(&gguf).unwrap(), &prompt, 30);
+    let model = Model::open(gguf, Kernels::best()).unwrap();
     let on_gpu = GpuModel::new(Arc::clone(&gpu), &model).unwrap();
     let fault = Fault::default();
     let mut session = Sequence::on(GpuOrCpu::new(&on_gpu, &model, 1, Arc::clone(&fault)), 64).unwrap();
@@ -399,6 +428,7 @@ fn gpu_lost_in_the_middle_of_a_text_leaves_the_cpu_to_finish_it() {
     while got.len() < 30 {
         if got.len() == 11 {
             assert_eq!(*fault.lock().unwrap(), None);
+            assert!(!model.is_laid_out());
             gpu.destroy();
         }
         let new = if got.is_empty() { &prompt[..] } else { &got[got.len() - 1..] };
@@ -410,6 +440,7 @@ fn gpu_lost_in_the_middle_of_a_text_leaves_the_cpu_to_finish_it() {
         got.push(id);
     }
     assert_eq!(got, text);
+    assert!(model.is_laid_out());
     assert!(fault.lock().unwrap().as_ref().unwrap().starts_with("the GPU "));
 }
 
@@ -417,8 +448,9 @@ fn gpu_lost_in_the_middle_of_a_text_leaves_the_cpu_to_finish_it() {
 fn gpu_without_room_for_a_session_leaves_it_to_the_cpu() {
     let Some(small) = gpu(GpuOptions { binding_max: Some(20_000), ..GpuOptions::default() }) else { return };
     let config = tiny::config();
-    let model = Arc::new(Model::from_gguf(&tiny::gguf(&config, 3)).unwrap());
+    let model = Arc::new(Model::open(tiny::gguf(&config, 3), Kernels::best()).unwrap());
     let on_gpu = Arc::new(GpuModel::new(small, &model).unwrap());
+    assert!(!model.is_laid_out());
     let options = EngineOptions { context: None, threads: Some(1), ..EngineOptions::default() };
     let cpu = Engine::start(Arc::clone(&model), options).unwrap();
     let engine = Engine::start_on(model, Some(on_gpu), options).unwrap();

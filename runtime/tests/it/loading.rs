@@ -1,9 +1,13 @@
 //! Files that must load, and files that must be refused with the name of what is wrong.
 
+use std::sync::{Arc, OnceLock};
+
+use cpu::Kernels;
 use formats::blocks::{TensorType, unpack};
 use formats::gguf::{Gguf, Metadata};
 use model::config::{ModelConfig, StoredType};
-use runtime::{Error, Model, Session};
+use runtime::gpu::{Gpu, GpuModel, GpuOptions};
+use runtime::{CpuWorker, Error, Model, Session};
 
 use crate::tiny::{self, Dense};
 
@@ -18,7 +22,38 @@ fn refusal(change: impl FnOnce(&mut Metadata, &mut Vec<Dense>)) -> String {
     let c = ModelConfig { streams: 2, ..tiny::config() };
     let (mut meta, mut tensors) = tiny::parts(&c, 1);
     change(&mut meta, &mut tensors);
-    Model::from_gguf(&tiny::assemble(meta, &tensors)).unwrap_err().to_string()
+    refused(&tiny::assemble(meta, &tensors))
+}
+
+/// What loading says of a broken file: the same whoever finds it, checks at the door, the processor's layout or a device's upload.
+fn refused(gguf: &Gguf) -> String {
+    let message = Model::from_gguf(gguf).unwrap_err().to_string();
+    let in_file = |said: String| {
+        let whole = format!("cannot load the model: {message}, in {}", gguf.name());
+        assert!(said == whole || said == message && said.contains(gguf.name()), "{said}\n{whole}");
+    };
+    match Model::open(gguf.clone(), Kernels::best()) {
+        Err(error) => in_file(error.to_string()),
+        Ok(model) => {
+            if let Some(gpu) = gpu() {
+                in_file(GpuModel::new(gpu, &model).unwrap_err().to_string());
+            }
+            assert!(!model.is_laid_out());
+            // As often as somebody asks.
+            for _ in 0..2 {
+                in_file(model.lay_out().unwrap_err().to_string());
+                in_file(CpuWorker::with_threads(&model, 1).unwrap_err().to_string());
+            }
+            assert!(!model.is_laid_out());
+        }
+    }
+    message
+}
+
+/// One device for all files.
+fn gpu() -> Option<Arc<Gpu>> {
+    static GPU: OnceLock<Option<Arc<Gpu>>> = OnceLock::new();
+    GPU.get_or_init(|| crate::gpu::gpu(GpuOptions::default())).clone()
 }
 
 fn tensor<'a>(tensors: &'a mut [Dense], name: &str) -> &'a mut Dense {
@@ -128,7 +163,7 @@ fn scales_and_halves_that_are_not_finite_are_named() {
             writer.add_tensor(&t.name, t.ty.known().unwrap(), &t.dims, bytes).unwrap();
         }
         let damaged = Gguf::parse(writer.to_bytes().unwrap(), "damaged.gguf").unwrap();
-        let message = Model::from_gguf(&damaged).unwrap_err().to_string();
+        let message = refused(&damaged);
         assert!(message.contains(name), "{message}");
     }
 }
