@@ -124,10 +124,12 @@ fn a_text_outlives_the_engine_that_wrote_it() {
 #[test]
 fn a_stop_string_is_cut_off_with_the_tokens_that_wrote_it() {
     let mut harness = app();
-    let tell = impostor(&mut harness, "é!");
+    let tell = impostor(&mut harness, "b!");
     let before = harness.state().text().to_owned();
+    // The engine may have written some before it lost its place.
+    let tokens_before = harness.state().generate.text.tokens().len();
     let tokenizer = tokenizer();
-    let ids = ["a", "é", "b", "é", "!", "c"].map(|piece| tokenizer.encode(piece));
+    let ids = ["a", "é", "b", "b", "!", "c"].map(|piece| tokenizer.encode(piece));
     let kept = ids[..3].iter().map(Vec::len).sum::<usize>();
     for id in ids.into_iter().flatten() {
         tell.send(Event::Token { id, log_probs: None }).unwrap();
@@ -136,6 +138,6 @@ fn a_stop_string_is_cut_off_with_the_tokens_that_wrote_it() {
     until(&mut harness, |app| !app.is_busy());
     let app = harness.state();
     assert_eq!(app.text(), format!("{before}aéb"));
-    assert_eq!(app.generate.text.tokens().len(), kept);
-    assert_eq!(app.generate.ended, Some(Ended::Stop("é!".into())));
+    assert_eq!(app.generate.text.tokens().len() - tokens_before, kept);
+    assert_eq!(app.generate.ended, Some(Ended::Stop("b!".into())));
 }
