@@ -288,7 +288,7 @@ fn as_json(
             "seed": sampling.seed,
         },
         "stats": {
-            "load_ms": opened.load_time.as_secs_f64() * 1e3,
+            "load_ms": (opened.load_time + opened.model.lay_out_time()).as_secs_f64() * 1e3,
             "prompt_tokens": s.prompt_tokens,
             "generated_tokens": s.generated_tokens,
             "prefill_tokens_per_sec": s.prefill_tokens_per_sec(),
