@@ -130,7 +130,7 @@ fn bench_stops_when_interrupted_and_keeps_what_it_has() {
     use std::io::{BufRead, BufReader};
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("part.json");
-    let mut command = tercet(&["bench", "--quick", "--hot", "--kernel", "scalar", "--out"]);
+    let mut command = tercet(&["bench", "--hot", "--kernel", "scalar", "--out"]);
     let mut child = Running::start(command.arg(&out).stdout(Stdio::piped()).stderr(Stdio::piped()));
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     // Once there is a row, the handler is in place.
