@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
-use crate::pass::{Answer, Want};
+use crate::pass::{Answer, Want, common};
 use crate::request::{Event, Finish, GenerateRequest, LogProbs, Stats, WhenFull};
 use crate::sampler::Sampler;
 
@@ -189,5 +189,5 @@ impl Continuation {
 /// How many of its tokens a text that holds `held` may keep when the model is to see `seen`: the last is always read, as its logits
 /// are what we are here for.
 fn kept(held: &[u32], seen: &[u32]) -> usize {
-    held.iter().zip(seen).take_while(|(a, b)| a == b).count().min(seen.len() - 1)
+    common(held, seen).min(seen.len() - 1)
 }

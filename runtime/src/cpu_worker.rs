@@ -1,5 +1,6 @@
 //! The worker that runs on the processor: a pool of threads, the lanes they carry tokens in, and the texts it remembers.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
@@ -11,16 +12,14 @@ use model::forward::Op;
 use crate::error::{Error, Result};
 use crate::head::Head;
 use crate::kv::{KvMemory, PAGE_TOKENS};
-use crate::lane::{Around, LANE_TOKENS, Lane, Piece, Spread};
+use crate::lane::{Around, LANE_TOKENS, Lane, Piece, Spread, TOGETHER_MAX};
 use crate::model::Model;
-use crate::pass::{Answer, GiveUp, Span, TextId, Worker, check};
+use crate::pass::{Answer, GiveUp, Span, TextId, Worker, check, check_context};
 use crate::texts::Texts;
 use crate::tuner::Tuner;
 
 /// Angles are computed for this many positions at first, and for twice as many whenever they run out.
 const ROPE_FIRST: usize = 256;
-/// Up to so many tokens are one lane, whose ops all threads share; more are a lane for each thread.
-const TOGETHER_MAX: usize = 16;
 /// Tokens that the processor reads at a time: enough of them to be fast.
 const STEP_TOKENS: usize = 256;
 
@@ -135,11 +134,9 @@ impl<'m> CpuWorker<'m> {
         let together = tokens <= TOGETHER_MAX;
         let per_lane = if together { tokens } else { tokens.div_ceil(threads) };
         let per_lane = if per_lane >= 16 { per_lane.next_multiple_of(16) } else { per_lane };
-        let runs = cut(tile, per_lane);
-        let lanes = &mut self.lanes[..runs.len()];
-        for (lane, run) in lanes.iter_mut().zip(&runs) {
-            lane.start(model, run);
-        }
+        let mut rest = VecDeque::from_iter(tile.iter().copied());
+        let lanes = &mut self.lanes[..tokens.div_ceil(per_lane)];
+        lanes.iter_mut().for_each(|lane| lane.start(model, &take(&mut rest, per_lane)));
         for piece in tile {
             self.texts.extend(piece.text, piece.tokens);
         }
@@ -171,24 +168,20 @@ impl<'m> CpuWorker<'m> {
     }
 }
 
-/// Tokens in runs of `most`, each of one or more pieces.
-fn cut<'t>(tile: &[Piece<'t>], most: usize) -> Vec<Vec<Piece<'t>>> {
-    let mut runs: Vec<Vec<Piece<'t>>> = Vec::new();
-    let mut room = 0;
-    for &piece in tile {
-        let mut rest = piece;
-        while !rest.tokens.is_empty() {
-            if room == 0 {
-                runs.push(Vec::new());
-                room = most;
-            }
-            let (now, later) = rest.split(room.min(rest.tokens.len()));
-            room -= now.tokens.len();
-            runs.last_mut().expect("pushed above").push(now);
-            rest = later;
+/// Takes the first `most` tokens off, pieces of one or more texts.
+fn take<'t>(rest: &mut VecDeque<Piece<'t>>, most: usize) -> Vec<Piece<'t>> {
+    let (mut taken, mut room) = (Vec::new(), most);
+    while room > 0
+        && let Some(piece) = rest.pop_front()
+    {
+        let (now, later) = piece.split(room.min(piece.tokens.len()));
+        room -= now.tokens.len();
+        taken.push(now);
+        if !later.tokens.is_empty() {
+            rest.push_front(later);
         }
     }
-    runs
+    taken
 }
 
 impl Worker for CpuWorker<'_> {
@@ -197,10 +190,7 @@ impl Worker for CpuWorker<'_> {
     }
 
     fn open(&mut self, context: usize) -> Result<TextId> {
-        let trained = self.model.config().context;
-        if !(1..=trained).contains(&context) {
-            return Err(Error::Context { asked: context, trained });
-        }
+        check_context(context, self.model.config())?;
         Ok(self.texts.open(context))
     }
 
@@ -245,16 +235,17 @@ impl Worker for CpuWorker<'_> {
         self.answers.push(0);
         let held: Vec<usize> = spans.iter().map(|span| self.texts[span.text].tokens.len()).collect();
         let mut wanted = 0;
-        let mut rest = Vec::with_capacity(spans.len());
+        let mut rest = VecDeque::with_capacity(spans.len());
         for (span, &first) in spans.iter().zip(&held) {
             self.reach(first + span.tokens.len());
             let count = span.want.count(span.tokens.len());
             wanted += count;
             self.answers.push(wanted);
-            rest.push(Piece { text: span.text, first, tokens: span.tokens, wanted: count });
+            if !span.tokens.is_empty() {
+                rest.push_back(Piece { text: span.text, first, tokens: span.tokens, wanted: count });
+            }
         }
         self.logits.reserve(wanted * vocab);
-        let mut rest = cut(&rest, usize::MAX).pop().unwrap_or_default();
         while !rest.is_empty() {
             let start = Instant::now();
             let tokens = rest.iter().map(|piece| piece.tokens.len()).sum::<usize>();
@@ -262,9 +253,7 @@ impl Worker for CpuWorker<'_> {
                 let tuner = if tokens <= TOGETHER_MAX { &tuners.token } else { &tuners.tile };
                 self.pool.use_threads(tuner.threads());
             }
-            let mut runs = cut(&rest, tokens.min(LANE_TOKENS * self.pool.threads_used())).into_iter();
-            let tile = runs.next().expect("there are tokens");
-            rest = runs.flatten().collect();
+            let tile = take(&mut rest, LANE_TOKENS * self.pool.threads_used());
             if !self.tile(&tile, give_up) {
                 for (span, held) in spans.iter().zip(held) {
                     self.texts.truncate(span.text, held);

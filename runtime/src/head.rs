@@ -5,11 +5,9 @@ use std::ops::Range;
 
 use cpu::{Pool, ROW_BLOCK};
 
+use crate::lane::TOGETHER_MAX;
 use crate::model::Model;
 use crate::weights::Table;
-
-/// Up to so many tokens, the rows of the table are shared out.
-const FEW: usize = 16;
 
 /// The rows that a head reads.
 #[derive(Debug, Default)]
@@ -44,12 +42,11 @@ impl Head {
         let table = model.weights().table(model.forward().head_table());
         let this = &*self;
         match (tokens, table) {
-            (1, Table::Ternary(m)) => pool.gemv_ternary(kn, m, &self.q8, self.a[0], logits),
+            (..=TOGETHER_MAX, Table::Ternary(m)) => pool.gemm_ternary(kn, m, &self.q8, &self.a, logits),
             (1, _) => pool.split_mut(logits, ROW_BLOCK, |first, y| {
                 this.products(model, table, first..first + y.len(), 0..1, y, y.len());
             }),
-            (_, Table::Ternary(m)) if tokens <= FEW => pool.gemm_ternary(kn, m, &self.q8, &self.a, logits),
-            _ if tokens <= FEW => pool.by_rows(logits, c.vocab, |rows, y| {
+            (..=TOGETHER_MAX, _) => pool.by_rows(logits, c.vocab, |rows, y| {
                 let stride = rows.len();
                 this.products(model, table, rows, 0..tokens, y, stride);
             }),

@@ -18,6 +18,9 @@ use model::forward::{Op, Rows};
 /// Most tokens of a lane: enough to pay for unpacking weights and cached keys once for all of them.
 pub const LANE_TOKENS: usize = 64;
 
+/// Up to so many tokens share what is read of the weights and have all threads share the rows; more are a lane for each thread.
+pub const TOGETHER_MAX: usize = 16;
+
 /// Attention over fewer numbers, keys x width of all query heads, is not worth handing out: these take about 1 us.
 const SPREAD_MIN_ATTENTION: usize = 1 << 14;
 

@@ -1,5 +1,6 @@
 //! The model at run time: config, ops, backends, engine. Token ids in, token ids out; no text, no HTTP, no windows.
 
+mod by_text;
 pub mod continuation;
 mod cpu_worker;
 pub mod engine;

@@ -165,6 +165,20 @@ impl<W: Worker + ?Sized> Worker for Box<W> {
     }
 }
 
+/// How many tokens two texts begin with alike.
+pub(crate) fn common(a: &[u32], b: &[u32]) -> usize {
+    a.iter().zip(b).take_while(|(a, b)| a == b).count()
+}
+
+/// Refuses a text that a model of this shape cannot hold.
+///
+/// # Errors
+/// A context of 0 or beyond the model's.
+pub(crate) fn check_context(asked: usize, c: &ModelConfig) -> Result<()> {
+    let trained = c.context;
+    if (1..=trained).contains(&asked) { Ok(()) } else { Err(Error::Context { asked, trained }) }
+}
+
 /// Refuses a span that its text, `held` tokens long now, cannot take.
 ///
 /// # Errors

@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use crate::continuation::Continuation;
 use crate::error::{Error, Result};
-use crate::pass::{Span, TextId, Worker};
+use crate::pass::{Span, TextId, Worker, common};
 use crate::request::{Event, Finish, GenerateRequest, Stats};
 
 /// A request, and who asks.
@@ -187,8 +187,10 @@ impl<'w> Scheduler<'w> {
 
     /// The text that has most of a prompt's beginning, and how many tokens of it, if any has some.
     fn closest(&self, prompt: &[u32], texts: impl Iterator<Item = TextId>) -> Option<(usize, TextId)> {
-        let common = |text| self.worker.tokens(text).iter().zip(prompt).take_while(|(a, b)| a == b).count();
-        texts.map(|text| (common(text), text)).filter(|&(count, _)| count > 0).max_by_key(|&(count, _)| count)
+        texts
+            .map(|text| (common(self.worker.tokens(text), prompt), text))
+            .filter(|&(count, _)| count > 0)
+            .max_by_key(|&(count, _)| count)
     }
 
     fn has_room(&self) -> bool {

@@ -6,6 +6,7 @@ use cpu::Kernels;
 use half::f16;
 use model::config::ModelConfig;
 
+use crate::by_text::ByText;
 use crate::error::{Error, Result};
 use crate::kv::{KvMemory, PAGE_TOKENS, PagePool, PageShape, PageTable};
 use crate::pass::{Span, TextId};
@@ -25,7 +26,7 @@ pub struct Text {
 #[derive(Debug)]
 pub struct Texts {
     pool: PagePool,
-    texts: Vec<Option<Text>>,
+    texts: ByText<Text>,
     /// One key on its way to being transposed.
     key: Vec<f16>,
 }
@@ -33,48 +34,39 @@ pub struct Texts {
 impl Texts {
     /// None yet, for a model of this shape.
     pub fn new(config: &ModelConfig) -> Self {
-        Texts { pool: PagePool::new(PageShape::new(config)), texts: Vec::new(), key: Vec::new() }
+        Texts { pool: PagePool::new(PageShape::new(config)), texts: ByText::new(), key: Vec::new() }
     }
 
     /// An empty text of up to `context` tokens.
     pub fn open(&mut self, context: usize) -> TextId {
-        self.add(Text { tokens: Vec::new(), context, table: PageTable::default() })
+        self.texts.add(Text { tokens: Vec::new(), context, table: PageTable::default() })
     }
 
     /// A text with the first `len` tokens of another, whose pages it shares.
     pub fn fork(&mut self, text: TextId, len: usize) -> TextId {
-        let Text { tokens, context, table } = self.texts[text.0].as_ref().expect(OPEN);
+        let Text { tokens, context, table } = &self.texts[text];
         let len = len.min(tokens.len());
         let (tokens, context) = (tokens[..len].to_vec(), *context);
         let table = table.fork(&mut self.pool, len);
-        self.add(Text { tokens, context, table })
-    }
-
-    fn add(&mut self, text: Text) -> TextId {
-        let free = self.texts.iter().position(Option::is_none).unwrap_or(self.texts.len());
-        if free == self.texts.len() {
-            self.texts.push(None);
-        }
-        self.texts[free] = Some(text);
-        TextId(free)
+        self.texts.add(Text { tokens, context, table })
     }
 
     /// Forgets one.
     pub fn close(&mut self, text: TextId) {
         self.truncate(text, 0);
-        self.texts[text.0] = None;
+        self.texts.remove(text);
     }
 
     /// Forgets all but the first `len` tokens of one.
     pub fn truncate(&mut self, text: TextId, len: usize) {
-        let there = self.texts[text.0].as_mut().expect(OPEN);
+        let there = &mut self.texts[text];
         there.tokens.truncate(len);
         there.table.truncate(&mut self.pool, there.tokens.len());
     }
 
     /// Has texts hold more tokens, whose keys and values are stored by and by.
     pub fn extend(&mut self, text: TextId, tokens: &[u32]) {
-        self.texts[text.0].as_mut().expect(OPEN).tokens.extend_from_slice(tokens);
+        self.texts[text].tokens.extend_from_slice(tokens);
     }
 
     /// Makes room for the tokens of a pass, each text at most once in it.
@@ -100,7 +92,7 @@ impl Texts {
             }
         }
         for span in spans() {
-            let text = self.texts[span.text.0].as_mut().expect(OPEN);
+            let text = &mut self.texts[span.text];
             let held = text.tokens.len();
             text.table.reserve(&mut self.pool, held, held + span.tokens.len());
         }
@@ -117,7 +109,7 @@ impl Texts {
         rows: &[f32],
         row: usize,
     ) {
-        let table = &self.texts[text.0].as_ref().expect(OPEN).table;
+        let table = &self.texts[text].table;
         table.store(&mut self.pool, kernels, block, first, rows, row, &mut self.key);
     }
 
@@ -147,12 +139,10 @@ impl Texts {
     }
 }
 
-const OPEN: &str = "a text is used until it is closed";
-
 impl Index<TextId> for Texts {
     type Output = Text;
 
     fn index(&self, text: TextId) -> &Text {
-        self.texts[text.0].as_ref().expect(OPEN)
+        &self.texts[text]
     }
 }

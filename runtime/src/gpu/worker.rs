@@ -12,8 +12,9 @@ use super::model::GpuModel;
 use super::pace::Pace;
 use super::plan::{Plan, record};
 use super::timer::Timer;
-use crate::error::{Error, Result};
-use crate::pass::{Answer, GiveUp, Span, TextId, Want, Worker, check};
+use crate::by_text::ByText;
+use crate::error::Result;
+use crate::pass::{Answer, GiveUp, Span, TextId, Want, Worker, check, check_context};
 use crate::sampler::Sampling;
 use crate::sequence::Sequence;
 use model::config::ModelConfig;
@@ -30,7 +31,7 @@ pub type GpuSession<'m> = Sequence<GpuWorker<'m>>;
 #[derive(Debug)]
 pub struct GpuWorker<'m> {
     model: &'m GpuModel,
-    texts: Vec<Option<Text>>,
+    texts: ByText<Text>,
     logits: Vec<f32>,
     answers: Vec<Came>,
     /// How many tokens the next submission may have.
@@ -68,7 +69,7 @@ impl<'m> GpuWorker<'m> {
     pub fn new(model: &'m GpuModel) -> Self {
         GpuWorker {
             model,
-            texts: Vec::new(),
+            texts: ByText::new(),
             logits: Vec::new(),
             answers: Vec::new(),
             pace: Pace::new(CHUNK_MAX, model.gpu.info().software),
@@ -85,7 +86,7 @@ impl<'m> GpuWorker<'m> {
 
     /// Bytes of a text's buffers on the device.
     pub fn bytes(&self, text: TextId) -> u64 {
-        self.text(text).buffers.taken.bytes()
+        self.texts[text].buffers.taken.bytes()
     }
 
     /// What it has asked of the device so far.
@@ -107,20 +108,10 @@ impl<'m> GpuWorker<'m> {
         self.timer.as_ref().map(|_| self.device_time)
     }
 
-    fn text(&self, text: TextId) -> &Text {
-        self.texts[text.0].as_ref().expect("a text is used until it is closed")
-    }
-
-    fn text_mut(&mut self, text: TextId) -> &mut Text {
-        self.texts[text.0].as_mut().expect("a text is used until it is closed")
-    }
-
     fn new_text(&self, context: usize) -> Result<Text> {
         let model = self.model;
         let c = model.config();
-        if !(1..=c.context).contains(&context) {
-            return Err(Error::Context { asked: context, trained: c.context });
-        }
+        check_context(context, c)?;
         let buffers = Buffers::new(&model.gpu, c, context, CHUNK_MAX)?;
         let mut pipelines = model.pipelines.lock().unwrap_or_else(PoisonError::into_inner);
         let compiled = pipelines.count();
@@ -138,7 +129,7 @@ impl<'m> GpuWorker<'m> {
             if give_up() {
                 return Ok(Came::Unread);
             }
-            let buffers = &self.text(span.text).buffers;
+            let buffers = &self.texts[span.text].buffers;
             let chunk = self.pace.chunk().min(buffers.chunk);
             let most = if span.want == Want::All { chunk.min(buffers.wanted) } else { chunk };
             let (now, later) = rest.split_at(most.min(rest.len()));
@@ -149,7 +140,7 @@ impl<'m> GpuWorker<'m> {
                 Want::Last | Want::All => Came::Logits(at..self.logits.len()),
                 Want::Likeliest | Want::Draw(..) if id == shaders::NONE => Came::NotFinite,
                 Want::Likeliest | Want::Draw(..) => {
-                    self.text_mut(span.text).chosen = Some(id);
+                    self.texts[span.text].chosen = Some(id);
                     Came::Id(id)
                 }
             };
@@ -161,7 +152,7 @@ impl<'m> GpuWorker<'m> {
     /// One submission: reads `tokens`, at most a chunk, and brings back what is wanted.
     fn submit(&mut self, text: TextId, tokens: &[u32], want: Want) -> Result<u32> {
         let (model, start) = (self.model, Instant::now());
-        let text = self.texts[text.0].as_mut().expect("a text is used until it is closed");
+        let text = &mut self.texts[text];
         let b = &text.buffers;
         let (gpu, vocab) = (&model.gpu, model.config().vocab);
         let count = tokens.len();
@@ -245,28 +236,23 @@ impl Worker for GpuWorker<'_> {
 
     fn open(&mut self, context: usize) -> Result<TextId> {
         let text = self.new_text(context)?;
-        let free = self.texts.iter().position(Option::is_none).unwrap_or(self.texts.len());
-        if free == self.texts.len() {
-            self.texts.push(None);
-        }
-        self.texts[free] = Some(text);
-        Ok(TextId(free))
+        Ok(self.texts.add(text))
     }
 
     fn close(&mut self, text: TextId) {
-        self.texts[text.0] = None;
+        self.texts.remove(text);
     }
 
     fn tokens(&self, text: TextId) -> &[u32] {
-        &self.text(text).tokens
+        &self.texts[text].tokens
     }
 
     fn context(&self, text: TextId) -> usize {
-        self.text(text).context
+        self.texts[text].context
     }
 
     fn truncate(&mut self, text: TextId, len: usize) {
-        self.text_mut(text).tokens.truncate(len);
+        self.texts[text].tokens.truncate(len);
     }
 
     fn step_tokens(&self) -> usize {
@@ -276,17 +262,17 @@ impl Worker for GpuWorker<'_> {
     fn pass(&mut self, spans: &[Span<'_>], give_up: GiveUp<'_>) -> Result<()> {
         let vocab = self.model.config().vocab;
         for span in spans {
-            let text = self.text(span.text);
+            let text = &self.texts[span.text];
             check(span, vocab, text.tokens.len(), text.context)?;
         }
-        let held: Vec<usize> = spans.iter().map(|span| self.text(span.text).tokens.len()).collect();
+        let held: Vec<usize> = spans.iter().map(|span| self.texts[span.text].tokens.len()).collect();
         self.logits.clear();
         self.answers.clear();
         for span in spans {
             let came = self.read(span, give_up);
             if matches!(came, Ok(Came::Unread) | Err(_)) {
                 for (span, held) in spans.iter().zip(held) {
-                    self.text_mut(span.text).tokens.truncate(held);
+                    self.texts[span.text].tokens.truncate(held);
                 }
                 self.answers.clear();
                 self.answers.extend(spans.iter().map(|_| Came::Unread));
