@@ -7,7 +7,8 @@ use half::f16;
 use crate::batch::Batch;
 use crate::error::Result;
 use crate::optim::Matrices;
-use crate::program::{Param, ParamKind, Program};
+use crate::program::Program;
+use model::tensors::{TensorId, TensorKind};
 
 /// Learning rates of one step.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -47,11 +48,11 @@ impl Part {
 
 impl Program {
     /// How many values a parameter has of a part: none where its optimiser remembers nothing of the kind.
-    pub fn part_len(&self, p: Param, part: Part) -> usize {
+    pub fn part_len(&self, p: TensorId, part: Part) -> usize {
         let spec = &self.params[p.0];
         let muon = self.recipe.optimiser.matrices == Matrices::Muon;
         match (part, spec.kind) {
-            (Part::Second, ParamKind::Ternary { .. }) if muon => 0,
+            (Part::Second, TensorKind::Ternary { .. }) if muon => 0,
             _ => spec.len(),
         }
     }
@@ -100,13 +101,13 @@ pub trait Backend: Send {
     ///
     /// # Errors
     /// The device failed.
-    fn read(&mut self, p: Param, part: Part, out: &mut [f32]) -> Result<()>;
+    fn read(&mut self, p: TensorId, part: Part, out: &mut [f32]) -> Result<()>;
 
     /// Replaces a part of a parameter by as many values as it has.
     ///
     /// # Errors
     /// The device failed.
-    fn write(&mut self, p: Param, part: Part, values: &[f32]) -> Result<()>;
+    fn write(&mut self, p: TensorId, part: Part, values: &[f32]) -> Result<()>;
 
     /// Counts the codes that the next forward pass will use (of a float network: would use), a line for each ternary matrix in order,
     /// and remembers them until the next look. Before the first look all codes that it remembers are 0.
@@ -119,13 +120,13 @@ pub trait Backend: Send {
     ///
     /// # Errors
     /// The device failed.
-    fn remembered(&mut self, p: Param, codes: &mut [i8]) -> Result<()>;
+    fn remembered(&mut self, p: TensorId, codes: &mut [i8]) -> Result<()>;
 
     /// Remembers these codes of a ternary matrix as if the last look had seen them.
     ///
     /// # Errors
     /// The device failed.
-    fn remember(&mut self, p: Param, codes: &[i8]) -> Result<()>;
+    fn remember(&mut self, p: TensorId, codes: &[i8]) -> Result<()>;
 }
 
 /// Codes of a ternary matrix, row-major, and its scales, one a group.
@@ -149,5 +150,5 @@ pub trait Probe: Backend {
     ///
     /// # Errors
     /// The device failed.
-    fn codes(&mut self, p: Param) -> Result<Option<Codes>>;
+    fn codes(&mut self, p: TensorId) -> Result<Option<Codes>>;
 }

@@ -3,6 +3,7 @@
 
 use model::config::ModelConfig;
 use model::forward::{self, Forward};
+use model::tensors::TensorId;
 
 use crate::program::{Buffers, Coefs, Op, Program, Quant, Rows, Site};
 use crate::recipe::Recipe;
@@ -47,7 +48,7 @@ struct End {
     nats: Rows,
     streams: Rows,
     y: Rows,
-    table: crate::program::Param,
+    table: TensorId,
 }
 
 /// A program under construction.

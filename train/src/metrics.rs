@@ -4,7 +4,7 @@
 use formats::ternary::GROUP;
 
 use crate::backend::CodesCount;
-use crate::program::{ParamKind, ParamSpec};
+use model::tensors::{TensorKind, TensorSpec};
 
 /// The names, after `blk.N.`, of the matrices that train as ternary.
 const TERNARY: [&str; 7] = [
@@ -44,7 +44,7 @@ pub struct CodesWatch {
 
 impl CodesWatch {
     /// Starts from the look at freshly initialised parameters.
-    pub fn new(specs: &[ParamSpec], first: &[CodesCount]) -> CodesWatch {
+    pub fn new(specs: &[TensorSpec], first: &[CodesCount]) -> CodesWatch {
         let mut watch = CodesWatch { matrices: matrices(specs), scale_at_start: Vec::new() };
         watch.scale_at_start = watch.per_block(first).iter().map(Block::mean_scale).collect();
         watch
@@ -77,7 +77,7 @@ impl CodesWatch {
     }
 
     /// The inverse of [`CodesWatch::to_floats`]; `None` if there are not as many numbers as these parameters have.
-    pub fn from_floats(specs: &[ParamSpec], scales: &[f32]) -> Option<CodesWatch> {
+    pub fn from_floats(specs: &[TensorSpec], scales: &[f32]) -> Option<CodesWatch> {
         let (triples, []) = scales.as_chunks::<3>() else { return None };
         let scale_at_start = triples.iter().map(|s| s.iter().map(|&part| f64::from(part)).sum()).collect();
         let watch = CodesWatch { matrices: matrices(specs), scale_at_start };
@@ -115,8 +115,8 @@ impl Block {
     }
 }
 
-fn matrices(specs: &[ParamSpec]) -> Vec<(usize, usize)> {
-    let ternary = specs.iter().filter(|s| matches!(s.kind, ParamKind::Ternary { .. }));
+fn matrices(specs: &[TensorSpec]) -> Vec<(usize, usize)> {
+    let ternary = specs.iter().filter(|s| matches!(s.kind, TensorKind::Ternary { .. }));
     ternary.map(|s| (ternary_block(&s.name).expect("matrices belong to a block"), s.len())).collect()
 }
 
@@ -132,12 +132,12 @@ mod tests {
     use model::tensors::{Init, Role};
 
     /// A parameter of two rows, ternary if its name says so.
-    fn spec(name: &str, cols: usize) -> ParamSpec {
+    fn spec(name: &str, cols: usize) -> TensorSpec {
         let kind = match ternary_block(name) {
-            Some(_) => ParamKind::Ternary { rows: 2, cols },
-            None => ParamKind::Plain(Role::Gain),
+            Some(_) => TensorKind::Ternary { rows: 2, cols },
+            None => TensorKind::Plain(Role::Gain),
         };
-        ParamSpec { name: name.into(), shape: vec![2, cols], kind, init: Init::Constant(0.0) }
+        TensorSpec { name: name.into(), shape: vec![2, cols], kind, init: Init::Constant(0.0) }
     }
 
     fn ramp(n: usize, k: f32) -> Vec<f32> {

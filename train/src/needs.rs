@@ -7,8 +7,8 @@ use crate::backend::Part;
 use crate::config::Config;
 use crate::error::Result;
 use crate::graph;
-use crate::program::{Param, ParamKind};
 use crate::tokenizers::{GPT2_VOCAB, Kind};
+use model::tensors::{TensorId, TensorKind};
 
 /// Codes and scales of a ternary weight, and the two layouts products read, in bytes.
 const PREPARED_TERNARY: u64 = 3;
@@ -67,14 +67,14 @@ impl Config {
         for (i, spec) in program.params.iter().enumerate() {
             let n = spec.len() as u64;
             parameters += n;
-            let arrays = Part::ALL.map(|part| 4 * program.part_len(Param(i), part) as u64);
+            let arrays = Part::ALL.map(|part| 4 * program.part_len(TensorId(i), part) as u64);
             let prepared = match spec.kind {
-                ParamKind::Ternary { .. } => {
+                TensorKind::Ternary { .. } => {
                     ternary += n;
                     if self.model.float { 0 } else { PREPARED_TERNARY }
                 }
-                ParamKind::Table { .. } => 4,
-                ParamKind::Plain(_) => 0,
+                TensorKind::Table { .. } => 4,
+                TensorKind::Plain(_) => 0,
             };
             bytes += arrays.iter().sum::<u64>() + n * (prepared + 4 * shards);
         }
@@ -99,8 +99,8 @@ impl Config {
 mod tests {
     use super::*;
     use crate::preset;
-    use crate::program::ParamSpec;
     use crate::run::CPU;
+    use model::tensors::TensorSpec;
 
     #[test]
     fn needs_count_the_parameters_a_trainer_has() {
@@ -116,7 +116,7 @@ mod tests {
                 continue;
             }
             let trainer = (CPU.make)(&config, &config.model_config(vocab)).unwrap();
-            let values: usize = trainer.specs().iter().map(ParamSpec::len).sum();
+            let values: usize = trainer.specs().iter().map(TensorSpec::len).sum();
             assert_eq!(needs.parameters, values as u64, "{name}");
             assert!(needs.ternary < needs.parameters && needs.memory_bytes > 12 * needs.parameters);
         }

@@ -3,9 +3,9 @@
 
 use model::config::{Activation, ModelConfig, RopeKind};
 use model::forward::Hyper;
-pub use model::tensors::{TensorId as Param, TensorKind as ParamKind, TensorSpec as ParamSpec};
 
 use crate::recipe::Recipe;
+use model::tensors::{TensorId, TensorSpec};
 
 /// A buffer of f32 rows, one row a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,9 +28,9 @@ pub struct Site(pub u32);
 #[allow(missing_docs)] // the fields are the operands that each variant's formula names
 pub enum Op {
     /// `x[stream] = dropout(scale * table[token])` for every stream.
-    Embed { table: Param, scale: f32, site: Site, x: Rows },
+    Embed { table: TensorId, scale: f32, site: Site, x: Rows },
     /// Adds the gradient of `Embed` to the table.
-    EmbedBackward { table: Param, scale: f32, site: Site, d_x: Rows },
+    EmbedBackward { table: TensorId, scale: f32, site: Site, d_x: Rows },
     /// Coefficients of the connection from the streams, and `y = sum_i pre_i x_i`. `None`: one stream, `y = x`.
     HyperRead { connection: Option<Hyper>, x: Rows, coefs: Coefs, y: Rows },
     /// `out = R x + post (outer) dropout(f)`.
@@ -40,17 +40,17 @@ pub enum Op {
     /// Adds `d_y` through the read and through all three coefficients to `d_x`.
     HyperReadBackward { connection: Option<Hyper>, x: Rows, coefs: Coefs, d_y: Rows, d_x: Rows },
     /// `q = quantise(rms_norm(x) * gain)`; keeps `1 / rms`. No gain and no norm: `gain` is `None`, and `q = quantise(x)`.
-    NormQuantise { x: Rows, gain: Option<Param>, q: Quant, inv_rms: Rows },
+    NormQuantise { x: Rows, gain: Option<TensorId>, q: Quant, inv_rms: Rows },
     /// Gradient of `NormQuantise`, straight through the rounding: overwrites `d_x`.
-    NormQuantiseBackward { x: Rows, gain: Option<Param>, inv_rms: Rows, d_q: Rows, d_x: Rows },
+    NormQuantiseBackward { x: Rows, gain: Option<TensorId>, inv_rms: Rows, d_q: Rows, d_x: Rows },
     /// `y = W q`, a ternary product.
-    BitLinear { q: Quant, weight: Param, y: Rows },
+    BitLinear { q: Quant, weight: TensorId, y: Rows },
     /// `dW += d_y^T q`; `d_q = W^T d_y`, added if `accumulate`.
-    BitLinearBackward { q: Quant, weight: Param, d_y: Rows, d_q: Rows, accumulate: bool },
+    BitLinearBackward { q: Quant, weight: TensorId, d_y: Rows, d_q: Rows, accumulate: bool },
     /// RMS norm of each head (where there is a gain), rotation by position, rounding to f16 if `store_f16`.
     NormRope {
         x: Rows,
-        gain: Option<Param>,
+        gain: Option<TensorId>,
         head_dim: usize,
         kind: RopeKind,
         store_f16: bool,
@@ -60,7 +60,7 @@ pub enum Op {
     /// Gradient of `NormRope`: `d_y` becomes the gradient of `x`.
     NormRopeBackward {
         x: Rows,
-        gain: Option<Param>,
+        gain: Option<TensorId>,
         head_dim: usize,
         kind: RopeKind,
         inv_rms: Rows,
@@ -106,12 +106,12 @@ pub enum Op {
         d_up: Rows,
     },
     /// `h = sum of streams`, `y = rms_norm(h) * gain`; keeps `h` and `1 / rms`.
-    FinalNorm { x: Rows, gain: Param, h: Rows, y: Rows, inv_rms: Rows },
+    FinalNorm { x: Rows, gain: TensorId, h: Rows, y: Rows, inv_rms: Rows },
     /// Gradient of `FinalNorm`: writes the same gradient to every stream.
-    FinalNormBackward { h: Rows, gain: Param, inv_rms: Rows, d_y: Rows, d_x: Rows },
+    FinalNormBackward { h: Rows, gain: TensorId, inv_rms: Rows, d_y: Rows, d_x: Rows },
     /// Cross-entropy of `softmax(table y)` with the targets, in nats, one value a token; when training also `d_y` and the
     /// table's gradient, without ever holding the logits of a whole batch.
-    CrossEntropy { table: Param, int8: bool, y: Rows, nats: Rows, d_y: Rows },
+    CrossEntropy { table: TensorId, int8: bool, y: Rows, nats: Rows, d_y: Rows },
 }
 
 /// Row widths of every buffer a program uses.
@@ -153,7 +153,7 @@ pub struct Program {
     /// The batch's shape, dropout and the optimisers.
     pub recipe: Recipe,
     /// Every parameter.
-    pub params: Vec<ParamSpec>,
+    pub params: Vec<TensorSpec>,
     /// Every buffer.
     pub buffers: Buffers,
     /// From token ids to nats; run alone for evaluation.
@@ -167,5 +167,5 @@ pub struct Program {
     /// The normed input of the head.
     pub head_input: Rows,
     /// The parameter that is the head (the embedding table where tied).
-    pub head: Param,
+    pub head: TensorId,
 }

@@ -4,7 +4,8 @@
 use crate::backend::{Backend, Codes, CodesCount, Part, Probe, Rates, StepReport};
 use crate::batch::{Batch, IGNORED};
 use crate::error::Result;
-use crate::program::{Param, ParamKind, ParamSpec, Program};
+use crate::program::Program;
+use model::tensors::{TensorId, TensorKind, TensorSpec};
 
 /// A named array.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,17 +52,17 @@ impl<B: Backend + ?Sized> Trainer<B> {
     }
 
     /// What the parameters are, in the order of [`Trainer::ids`].
-    pub fn specs(&self) -> &[ParamSpec] {
+    pub fn specs(&self) -> &[TensorSpec] {
         &self.program.params
     }
 
     /// Every parameter.
-    pub fn ids(&self) -> impl Iterator<Item = Param> + use<B> {
-        (0..self.program.params.len()).map(Param)
+    pub fn ids(&self) -> impl Iterator<Item = TensorId> + use<B> {
+        (0..self.program.params.len()).map(TensorId)
     }
 
     /// How many values a parameter has of a part.
-    pub fn part_len(&self, p: Param, part: Part) -> usize {
+    pub fn part_len(&self, p: TensorId, part: Part) -> usize {
         self.program.part_len(p, part)
     }
 
@@ -133,7 +134,7 @@ impl<B: Backend + ?Sized> Trainer<B> {
     ///
     /// # Errors
     /// The device failed.
-    pub fn read(&mut self, p: Param, part: Part, out: &mut Vec<f32>) -> Result<()> {
+    pub fn read(&mut self, p: TensorId, part: Part, out: &mut Vec<f32>) -> Result<()> {
         self.settled();
         out.resize(self.part_len(p, part), 0.0);
         self.backend.read(p, part, out)
@@ -143,7 +144,7 @@ impl<B: Backend + ?Sized> Trainer<B> {
     ///
     /// # Errors
     /// The device failed.
-    pub fn write(&mut self, p: Param, part: Part, values: &[f32]) -> Result<()> {
+    pub fn write(&mut self, p: TensorId, part: Part, values: &[f32]) -> Result<()> {
         self.settled();
         assert_eq!(values.len(), self.part_len(p, part));
         self.backend.write(p, part, values)
@@ -171,7 +172,7 @@ impl<B: Backend + ?Sized> Trainer<B> {
     ///
     /// # Errors
     /// The device failed.
-    pub fn remembered(&mut self, p: Param, codes: &mut Vec<i8>) -> Result<()> {
+    pub fn remembered(&mut self, p: TensorId, codes: &mut Vec<i8>) -> Result<()> {
         self.settled();
         codes.resize(self.program.params[p.0].len(), 0);
         self.backend.remembered(p, codes)
@@ -181,7 +182,7 @@ impl<B: Backend + ?Sized> Trainer<B> {
     ///
     /// # Errors
     /// The device failed.
-    pub fn remember(&mut self, p: Param, codes: &[i8]) -> Result<()> {
+    pub fn remember(&mut self, p: TensorId, codes: &[i8]) -> Result<()> {
         self.settled();
         assert_eq!(codes.len(), self.program.params[p.0].len());
         self.backend.remember(p, codes)
@@ -246,7 +247,7 @@ impl<B: Probe + ?Sized> Trainer<B> {
         let mut all = Vec::new();
         for p in self.ids() {
             let spec = &self.program.params[p.0];
-            if let ParamKind::Ternary { .. } = spec.kind
+            if let TensorKind::Ternary { .. } = spec.kind
                 && let Some(codes) = self.backend.codes(p)?
             {
                 all.push((spec.name.clone(), codes));
@@ -256,6 +257,6 @@ impl<B: Probe + ?Sized> Trainer<B> {
     }
 }
 
-fn named(spec: &ParamSpec, data: Vec<f32>) -> Named {
+fn named(spec: &TensorSpec, data: Vec<f32>) -> Named {
     Named { name: spec.name.clone(), shape: spec.shape.clone(), data }
 }

@@ -3,12 +3,12 @@
 use formats::ternary::{GROUP, quantise_group};
 
 use crate::backend::CodesCount;
-use crate::program::{ParamKind, ParamSpec};
+use model::tensors::{TensorKind, TensorSpec};
 
 /// The memory of a parameter's codes before the first look; empty where it has none.
-pub(super) fn forgotten(spec: &ParamSpec) -> Vec<i8> {
+pub(super) fn forgotten(spec: &TensorSpec) -> Vec<i8> {
     match spec.kind {
-        ParamKind::Ternary { rows, cols } => vec![0; rows * cols],
+        TensorKind::Ternary { rows, cols } => vec![0; rows * cols],
         _ => Vec::new(),
     }
 }

@@ -18,7 +18,8 @@ use crate::backend::{Backend, CodesCount, Part, Rates, StepReport};
 use crate::batch::Batch;
 use crate::error::{Error, Result};
 use crate::optim;
-use crate::program::{Param, Program};
+use crate::program::Program;
+use model::tensors::TensorId;
 use params::{Moments, Parameter, Parameters};
 use shard::{Pass, Shard};
 
@@ -64,7 +65,7 @@ impl CpuBackend {
         let pool = Pool::new(options.threads).map_err(|source| Error::Threads { source })?;
         let (model, recipe) = (&program.model, &program.recipe);
         let params = program.params.iter().map(|s| Parameter::new(s, recipe.seed, recipe.float)).collect();
-        let moments = (0..program.params.len()).map(|p| Moments::new(&program, Param(p))).collect();
+        let moments = (0..program.params.len()).map(|p| Moments::new(&program, TensorId(p))).collect();
         let remembered = program.params.iter().map(look::forgotten).collect();
         let tokens_max = options.pass_tokens.max(recipe.tokens).next_multiple_of(recipe.tokens);
         let shards = (0..options.shards.max(1))
@@ -182,7 +183,7 @@ impl CpuBackend {
         loss
     }
 
-    fn part(&mut self, p: Param, part: Part) -> &mut [f32] {
+    fn part(&mut self, p: TensorId, part: Part) -> &mut [f32] {
         match part {
             Part::Latent => &mut self.params.0[p.0].latent,
             Part::First => &mut self.moments[p.0].first,
@@ -217,12 +218,12 @@ impl Backend for CpuBackend {
         Ok(())
     }
 
-    fn read(&mut self, p: Param, part: Part, out: &mut [f32]) -> Result<()> {
+    fn read(&mut self, p: TensorId, part: Part, out: &mut [f32]) -> Result<()> {
         out.copy_from_slice(self.part(p, part));
         Ok(())
     }
 
-    fn write(&mut self, p: Param, part: Part, values: &[f32]) -> Result<()> {
+    fn write(&mut self, p: TensorId, part: Part, values: &[f32]) -> Result<()> {
         self.part(p, part).copy_from_slice(values);
         self.fresh &= part != Part::Latent;
         Ok(())
@@ -235,12 +236,12 @@ impl Backend for CpuBackend {
         Ok(items.into_iter().map(|(_, _, count)| count).collect())
     }
 
-    fn remembered(&mut self, p: Param, codes: &mut [i8]) -> Result<()> {
+    fn remembered(&mut self, p: TensorId, codes: &mut [i8]) -> Result<()> {
         codes.copy_from_slice(&self.remembered[p.0]);
         Ok(())
     }
 
-    fn remember(&mut self, p: Param, codes: &[i8]) -> Result<()> {
+    fn remember(&mut self, p: TensorId, codes: &[i8]) -> Result<()> {
         self.remembered[p.0].copy_from_slice(codes);
         Ok(())
     }

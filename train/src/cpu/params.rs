@@ -9,12 +9,13 @@ use model::init::initial;
 
 use super::ops::bit_linear::{TernaryWeights, Weights};
 use crate::backend::Part;
-use crate::program::{Param, ParamKind, ParamSpec, Program};
+use crate::program::Program;
+use model::tensors::{TensorId, TensorKind, TensorSpec};
 
 /// One parameter.
 #[derive(Debug)]
 pub(crate) struct Parameter {
-    pub(crate) spec: ParamSpec,
+    pub(crate) spec: TensorSpec,
     /// What the optimiser moves.
     pub(crate) latent: Vec<f32>,
     prepared: Prepared,
@@ -32,12 +33,14 @@ enum Prepared {
 
 impl Parameter {
     /// Starts a parameter; the values depend on the seed and the parameter's name alone.
-    pub(crate) fn new(spec: &ParamSpec, seed: u64, float: bool) -> Parameter {
+    pub(crate) fn new(spec: &TensorSpec, seed: u64, float: bool) -> Parameter {
         let prepared = match spec.kind {
             _ if float => Prepared::Latent,
-            ParamKind::Ternary { rows, cols } => Prepared::Ternary(Box::new(TernaryWeights::new(rows, cols))),
-            ParamKind::Table { .. } => Prepared::Rounded(vec![0.0; spec.len()]),
-            ParamKind::Plain(_) => Prepared::Latent,
+            TensorKind::Ternary { rows, cols } => {
+                Prepared::Ternary(Box::new(TernaryWeights::new(rows, cols)))
+            }
+            TensorKind::Table { .. } => Prepared::Rounded(vec![0.0; spec.len()]),
+            TensorKind::Plain(_) => Prepared::Latent,
         };
         Parameter { spec: spec.clone(), latent: initial(spec, seed), prepared }
     }
@@ -46,7 +49,7 @@ impl Parameter {
     pub(crate) fn prepare(&mut self, kn: &Kernels) {
         match (&mut self.prepared, self.spec.kind) {
             (Prepared::Ternary(w), _) => w.prepare(kn, &self.latent),
-            (Prepared::Rounded(r), ParamKind::Table { stored, .. }) => round(kn, stored, &self.latent, r),
+            (Prepared::Rounded(r), TensorKind::Table { stored, .. }) => round(kn, stored, &self.latent, r),
             _ => {}
         }
     }
@@ -76,14 +79,14 @@ impl Parameter {
     }
 }
 
-/// All parameters, indexed by [`Param`].
+/// All parameters, indexed by [`TensorId`].
 #[derive(Debug)]
 pub(crate) struct Parameters(pub(crate) Vec<Parameter>);
 
-impl std::ops::Index<Param> for Parameters {
+impl std::ops::Index<TensorId> for Parameters {
     type Output = Parameter;
 
-    fn index(&self, p: Param) -> &Parameter {
+    fn index(&self, p: TensorId) -> &Parameter {
         &self.0[p.0]
     }
 }
@@ -97,7 +100,7 @@ pub(crate) struct Moments {
 
 impl Moments {
     /// Before the first step.
-    pub(crate) fn new(program: &Program, p: Param) -> Moments {
+    pub(crate) fn new(program: &Program, p: TensorId) -> Moments {
         let [first, second] = [Part::First, Part::Second].map(|part| vec![0.0; program.part_len(p, part)]);
         Moments { first, second }
     }

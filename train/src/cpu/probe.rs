@@ -5,7 +5,7 @@ use super::kernels::gemm::gemm;
 use crate::backend::{Codes, Probe};
 use crate::batch::Batch;
 use crate::error::Result;
-use crate::program::Param;
+use model::tensors::TensorId;
 
 impl Probe for CpuBackend {
     fn gradients(&mut self, step: u64, batch: &Batch) -> Result<(f64, Vec<Vec<f32>>)> {
@@ -37,7 +37,7 @@ impl Probe for CpuBackend {
         Ok((split(0, vocab), split(vocab, row)))
     }
 
-    fn codes(&mut self, p: Param) -> Result<Option<Codes>> {
+    fn codes(&mut self, p: TensorId) -> Result<Option<Codes>> {
         self.prepare();
         Ok(self.params[p].codes().map(|(t, s)| (t.to_vec(), s.to_vec())))
     }

@@ -3,7 +3,7 @@
 use super::{CHUNK, CpuBackend};
 use crate::backend::Rates;
 use crate::optim::{Matrices, adamw, muon};
-use crate::program::ParamKind;
+use model::tensors::TensorKind;
 
 impl CpuBackend {
     /// Muon takes a matrix per work item, AdamW a chunk. `norm` is the whole gradient's, which the first shard holds.
@@ -15,11 +15,11 @@ impl CpuBackend {
         let mut chunks = Vec::new();
         for ((p, m), g) in self.params.0.iter_mut().zip(&mut self.moments).zip(gradients) {
             match p.spec.kind {
-                ParamKind::Ternary { rows, cols } if settings.matrices == Matrices::Muon => {
+                TensorKind::Ternary { rows, cols } if settings.matrices == Matrices::Muon => {
                     matrices.push((rows, cols, &mut p.latent, m, g));
                 }
                 kind => {
-                    let decays = matches!(kind, ParamKind::Table { .. } | ParamKind::Ternary { .. });
+                    let decays = matches!(kind, TensorKind::Table { .. } | TensorKind::Ternary { .. });
                     let decay = if decays { settings.adam.weight_decay } else { 0.0 };
                     let moments = m.first.chunks_mut(CHUNK).zip(m.second.chunks_mut(CHUNK));
                     let values = p.latent.chunks_mut(CHUNK).zip(g.chunks(CHUNK)).zip(moments);

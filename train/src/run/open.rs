@@ -22,9 +22,9 @@ use crate::config::Config;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::metrics::CodesWatch;
-use crate::program::ParamSpec;
 use crate::sample;
 use crate::trainer::Trainer;
+use model::tensors::TensorSpec;
 
 /// What a run is asked to do.
 #[derive(Clone, Debug)]
@@ -269,7 +269,7 @@ impl Run {
             step: self.step,
             steps: self.config.train.steps,
             vocab: self.meta.vocab,
-            parameters: self.trainer.specs().iter().map(ParamSpec::len).sum(),
+            parameters: self.trainer.specs().iter().map(TensorSpec::len).sum(),
             train_tokens: self.dataset.train.len(),
             validation_tokens: self.dataset.validation.len(),
             step_tokens: self.config.train.batch * self.config.model.context,

@@ -14,8 +14,8 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::metrics::CodesWatch;
 use crate::packed::{self, Packer};
-use crate::program::{Param, ParamKind, ParamSpec};
 use crate::trainer::{Named, Trainer};
+use model::tensors::{TensorId, TensorKind, TensorSpec};
 
 /// Checkpoints kept besides the best one.
 const KEEP_NEWEST: usize = 2;
@@ -152,9 +152,9 @@ pub fn restore(checkpoint: Checkpoint, trainer: &mut Trainer) -> Result<CodesWat
 }
 
 /// The ternary matrices, in parameter order.
-fn ternary(specs: &[ParamSpec]) -> Vec<Param> {
-    let all = specs.iter().enumerate().filter(|(_, s)| matches!(s.kind, ParamKind::Ternary { .. }));
-    all.map(|(i, _)| Param(i)).collect()
+fn ternary(specs: &[TensorSpec]) -> Vec<TensorId> {
+    let all = specs.iter().enumerate().filter(|(_, s)| matches!(s.kind, TensorKind::Ternary { .. }));
+    all.map(|(i, _)| TensorId(i)).collect()
 }
 
 /// Gives a fresh trainer the weights of a checkpoint, and nothing of its optimiser's memory.

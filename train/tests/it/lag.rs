@@ -8,11 +8,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use formats::run_log::{EventLine, Log, MetricLine, RunDir};
 use model::config::ModelConfig;
+use model::tensors::TensorId;
 use train::backend::{Backend, CodesCount, Part, Rates, StepReport};
 use train::batch::Batch;
 use train::config::Config;
 use train::cpu::CpuBackend;
-use train::program::Param;
 use train::run::{CPU, Device, Opening, Options, Outcome, Run, RunToml, Summary, check};
 use train::trainer::Trainer;
 use train::{Error, graph};
@@ -76,11 +76,11 @@ impl Backend for Late {
         self.settled().evaluate(batch, nats)
     }
 
-    fn read(&mut self, p: Param, part: Part, out: &mut [f32]) -> train::Result<()> {
+    fn read(&mut self, p: TensorId, part: Part, out: &mut [f32]) -> train::Result<()> {
         self.settled().read(p, part, out)
     }
 
-    fn write(&mut self, p: Param, part: Part, values: &[f32]) -> train::Result<()> {
+    fn write(&mut self, p: TensorId, part: Part, values: &[f32]) -> train::Result<()> {
         self.settled().write(p, part, values)
     }
 
@@ -88,11 +88,11 @@ impl Backend for Late {
         self.settled().look()
     }
 
-    fn remembered(&mut self, p: Param, codes: &mut [i8]) -> train::Result<()> {
+    fn remembered(&mut self, p: TensorId, codes: &mut [i8]) -> train::Result<()> {
         self.settled().remembered(p, codes)
     }
 
-    fn remember(&mut self, p: Param, codes: &[i8]) -> train::Result<()> {
+    fn remember(&mut self, p: TensorId, codes: &[i8]) -> train::Result<()> {
         self.settled().remember(p, codes)
     }
 }

@@ -3,9 +3,9 @@
 use super::fixture::{Trainer, batch, recipe, steps, trainer};
 use super::oracle::Batch;
 use super::oracle::params::config;
+use model::tensors::TensorId;
 use train::backend::{Part, Rates, StepReport};
 use train::optim::{Matrices, Settings};
-use train::program::Param;
 use train::recipe::Recipe;
 
 const RATES: Rates = Rates { muon: 0.02, adam: 0.01 };
@@ -25,7 +25,7 @@ fn state(trainer: &mut Trainer) -> Vec<Vec<u32>> {
 
 /// Puts a value into the whole gain of the output norm, takes a step, and takes it out again.
 fn step_with_gain(trainer: &mut Trainer, batch: &Batch, value: f32) -> StepReport {
-    let gain = trainer.specs().iter().position(|s| s.name == "output_norm.weight").map(Param).unwrap();
+    let gain = trainer.specs().iter().position(|s| s.name == "output_norm.weight").map(TensorId).unwrap();
     let mut good = Vec::new();
     trainer.read(gain, Part::Latent, &mut good).unwrap();
     trainer.write(gain, Part::Latent, &vec![value; good.len()]).unwrap();

@@ -3,7 +3,8 @@
 use super::{Pass, Shard};
 use crate::cpu::ops::attention::{self, Heads};
 use crate::cpu::ops::{bit_linear, cross_entropy, embed, hyper, norm_rope};
-use crate::program::{Op, Param, Quant, Rows};
+use crate::program::{Op, Quant, Rows};
+use model::tensors::TensorId;
 
 impl Shard {
     pub(super) fn forward(&mut self, op: &Op, p: &Pass<'_>) {
@@ -106,7 +107,7 @@ impl Shard {
         }
     }
 
-    fn norm_quantise(&mut self, p: &Pass<'_>, x: Rows, gain: Option<Param>, q: Quant, inv_rms: Rows) {
+    fn norm_quantise(&mut self, p: &Pass<'_>, x: Rows, gain: Option<TensorId>, q: Quant, inv_rms: Rows) {
         let mut quant = std::mem::take(&mut self.quants[q.0]);
         let mut inv = self.take(inv_rms);
         let mut row = std::mem::take(&mut self.row);
@@ -126,7 +127,7 @@ impl Shard {
         self.quants[q.0] = quant;
     }
 
-    fn cross_entropy(&mut self, p: &Pass<'_>, table: Param, int8: bool, y: Rows, nats: Rows, d_y: Rows) {
+    fn cross_entropy(&mut self, p: &Pass<'_>, table: TensorId, int8: bool, y: Rows, nats: Rows, d_y: Rows) {
         let (mut out, mut gradient) = (self.take(nats), self.take(d_y));
         let mut logits = std::mem::take(&mut self.logits);
         let mut d_table = self.take_gradient(p.gradient.map(|_| table));

@@ -11,7 +11,8 @@ use super::ops::attention;
 use super::ops::bit_linear::{self, QuantRows};
 use super::ops::hyper::CoefficientGradient;
 use super::params::Parameters;
-use crate::program::{Buffers, Coefs, Param, Program, Quant, Rows};
+use crate::program::{Buffers, Coefs, Program, Quant, Rows};
+use model::tensors::TensorId;
 
 pub(crate) use pass::Pass;
 
@@ -96,11 +97,11 @@ impl Shard {
         self.rows[r.0] = v;
     }
 
-    fn take_gradient(&mut self, p: Option<Param>) -> Option<(Param, Vec<f32>)> {
+    fn take_gradient(&mut self, p: Option<TensorId>) -> Option<(TensorId, Vec<f32>)> {
         p.map(|p| (p, std::mem::take(&mut self.gradients[p.0])))
     }
 
-    fn put_gradient(&mut self, g: Option<(Param, Vec<f32>)>) {
+    fn put_gradient(&mut self, g: Option<(TensorId, Vec<f32>)>) {
         if let Some((p, g)) = g {
             self.gradients[p.0] = g;
         }
