@@ -22,14 +22,14 @@ pub enum Heard {
 /// Requests to stop so far.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
-    asked: bool,
+    asked: Option<Instant>,   // the first of any kind
     pressed: Option<Instant>, // the first Ctrl-C
 }
 
 impl Patience {
     /// Nobody has asked yet.
     pub const fn new() -> Self {
-        Patience { asked: false, pressed: None }
+        Patience { asked: None, pressed: None }
     }
 
     /// Takes note of a request that came `now`.
@@ -41,7 +41,12 @@ impl Patience {
                 Some(_) => {}
             }
         }
-        if std::mem::replace(&mut self.asked, true) { Heard::Again } else { Heard::Stop }
+        if self.asked.replace(self.asked.unwrap_or(now)).is_some() { Heard::Again } else { Heard::Stop }
+    }
+
+    /// Whether a request that comes `now` is an echo of the first, however far the work has come to its end meanwhile.
+    pub fn is_echo(&self, now: Instant) -> bool {
+        self.asked.is_some_and(|first| now.duration_since(first) < ONE_REQUEST)
     }
 }
 
@@ -72,6 +77,11 @@ mod tests {
             ],
         ];
         let start = Instant::now();
+        let (mut patience, echo) =
+            (Patience::new(), |p: &Patience, ms| p.is_echo(start + Duration::from_millis(ms)));
+        assert!(!echo(&patience, 0));
+        patience.hear(Terminate, start);
+        assert!(echo(&patience, 999) && !echo(&patience, 1000));
         for case in cases {
             let mut patience = Patience::new();
             for &(signal, ms, expected) in *case {

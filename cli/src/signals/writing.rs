@@ -13,7 +13,7 @@ use crate::exit::INTERRUPTED;
 struct Now {
     /// What is being written.
     current: Option<Canceller>,
-    /// With its end.
+    /// With its end; with that of the last text where nothing is going on.
     patience: Patience,
     /// The system wants the program to end.
     leaving: bool,
@@ -33,12 +33,15 @@ pub fn for_writing() -> anyhow::Result<()> {
     listen(false, |signal| {
         let mut now = now();
         now.leaving |= signal == Signal::Terminate;
-        match now.patience.hear(signal, Instant::now()) {
-            Heard::Leave => leave_at_once(),
-            _ => match &now.current {
-                Some(canceller) => canceller.cancel(),
-                None => std::process::exit(INTERRUPTED.into()),
+        let at = Instant::now();
+        match now.current.clone() {
+            Some(canceller) => match now.patience.hear(signal, at) {
+                Heard::Leave => leave_at_once(),
+                Heard::Stop | Heard::Again => canceller.cancel(),
             },
+            // What ended a text may come twice, the second time when it has ended.
+            None if now.patience.is_echo(at) => {}
+            None => std::process::exit(INTERRUPTED.into()),
         }
     })
 }
@@ -52,9 +55,7 @@ pub fn watch(canceller: Canceller) {
 
 /// Nothing is being written any more.
 pub fn unwatch() {
-    let mut now = now();
-    now.current = None;
-    now.patience = Patience::new();
+    now().current = None;
 }
 
 /// Whether the system has asked the program to end, while something was being written.
