@@ -296,11 +296,6 @@ impl Strings {
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &str> + DoubleEndedIterator + Clone {
         (0..self.len()).map(|i| &self[i])
     }
-
-    /// Bytes of all strings together.
-    pub fn text_len(&self) -> usize {
-        self.text.len()
-    }
 }
 
 impl Index<usize> for Strings {
