@@ -49,9 +49,9 @@ impl Generate {
         };
         self.tried = 0;
         self.keep();
-        let piece = model.opened.tokenizer.decode(&[id]);
+        let begun = self.text.cut_before(token);
+        let piece = model.opened.tokenizer.decode(&[&begun[..], &[id]].concat());
         let at = old.range.start;
-        self.text.cut(at);
         let log_prob = old.likeliest.iter().find(|(i, _)| *i == id).map(|(_, p)| f64::from(*p));
         self.text.push(id, &piece, log_prob, old.likeliest);
         self.card = None;

@@ -105,12 +105,24 @@ impl Manuscript {
         }
     }
 
-    /// Cuts the text off at a byte, which must begin a character, and forgets tokens that reach beyond it.
+    /// Cuts the text off at a byte, which must begin a character, and forgets tokens that reach beyond it: also the first halves of that
+    /// character, which have no bytes of their own.
     pub fn cut(&mut self, at: usize) {
         debug_assert!(self.buffer.is_char_boundary(at));
         self.buffer.truncate(at);
         self.known.truncate(at);
-        self.tokens.retain(|t| t.range.end <= at);
+        self.tokens.retain(|t| t.range.start < at && t.range.end <= at);
+    }
+
+    /// Cuts the text off before a token, which another is to stand in the place of. Gives the ids before it that have begun the same character:
+    /// they stay, because the other was thought of behind them.
+    pub fn cut_before(&mut self, token: usize) -> Vec<u32> {
+        let at = self.tokens[token].range.start;
+        self.buffer.truncate(at);
+        self.known.truncate(at);
+        self.tokens.truncate(token);
+        let begun = self.tokens.iter().rev().take_while(|t| t.range == (at..at)).count();
+        self.tokens[token - begun..].iter().map(|t| t.id).collect()
     }
 
     /// Takes note that a person changed `buffer`: tokens before and behind the change stay.
@@ -282,6 +294,27 @@ mod tests {
         m.cut(at);
         assert_eq!((m.buffer.as_str(), m.tokens().len()), ("ROMEO: O, my", 2));
         assert_eq!((m.token_at(7), m.token_at(0), m.token_at(12)), (Some(0), None, None));
+    }
+
+    /// Another try of a text that began with the first half of a character once was asked for behind that half.
+    #[test]
+    fn cutting_at_a_character_forgets_its_first_half_too() {
+        let mut m = Manuscript::typed("a");
+        m.begin_part(None);
+        for (id, piece) in [(1, ""), (2, ""), (3, "\u{1f600}"), (4, "!")] {
+            m.push(id, piece, None, Arc::default());
+        }
+        let mut again = m.clone();
+        again.cut(again.part().unwrap());
+        assert_eq!((again.buffer.as_str(), again.tokens()), ("a", &[][..]));
+        // Another end of the character goes on with its halves.
+        let mut branch = m.clone();
+        assert_eq!(branch.cut_before(2), [1, 2]);
+        assert_eq!((branch.buffer.as_str(), parts(&branch)), ("a", vec![(1, ""), (2, "")]));
+        // And another beginning of it is without them, as is what follows it.
+        assert!(m.clone().cut_before(0).is_empty() && m.clone().cut_before(3).is_empty());
+        m.cut(5);
+        assert_eq!(parts(&m), [(1, ""), (2, ""), (3, "\u{1f600}")]);
     }
 
     #[test]
