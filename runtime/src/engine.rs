@@ -30,12 +30,15 @@ pub struct EngineOptions {
     pub threads: Option<usize>,
     /// Most texts at once; a request beyond them waits.
     pub texts: usize,
+    /// Most [pages](crate::KvMemory) of keys and values of all texts together, while the processor runs them; `None` for as many as they take.
+    /// Where they run out, idle texts lose theirs first, and then the last of those who are served is refused.
+    pub kv_pages: Option<usize>,
 }
 
 impl Default for EngineOptions {
-    /// One text at a time, with the model's context.
+    /// One text at a time, with the model's context and the memory that takes.
     fn default() -> Self {
-        EngineOptions { context: None, threads: None, texts: 1 }
+        EngineOptions { context: None, threads: None, texts: 1, kv_pages: None }
     }
 }
 
@@ -98,7 +101,10 @@ impl Engine {
             .spawn(move || {
                 let worker: Result<Box<dyn Worker + '_>> = match &gpu_there {
                     Some(gpu) => Ok(Box::new(GpuOrCpu::new(gpu, &model_there, threads, fault_there))),
-                    None => CpuWorker::up_to_threads(&model_there, threads).map(|w| Box::new(w) as Box<_>),
+                    None => CpuWorker::up_to_threads(&model_there, threads).map(|mut worker| {
+                        worker.limit_pages(options.kv_pages);
+                        Box::new(worker) as Box<_>
+                    }),
                 };
                 let mut worker = match worker {
                     Ok(worker) => worker,

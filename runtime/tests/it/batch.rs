@@ -187,7 +187,8 @@ fn written(generation: Generation) -> (Vec<u32>, Option<Finish>) {
 fn engine_of_many_texts_writes_each_as_it_would_be_alone() {
     let c = ModelConfig { tied: false, ..tiny::config() };
     let model = Arc::new(Model::from_gguf(&tiny::gguf(&c, 21)).unwrap());
-    let options = |texts| EngineOptions { context: Some(40), threads: Some(2), texts };
+    let options =
+        |texts| EngineOptions { context: Some(40), threads: Some(2), texts, ..EngineOptions::default() };
     let (one, many) = (
         Engine::start(Arc::clone(&model), options(1)).unwrap(),
         Engine::start(Arc::clone(&model), options(5)).unwrap(),
@@ -214,7 +215,7 @@ fn engine_of_many_texts_writes_each_as_it_would_be_alone() {
 fn engine_client_that_does_not_read_holds_up_nobody() {
     let c = tiny::config();
     let model = Arc::new(Model::from_gguf(&tiny::gguf(&c, 21)).unwrap());
-    let options = EngineOptions { context: Some(64), threads: Some(1), texts: 2 };
+    let options = EngineOptions { context: Some(64), threads: Some(1), texts: 2, ..EngineOptions::default() };
     let engine = Engine::start(model, options).unwrap();
     let asleep = engine.generate(request(vec![1, 2], usize::MAX, Sampling::greedy())).unwrap();
     for i in 0..3 {

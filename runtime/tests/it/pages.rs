@@ -223,35 +223,71 @@ fn pages_are_shared_once_a_lost_device_has_left_the_texts_to_the_cpu() {
     assert!(read(&mut worker, after, &tokens[90..]) == alone(&model, &tokens));
 }
 
-#[test]
-fn pages_are_shared_by_prompts_that_begin_alike_while_the_first_is_written() {
-    let c = tiny::config();
-    let model = Arc::new(Model::from_gguf(&tiny::gguf(&c, 21)).unwrap());
-    let options = |texts| EngineOptions { context: None, threads: Some(2), texts };
-    let engine = Engine::start(Arc::clone(&model), options(3)).unwrap();
-    let lone = Engine::start(Arc::clone(&model), options(1)).unwrap();
-    let beginning = tiny::tokens(&c, 1, 2 * PAGE + 9);
-    let request = |end: &[u32], max_tokens| GenerateRequest {
-        prompt: [&beginning[..], end].concat(),
+fn greedy(prompt: Vec<u32>, max_tokens: usize) -> GenerateRequest {
+    GenerateRequest {
+        prompt,
         max_tokens,
         sampling: Sampling::greedy(),
         stop: Vec::new(),
         when_full: WhenFull::Stop,
         log_probs: None,
-    };
-    // Ids, and tokens of the prompt that were not read.
-    let written = |events: &mut dyn Iterator<Item = Event>| {
-        let (mut ids, mut reused) = (Vec::new(), 0);
-        for event in events {
-            match event {
-                Event::Token { id, .. } => ids.push(id),
-                Event::Done { stats, .. } => reused = stats.reused_tokens,
-                Event::Error(error) => panic!("{error}"),
-                Event::Prefill { .. } => {}
-            }
+    }
+}
+
+/// Ids, and tokens of the prompt that were not read.
+fn written(events: &mut dyn Iterator<Item = Event>) -> (Vec<u32>, usize) {
+    let (mut ids, mut reused) = (Vec::new(), 0);
+    for event in events {
+        match event {
+            Event::Token { id, .. } => ids.push(id),
+            Event::Done { stats, .. } => reused = stats.reused_tokens,
+            Event::Error(error) => panic!("{error}"),
+            Event::Prefill { .. } => {}
         }
-        (ids, reused)
+    }
+    (ids, reused)
+}
+
+#[test]
+fn pages_of_an_engine_are_limited_and_idle_texts_give_theirs_before_anybody_is_refused() {
+    let c = tiny::config();
+    let model = Arc::new(Model::from_gguf(&tiny::gguf(&c, 21)).unwrap());
+    let start = |kv_pages| {
+        let options = EngineOptions { threads: Some(2), texts: 3, kv_pages, ..EngineOptions::default() };
+        Engine::start(Arc::clone(&model), options).unwrap()
     };
+    let (engine, roomy) = (start(Some(4)), start(None));
+    let reused = |engine: &Engine, prompt: &[u32]| {
+        written(&mut engine.generate(greedy(prompt.to_vec(), 2)).unwrap()).1
+    };
+    // Two pages and three: the engine without a limit still has the first when it is asked for again.
+    let (short, long) = (tiny::tokens(&c, 1, 100), tiny::tokens(&c, 2, 150));
+    assert_eq!([&short, &long, &short].map(|prompt| reused(&roomy, prompt)), [0, 0, 99]);
+    assert_eq!([&short, &long, &short].map(|prompt| reused(&engine, prompt)), [0, 0, 0]);
+    // Of two who do not both fit in, the one that came first is written to its end, whether or not it is read meanwhile.
+    let mut first = engine.generate(greedy(long.clone(), 100)).unwrap();
+    let begun = first.by_ref().find(|event| matches!(event, Event::Token { .. })).unwrap();
+    let mut second = engine.generate(greedy(tiny::tokens(&c, 3, 200), 2)).unwrap();
+    let refused = second.find_map(|event| match event {
+        Event::Error(error) => Some(error),
+        _ => None,
+    });
+    let refused = refused.expect("no room for both").to_string();
+    assert!(refused.starts_with("keys and values would take "), "{refused}");
+    assert!(refused.ends_with(" pages; 4 are allowed"), "{refused}");
+    let whole = written(&mut roomy.generate(greedy(long, 100)).unwrap()).0;
+    assert_eq!(written(&mut std::iter::once(begun).chain(first)).0, whole);
+}
+
+#[test]
+fn pages_are_shared_by_prompts_that_begin_alike_while_the_first_is_written() {
+    let c = tiny::config();
+    let model = Arc::new(Model::from_gguf(&tiny::gguf(&c, 21)).unwrap());
+    let options = |texts| EngineOptions { threads: Some(2), texts, ..EngineOptions::default() };
+    let engine = Engine::start(Arc::clone(&model), options(3)).unwrap();
+    let lone = Engine::start(Arc::clone(&model), options(1)).unwrap();
+    let beginning = tiny::tokens(&c, 1, 2 * PAGE + 9);
+    let request = |end: &[u32], max_tokens| greedy([&beginning[..], end].concat(), max_tokens);
     let mut first = engine.generate(request(&[1, 2], 120)).unwrap();
     let begun = first.by_ref().find(|event| matches!(event, Event::Token { .. })).unwrap();
     let others: Vec<_> =
