@@ -10,10 +10,12 @@ pub enum Error {
     Format(#[from] formats::Error),
 
     /// Another family of model.
-    #[error("the model's architecture is \"{}\"; this program runs \"tercet\"", shown(found))]
+    #[error("the model's architecture is \"{}\"; this program runs {known}", shown(found))]
     Architecture {
         /// Value of `general.architecture`.
         found: String,
+        /// Those that there are, in quotes.
+        known: String,
     },
 
     /// A model in several files.
@@ -29,7 +31,7 @@ pub enum Error {
     #[error("metadata key {key} is {found}; expected {expected}")]
     Config {
         /// The GGUF key.
-        key: &'static str,
+        key: String,
         /// Its value.
         found: String,
         /// What would be accepted.

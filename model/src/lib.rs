@@ -1,10 +1,10 @@
 //! What a model is: its shape, its tensors and how they start, randomness, the mathematics. No device, no thread, no file's bytes.
 
+pub mod architecture;
 pub mod config;
 pub mod dropout;
 pub mod forward;
 pub mod init;
-
 pub mod metadata;
 pub mod reference;
 pub mod rng;

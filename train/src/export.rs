@@ -8,6 +8,7 @@ use formats::gguf::{GgufWriter, Metadata};
 use formats::ternary::{GROUP, SCALE_MIN, quantise_group};
 use formats::tokenizer::{SEPARATOR, Tokenizer};
 use half::f16;
+use model::architecture::TERCET;
 use model::config::ModelConfig;
 
 use crate::error::{Error, Result};
@@ -111,7 +112,7 @@ pub fn to_gguf(
     provenance: &Provenance,
     ty: ExportType,
 ) -> Result<(GgufWriter, Fidelity)> {
-    config.validate().map_err(model::Error::from)?;
+    config.validate().map_err(|refusal| TERCET.refusal(refusal))?;
     let mut file = GgufWriter::default();
     describe(&mut file.metadata, config, tokenizer, provenance);
     let mut fidelity = Fidelity::default();
