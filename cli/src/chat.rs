@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use text::Opened;
-use text::chat::{Role, Turn, prompt_ids};
 
 use crate::device::DeviceArg;
 use crate::exit::INTERRUPTED;
@@ -57,7 +56,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let names = names(args, &opened);
     if names.is_none() {
         // A template that cannot be used is no surprise for the first line.
-        prompt_ids(&opened, &[Turn { role: Role::User, text: "Hello".to_owned() }])?;
+        text::chat::check(&opened)?;
     }
     let engine = engine(&opened, &args.device, args.context, args.threads.map(usize::from))?;
     signals::for_writing()?;

@@ -3,8 +3,8 @@
 use runtime::engine::Engine;
 use runtime::request::{GenerateRequest, WhenFull};
 use runtime::sampler::Sampling;
-use text::chat::{Role, Turn, recent_ids};
-use text::{Opened, Stops};
+use text::chat::{Role, Turn, recent};
+use text::{Opened, Stops, room, tail};
 
 use crate::generate::{Show, write};
 
@@ -103,16 +103,15 @@ impl<'a> Talk<'a> {
 
     /// The conversation with one more thing said, as far as there is room for it before an answer.
     fn prompt(&mut self, said: &str) -> text::Result<Vec<u32>> {
-        let context = self.engine.context();
-        let room = context.saturating_sub(self.tokens).max(context.div_ceil(2));
+        let room = room(self.engine.context(), self.tokens);
         match &mut self.manner {
             Manner::Turns(turns) => {
                 turns.push(Turn { role: Role::User, text: said.to_owned() });
-                let ids = recent_ids(self.opened, turns, room);
-                if ids.is_err() {
+                let recent = recent(self.opened, turns, &[], room);
+                if recent.is_err() {
                     turns.pop();
                 }
-                ids
+                recent.map(|recent| recent.ids)
             }
             Manner::Play { user, reply, transcript } => {
                 transcript.push_str(&format!("{user}:\n{said}\n\n{reply}:\n"));
@@ -125,13 +124,13 @@ impl<'a> Talk<'a> {
 /// The end of a transcript, from the start of a speech on, that has room; at worst a bare tail of it.
 fn recent_speeches(opened: &Opened, mut transcript: &str, room: usize) -> Vec<u32> {
     loop {
-        let mut ids = opened.prompt_ids(transcript);
+        let ids = opened.prompt_ids(transcript);
         if ids.len() <= room {
             return ids;
         }
         match transcript.find("\n\n") {
             Some(at) => transcript = &transcript[at + 2..],
-            None => return ids.split_off(ids.len() - room),
+            None => return tail(ids, room, opened.tokenizer.bos()).ids,
         }
     }
 }

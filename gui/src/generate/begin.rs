@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use runtime::request::{GenerateRequest, WhenFull};
-use text::Stops;
+use text::{Recent, Stops};
 
 use super::Generate;
 use super::made::Made;
 use super::prompt;
-use super::writer::{Ended, Prompt, WriteRequest, Writer};
+use super::writer::{Ended, WriteRequest, Writer};
 use crate::open::Loaded;
 use crate::shared::Shared;
 
@@ -62,9 +62,10 @@ impl Generate {
     /// Hands the conversation to the engine.
     pub(super) fn answer(&mut self, shared: &mut Shared) {
         self.tried = 0;
-        let (turns, system) = (self.chat.turns.clone(), shared.settings.writing.system.clone());
+        let writing = &shared.settings.writing;
+        let (turns, system, most) = (self.chat.turns.clone(), writing.system.clone(), writing.max_tokens);
         let made = self.begin(shared, move |model| {
-            prompt::of_turns(&turns, &system, &model.opened, model.engine.context())
+            prompt::of_turns(&turns, &system, &model.opened, model.engine.context(), most)
         });
         self.answering = made.is_some();
         self.answered = made.or(self.answered.take());
@@ -74,7 +75,7 @@ impl Generate {
     fn begin(
         &mut self,
         shared: &Shared,
-        prompt: impl FnOnce(&Loaded) -> Result<Prompt, String> + Send + 'static,
+        prompt: impl FnOnce(&Loaded) -> Result<Recent, String> + Send + 'static,
     ) -> Option<Made> {
         let model = shared.model.get().map(Arc::clone)?;
         let w = &shared.settings.writing;

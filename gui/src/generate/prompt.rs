@@ -1,31 +1,36 @@
 //! What the model gets to see of a text or a conversation: all of it, or as much as its context holds. Made on the writer's thread.
 
-use text::Opened;
-use text::chat::{self as template, Recent, Turn};
+use text::chat::{self as template, Turn};
+use text::{Opened, Recent, room, tail};
 
 use super::chat::Said;
 use super::manuscript::Manuscript;
-use super::writer::Prompt;
 
-/// A text, up to its end.
-pub fn of_text(text: &Manuscript, opened: &Opened, context: usize) -> Prompt {
-    fit(text.ids(opened), context, opened.tokenizer.bos())
+/// A text, up to its end. Of one that is too long for the context the end, with room left to write.
+pub fn of_text(text: &Manuscript, opened: &Opened, context: usize) -> Recent {
+    let ids = text.ids(opened);
+    let most = if ids.len() <= context { context } else { context * 3 / 4 };
+    tail(ids, most, opened.tokenizer.bos())
 }
 
-/// A conversation up to the model's next words. One whose last turn is the model's own is gone on with there. Where there is no room for all, the
-/// oldest turns go; what holds for the whole conversation stays.
+/// A conversation up to the model's next words, so many at most. One whose last turn is the model's own is gone on with there. Where there is no room
+/// for all, the oldest turns go; what holds for the whole conversation stays.
 ///
 /// # Errors
 /// What the template says to this conversation.
-pub fn of_turns(turns: &[Said], system: &str, opened: &Opened, context: usize) -> Result<Prompt, String> {
+pub fn of_turns(
+    turns: &[Said],
+    system: &str,
+    opened: &Opened,
+    context: usize,
+    answer: usize,
+) -> Result<Recent, String> {
     let (open, turns) = match turns.split_last() {
         Some((last, before)) if last.by_model => (last.text.ids_alone(opened), before),
         _ => (Vec::new(), turns),
     };
-    let recent = template::recent(opened, &for_template(turns, system), &open, context);
-    let Recent { ids, dropped } = recent.map_err(|e| e.to_string())?;
-    let fitted = fit(ids, context, opened.tokenizer.bos());
-    Ok(Prompt { dropped: dropped + fitted.dropped, ..fitted })
+    let turns = for_template(turns, system);
+    template::recent(opened, &turns, &open, room(context, answer)).map_err(|e| e.to_string())
 }
 
 /// The turns as the template takes them, after what holds for all.
@@ -36,36 +41,12 @@ fn for_template(turns: &[Said], system: &str) -> Vec<Turn> {
     (!system.text.trim().is_empty()).then_some(system).into_iter().chain(turns).collect()
 }
 
-/// The end of a long text, behind the token that begins one if it began so; room is left to write.
-fn fit(mut ids: Vec<u32>, context: usize, bos: Option<u32>) -> Prompt {
-    if ids.len() <= context {
-        return Prompt { ids, dropped: 0 };
-    }
-    let most = (context * 3 / 4).max(1);
-    let begins = ids.first().copied().filter(|first| Some(*first) == bos && most > 1);
-    let dropped = ids.len() - most;
-    let mut kept = ids.split_off(dropped);
-    if let Some(bos) = begins {
-        kept[0] = bos;
-    }
-    Prompt { ids: kept, dropped }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn said(by_model: bool, words: &str) -> Said {
         Said { by_model, text: Manuscript::typed(words), made: None }
-    }
-
-    #[test]
-    fn a_text_too_long_keeps_its_end_and_what_begins_texts() {
-        let ids: Vec<u32> = (0..100).collect();
-        assert_eq!(fit(ids.clone(), 100, Some(0)), Prompt { ids: ids.clone(), dropped: 0 });
-        let cut = fit(ids.clone(), 40, Some(0));
-        assert_eq!((cut.ids.len(), cut.ids[0], cut.ids[1], cut.dropped), (30, 0, 71, 70));
-        assert_eq!(fit(ids, 40, None).ids[0], 70);
     }
 
     #[test]
@@ -85,17 +66,17 @@ mod tests {
         let mut opened = Opened::open(&path).unwrap();
         opened.chat_template =
             Some("{% for m in messages %}<{{ m.role }}>{{ m.content }}\n{% endfor %}<assistant>".into());
-        let decoded = |p: &Prompt| opened.tokenizer.decode(&p.ids);
+        let decoded = |p: &Recent| opened.tokenizer.decode(&p.ids);
         let mut turns = Vec::new();
         for i in 0..20 {
             turns.push(said(false, &format!("question {i}")));
             turns.push(said(true, &format!("answer {i}")));
         }
         turns.push(said(false, "the last one"));
-        let whole = of_turns(&turns, "the rule", &opened, 4096).unwrap();
+        let whole = of_turns(&turns, "the rule", &opened, 4096, 400).unwrap();
         assert_eq!(whole.dropped, 0);
         assert!(decoded(&whole).starts_with("<system>the rule\n<user>question 0\n<assistant>answer 0"));
-        let cut = of_turns(&turns, "the rule", &opened, 128).unwrap();
+        let cut = of_turns(&turns, "the rule", &opened, 160, 32).unwrap();
         let text = decoded(&cut);
         assert!(
             text.starts_with("<system>the rule\n<user>question ") && !text.contains("question 0"),
@@ -105,7 +86,7 @@ mod tests {
         assert!(cut.ids.len() <= 128 && cut.dropped + cut.ids.len() == whole.ids.len());
         // An answer that was broken off goes on where it stopped.
         turns.push(said(true, "the last ans"));
-        let open = of_turns(&turns, "", &opened, 4096).unwrap();
+        let open = of_turns(&turns, "", &opened, 4096, 400).unwrap();
         assert!(decoded(&open).ends_with("<user>the last one\n<assistant>the last ans"));
     }
 }

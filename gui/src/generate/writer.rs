@@ -11,7 +11,7 @@ use eframe::egui;
 use runtime::engine::Canceller;
 use runtime::request::{GenerateRequest, LogProbs, Stats};
 use serde::{Deserialize, Serialize};
-use text::{End, Ending, Growth, Piece, Source, Stops, TextStream};
+use text::{End, Ending, Growth, Piece, Recent, Source, Stops, TextStream};
 
 use super::manuscript::Manuscript;
 use crate::open::Loaded;
@@ -66,17 +66,8 @@ pub enum Ended {
     Failed(String),
 }
 
-/// What the model is to go on with.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Prompt {
-    /// The ids, no more than the context.
-    pub ids: Vec<u32>,
-    /// Ids of the beginning that had no room.
-    pub dropped: usize,
-}
-
 /// Makes a prompt, or says why there is none.
-pub type MakePrompt = Box<dyn FnOnce(&Loaded) -> Result<Prompt, String> + Send>;
+pub type MakePrompt = Box<dyn FnOnce(&Loaded) -> Result<Recent, String> + Send>;
 
 /// What is to be written. The prompt is made on the writer's own thread: a long text takes its time to become ids, and a template may take long too.
 pub struct WriteRequest {

@@ -16,6 +16,7 @@ use formats::tokenizer::Tokenizer;
 
 use crate::error::{Error, Result};
 use crate::opened::Opened;
+use crate::room::{Recent, tail};
 use marked::Marked;
 use stand_ins::StandIns;
 use template::{Given, TEMPLATE_BYTES_MAX};
@@ -67,28 +68,17 @@ pub fn prompt_ids(opened: &Opened, turns: &[Turn]) -> Result<Vec<u32>> {
     Ok(ids)
 }
 
-/// The end of a conversation that there is room for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Recent {
-    /// Its ids: more than were wanted where a single turn is too long.
-    pub ids: Vec<u32>,
-    /// Ids fewer than the whole conversation has.
-    pub dropped: usize,
-}
-
-/// The ids of the end of a conversation, of which no more than `most` (at least 1) are wanted. As [`recent`], but a single turn that is
-/// too long leaves its end.
+/// Whether the file's template can be used at all, before anybody has said anything.
 ///
 /// # Errors
 /// As [`prompt_ids`].
-pub fn recent_ids(opened: &Opened, turns: &[Turn], most: usize) -> Result<Vec<u32>> {
-    let mut ids = recent(opened, turns, &[], most)?.ids;
-    Ok(ids.split_off(ids.len().saturating_sub(most)))
+pub fn check(opened: &Opened) -> Result<()> {
+    prompt_ids(opened, &[Turn { role: Role::User, text: "Hello".to_owned() }]).map(drop)
 }
 
-/// The end of a conversation with `behind`, the begun answer that is to be gone on with, of which no more than `most` ids are wanted. The
+/// The end of a conversation with `behind`, the begun answer that is to be gone on with: no more than `most` ids. The
 /// oldest turns go first, a question with its answer, because templates want the speakers to take turns; what holds for the whole
-/// conversation stays, and so does the last turn.
+/// conversation stays, and so does the last turn. If that alone is too long, the end of it all is left.
 ///
 /// # Errors
 /// As [`prompt_ids`].
@@ -108,7 +98,9 @@ pub fn recent(opened: &Opened, turns: &[Turn], behind: &[u32], most: usize) -> R
         }
         now = ids(rest)?;
     }
-    Ok(Recent { dropped: all.saturating_sub(now.len()), ids: now })
+    let dropped = all.saturating_sub(now.len());
+    let rest = tail(now, most, opened.tokenizer.bos());
+    Ok(Recent { dropped: dropped + rest.dropped, ..rest })
 }
 
 /// The text behind those ids, in pieces; true for what somebody said, false for what the template adds.
