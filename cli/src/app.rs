@@ -59,7 +59,7 @@ fn size(text: &str) -> Result<[f32; 2], String> {
 
 /// Runs `tercet app`; the program began at `began`.
 pub fn run(args: &Args, began: Instant) -> anyhow::Result<ExitCode> {
-    crate::threads::spare()?;
+    text::spare_thread()?;
     let timed_from = args.time.then_some(began);
     let mut env = surroundings();
     let start = Start { file: args.file.clone(), page: args.tab, timed_from, ..Start::default() };
@@ -104,7 +104,7 @@ pub fn open(file: Option<&Path>) -> anyhow::Result<ExitCode> {
         note(format_args!("there is no display to open a window on; writing here instead"));
         return crate::verse::run(file);
     }
-    crate::threads::spare()?;
+    text::spare_thread()?;
     match gui::run(surroundings(), Start { file: file.map(Path::to_owned), ..Start::default() }) {
         Ok(()) => Ok(ExitCode::SUCCESS),
         Err(error) => {

@@ -4,7 +4,6 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use ::bench::{Cell, Format, ModelOptions, Options, Outcome, ProductOptions, Row, Shape, Source, Watch};
@@ -14,7 +13,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget};
 use runtime::synthetic;
 
 use crate::bench_table::Table;
-use crate::device::DeviceArg;
+use crate::device::{DeviceArg, devices};
 use crate::exit::{self, usage};
 use crate::terminal::{move_by_itself, note, stderr_is_terminal};
 
@@ -97,13 +96,13 @@ impl FormatArg {
 /// Runs `tercet bench`.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut options = options(args)?;
-    if let Some(gpu) = args.device.open()? {
+    if let Some(gpu) = devices().open(&args.device.device)? {
         // Beside the device: what the CPU does best, and without the cold rows that a device has none of.
         if let Some(products) = options.products.as_mut().filter(|_| args.kernels.is_empty()) {
             products.kernels = vec![Kernels::best().name.to_owned()];
             products.cold_batches.clear();
         }
-        options.gpus = vec![Arc::new(gpu)];
+        options.gpus = vec![gpu];
     }
     let format = format(args)?;
     let cancel = crate::signals::stop_flag("stopping after this row");

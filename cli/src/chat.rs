@@ -9,7 +9,7 @@ use text::Opened;
 use crate::device::DeviceArg;
 use crate::exit::INTERRUPTED;
 use crate::lines::{Line, Lines};
-use crate::opened::{engine, how_it_runs};
+use crate::opened::{how_it_runs, start};
 use crate::sampling::SamplingArgs;
 use crate::signals;
 use crate::talk::{Names, Talk};
@@ -58,11 +58,11 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         // A template that cannot be used is no surprise for the first line.
         text::chat::check(&opened)?;
     }
-    let engine = engine(&opened, &args.device, args.context, args.threads.map(usize::from))?;
+    let running = start(opened, &args.device, args.context, args.threads.map(usize::from))?;
     signals::for_writing()?;
     let mut lines = Lines::open()?;
     if lines.are_a_persons() {
-        note(format_args!("{}", how_it_runs(&opened, &engine)));
+        note(format_args!("{}", how_it_runs(&running)));
         match &names {
             Some(Names { user, reply }) => {
                 note(format_args!("You are {user}, the model is {reply}. /quit or Ctrl-D leaves."));
@@ -71,7 +71,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         }
     }
     let tokens = args.tokens.map(NonZeroUsize::get);
-    let mut talk = Talk::new(&opened, &engine, sampling, tokens, &args.stop, names);
+    let mut talk = Talk::new(&running, sampling, tokens, &args.stop, names);
     let mut interrupted = false;
     loop {
         let line = match lines.next()? {

@@ -71,7 +71,7 @@ fn is_there(path: &Path) -> anyhow::Result<bool> {
 /// Never more bytes than the text has, plus one to notice a longer answer.
 fn fetch(url: &str) -> anyhow::Result<Vec<u8>> {
     // Names are looked up on a thread that the library takes for granted.
-    crate::threads::spare()?;
+    text::spare_thread()?;
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .timeout_connect(Some(Duration::from_secs(15)))
         .timeout_global(Some(Duration::from_secs(120)))

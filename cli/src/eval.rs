@@ -24,10 +24,11 @@ use runtime::pass::Worker;
 use runtime::sampler::log_sum_exp;
 use runtime::{CpuWorker, Sequence};
 use serde_json::json;
-use text::Opened;
+use text::{Opened, Placed, unwatched};
 
-use crate::device::DeviceArg;
+use crate::device::{DeviceArg, devices};
 use crate::exit::usage;
+use crate::opened::{context_refused, tell};
 use crate::terminal::{note, stderr_is_terminal};
 use crate::threads::Threads;
 
@@ -91,7 +92,9 @@ struct Total {
 /// Runs `tercet eval`.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let opened = Opened::open(&args.file)?;
-    let on_gpu = args.device.model(&opened.model)?;
+    let Placed { gpu: on_gpu, remarks } =
+        devices().place(&opened.model, &args.device.device, &mut unwatched)?;
+    tell(&remarks);
     // Ctrl-C ends this at once: there is nothing to save.
     let unwatched = &mut Watch::nobody();
     let text = Text::load(std::slice::from_ref(&args.text), &opened.separator, unwatched)?;
@@ -103,7 +106,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let trained = opened.model.config().context;
     let window = args.context.unwrap_or(trained);
     if !(1..=trained).contains(&window) {
-        return Err(usage(format!("--context is {window}; this model takes 1 to {trained}")));
+        return Err(context_refused(window, trained));
     }
     let stride = args.stride.unwrap_or(window);
     if !(1..=window).contains(&stride) {

@@ -10,11 +10,11 @@ use runtime::engine::Engine;
 use runtime::request::{GenerateRequest, Stats, WhenFull};
 use runtime::sampler::Sampling;
 use serde_json::json;
-use text::{End, Ending, Opened, Piece, Stops, TextStream};
+use text::{Ask, End, Ending, Opened, Piece, Running, Stops};
 
 use crate::device::DeviceArg;
 use crate::exit::{INTERRUPTED, usage};
-use crate::opened::{engine, how_it_runs};
+use crate::opened::{how_it_runs, start};
 use crate::sampling::SamplingArgs;
 use crate::signals;
 use crate::terminal::{note, printable, stdout_is_terminal, write_now};
@@ -97,9 +97,10 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     };
     let opened = Opened::open(&args.file)?;
     let sampling = args.sampling.resolve(opened.sampling)?;
-    let engine = engine(&opened, &args.device, args.context, args.threads.map(usize::from))?;
+    let running = start(opened, &args.device, args.context, args.threads.map(usize::from))?;
+    let Running { opened, engine, .. } = &running;
     if args.verbose {
-        note(format_args!("{}", how_it_runs(&opened, &engine)));
+        note(format_args!("{}", how_it_runs(&running)));
     }
     let request = GenerateRequest {
         prompt: opened.prompt_ids(&prompt),
@@ -120,13 +121,14 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let prompt_ids = request.prompt.clone();
     let mut show = Show::new(!args.json);
     show.text(&prompt)?;
-    let written = write(&opened, &engine, request, Stops::new(&args.stop), &mut show)?;
+    let ask = Ask { request, stops: Stops::new(&args.stop) };
+    let written = write(&running, ask, &mut show)?;
     show.end()?;
     if args.json {
-        let result = as_json(&opened, &engine, &prompt, &prompt_ids, &sampling, &written);
+        let result = as_json(opened, engine, &prompt, &prompt_ids, &sampling, &written);
         writeln!(std::io::stdout().lock(), "{result}")?;
     } else if args.tokens > 0 {
-        note(format_args!("{}", speed(&written, &engine, &sampling)));
+        note(format_args!("{}", speed(&written, engine, &sampling)));
     }
     Ok(if written.interrupted() { ExitCode::from(INTERRUPTED) } else { ExitCode::SUCCESS })
 }
@@ -189,16 +191,10 @@ impl Show {
     }
 }
 
-/// Serves a request, showing the text as it comes. A stop string ends it, and so does Ctrl-C.
-pub fn write(
-    opened: &Opened,
-    engine: &Engine,
-    request: GenerateRequest,
-    stops: Stops,
-    show: &mut Show,
-) -> anyhow::Result<Written> {
+/// Has a text written, showing it as it comes. A stop string ends it, and so does Ctrl-C.
+pub fn write(running: &Running, ask: Ask, show: &mut Show) -> anyhow::Result<Written> {
     signals::for_writing()?;
-    let stream = TextStream::start(engine, &opened.tokenizer, request, stops)?;
+    let stream = running.write(ask)?;
     signals::watch(stream.canceller());
     let (mut text, mut ids, mut log_probs, mut end) = (String::new(), Vec::new(), Vec::new(), None);
     for piece in stream {

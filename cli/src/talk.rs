@@ -1,10 +1,9 @@
 //! A conversation with a model: as its file's chat template writes one down, or as a play for a model that only continues text.
 
-use runtime::engine::Engine;
 use runtime::request::{GenerateRequest, WhenFull};
 use runtime::sampler::Sampling;
 use text::chat::{Role, Turn, recent};
-use text::{Opened, Stops, room, tail};
+use text::{Ask, Opened, Running, Stops, room, tail};
 
 use crate::generate::{Show, write};
 
@@ -14,8 +13,7 @@ const ANSWER_TOKENS: usize = 1024;
 
 /// A conversation so far.
 pub struct Talk<'a> {
-    opened: &'a Opened,
-    engine: &'a Engine,
+    running: &'a Running,
     sampling: Sampling,
     tokens: usize,
     stop: &'a [String],
@@ -40,20 +38,22 @@ pub struct Names {
 impl<'a> Talk<'a> {
     /// Begins one: a play if there are names for it, and else by the file's template. `tokens` is the longest answer.
     pub fn new(
-        opened: &'a Opened,
-        engine: &'a Engine,
+        running: &'a Running,
         sampling: Sampling,
         tokens: Option<usize>,
         stop: &'a [String],
         play: Option<Names>,
     ) -> Self {
-        let usual =
-            if play.is_some() { SPEECH_TOKENS } else { ANSWER_TOKENS.min(engine.context().div_ceil(2)) };
+        let usual = if play.is_some() {
+            SPEECH_TOKENS
+        } else {
+            ANSWER_TOKENS.min(running.engine.context().div_ceil(2))
+        };
         let manner = match play {
             Some(Names { user, reply }) => Manner::Play { user, reply, transcript: String::new() },
             None => Manner::Turns(Vec::new()),
         };
-        Talk { opened, engine, sampling, tokens: tokens.unwrap_or(usual), stop, manner }
+        Talk { running, sampling, tokens: tokens.unwrap_or(usual), stop, manner }
     }
 
     /// Forgets it.
@@ -74,7 +74,7 @@ impl<'a> Talk<'a> {
             prompt,
             max_tokens: self.tokens,
             sampling: self.sampling,
-            stop: self.opened.stop_ids(),
+            stop: self.running.opened.stop_ids(),
             when_full: WhenFull::Slide,
             log_probs: None,
         };
@@ -89,7 +89,7 @@ impl<'a> Talk<'a> {
             }
         };
         let stops = Stops::new(ends.into_iter().chain(self.stop.iter().map(String::as_str)));
-        let written = write(self.opened, self.engine, request, stops, &mut show)?;
+        let written = write(self.running, Ask { request, stops }, &mut show)?;
         show.text(if written.text.ends_with('\n') { "\n" } else { "\n\n" })?;
         match &mut self.manner {
             Manner::Turns(turns) => turns.push(Turn { role: Role::Assistant, text: written.text.clone() }),
@@ -103,11 +103,11 @@ impl<'a> Talk<'a> {
 
     /// The conversation with one more thing said, as far as there is room for it before an answer.
     fn prompt(&mut self, said: &str) -> text::Result<Vec<u32>> {
-        let room = room(self.engine.context(), self.tokens);
+        let room = room(self.running.engine.context(), self.tokens);
         match &mut self.manner {
             Manner::Turns(turns) => {
                 turns.push(Turn { role: Role::User, text: said.to_owned() });
-                let recent = recent(self.opened, turns, &[], room);
+                let recent = recent(&self.running.opened, turns, &[], room);
                 if recent.is_err() {
                     turns.pop();
                 }
@@ -115,7 +115,7 @@ impl<'a> Talk<'a> {
             }
             Manner::Play { user, reply, transcript } => {
                 transcript.push_str(&format!("{user}:\n{said}\n\n{reply}:\n"));
-                Ok(recent_speeches(self.opened, transcript, room))
+                Ok(recent_speeches(&self.running.opened, transcript, room))
             }
         }
     }

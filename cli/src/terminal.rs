@@ -7,8 +7,6 @@ use std::time::Duration;
 
 use indicatif::ProgressBar;
 
-use crate::threads;
-
 /// One remark on stderr. A closed stderr is nobody's problem.
 pub fn note(line: fmt::Arguments<'_>) {
     let _ = writeln!(io::stderr().lock(), "{line}");
@@ -31,7 +29,7 @@ pub fn stderr_is_terminal() -> bool {
 
 /// Lets a bar move while nothing happens, unless the system has no thread for that.
 pub fn move_by_itself(bar: &ProgressBar) {
-    if threads::spare().is_ok() {
+    if text::spare_thread().is_ok() {
         bar.enable_steady_tick(Duration::from_millis(500));
     }
 }

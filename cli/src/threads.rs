@@ -1,4 +1,4 @@
-//! `--threads`, and what can be done where the system gives no threads.
+//! `--threads`: how many a command may use.
 
 use std::str::FromStr;
 
@@ -23,18 +23,6 @@ impl From<Threads> for usize {
     }
 }
 
-/// Starts a thread that does nothing, on behalf of libraries that panic where they get none, or wait for ever, as Mesa does.
-///
-/// # Errors
-/// The system gives none.
-pub fn spare() -> runtime::Result<()> {
-    let started = std::thread::Builder::new().spawn(|| ());
-    let thread = started.map_err(|source| runtime::Error::Resource { what: "spare thread", source })?;
-    // It has nothing to fail with.
-    let _ = thread.join();
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -46,10 +34,5 @@ mod tests {
         for bad in ["0", "1025", "20000", "99999999999999999999", "-1", "two", ""] {
             assert!(parse(bad).unwrap_err().contains("1 to 1024"), "{bad}");
         }
-    }
-
-    #[test]
-    fn threads_are_to_be_had_here() {
-        assert!(spare().is_ok());
     }
 }

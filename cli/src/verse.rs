@@ -7,12 +7,12 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use runtime::request::{GenerateRequest, WhenFull};
-use text::{Opened, Stops};
+use text::{Ask, Running, Setup, Stops};
 
-use crate::device::DeviceArg;
+use crate::device::devices;
 use crate::exit::INTERRUPTED;
 use crate::generate::{Show, speed, write};
-use crate::opened::{engine, how_it_runs};
+use crate::opened::how_it_runs;
 use crate::sampling::SamplingArgs;
 use crate::shell;
 use crate::terminal::note;
@@ -38,10 +38,10 @@ pub fn run(file: Option<&Path>) -> anyhow::Result<ExitCode> {
 
 /// Writes a page of verse to stdout.
 fn on_terminal(path: &Path) -> anyhow::Result<ExitCode> {
-    let opened = Opened::open(path)?;
-    let engine = engine(&opened, &DeviceArg::default(), None, None)?;
+    let running = Running::open(path, &Setup::default(), &devices())?;
+    let opened = &running.opened;
     let sampling = SamplingArgs::default().resolve(opened.sampling)?;
-    note(format_args!("{}", how_it_runs(&opened, &engine)));
+    note(format_args!("{}", how_it_runs(&running)));
     let request = GenerateRequest {
         prompt: opened.prompt_ids(""),
         max_tokens: TOKENS,
@@ -51,9 +51,9 @@ fn on_terminal(path: &Path) -> anyhow::Result<ExitCode> {
         log_probs: None,
     };
     let mut show = Show::new(true);
-    let written = write(&opened, &engine, request, Stops::default(), &mut show)?;
+    let written = write(&running, Ask { request, stops: Stops::default() }, &mut show)?;
     show.end()?;
-    note(format_args!("{}", speed(&written, &engine, &sampling)));
+    note(format_args!("{}", speed(&written, &running.engine, &sampling)));
     note(format_args!(
         "next: tercet chat {0}; tercet generate {0} --prompt ROMEO:; tercet --help",
         shell::path(path)

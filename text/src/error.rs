@@ -28,6 +28,19 @@ pub enum Error {
     #[error("this model has no chat template; it continues text")]
     NoTemplate,
 
+    /// The processor was to go on for a device, and cannot either.
+    #[error("{why}; and the CPU cannot go on: {source}")]
+    Neither {
+        /// What the device had against the model.
+        why: String,
+        /// What there is against the processor.
+        source: Box<runtime::Error>,
+    },
+
+    /// Nobody wants it any more.
+    #[error("opening the model was given up")]
+    GivenUp,
+
     /// Its template cannot be used.
     #[error("the chat template in the model's file cannot be used: {}", formats::shown(problem))]
     Template {

@@ -1,19 +1,29 @@
-//! From a model file to text. [`Opened`] is a file's model, tokenizer and chat template; [`TextStream`] is what an engine writes with
-//! them, piece by piece; what shows it (a terminal, a window, a socket) is its clients' business.
+//! From a model file to text. [`Running`] is a file opened, on a device, at work; [`TextStream`] is what it writes, piece by piece;
+//! what shows it (a terminal, a window, a socket) is its clients' business.
 
 pub mod chat;
+mod device;
+mod devices;
 mod error;
 mod growth;
 mod opened;
 mod room;
+mod running;
 mod sample;
+mod spare;
+mod step;
 mod stops;
 mod stream;
 
+pub use device::Device;
+pub use devices::{Devices, Placed, Remark};
 pub use error::{Error, Result};
 pub use growth::Growth;
 pub use opened::Opened;
 pub use room::{Recent, room, tail};
+pub use running::{Running, Setup};
 pub use sample::sample;
+pub use spare::spare_thread;
+pub use step::{Step, Watch, unwatched};
 pub use stops::Stops;
-pub use stream::{End, Ending, Piece, Served, Source, TextStream};
+pub use stream::{Ask, End, Ending, Piece, Served, Source, TextStream};

@@ -11,6 +11,15 @@ use crate::error::Result;
 use crate::growth::{GrowingText, Growth};
 use crate::stops::Stops;
 
+/// A text to be written: what an engine is asked for, and the strings that end it.
+#[derive(Clone, Debug)]
+pub struct Ask {
+    /// What the engine is asked for.
+    pub request: GenerateRequest,
+    /// What ends the text.
+    pub stops: Stops,
+}
+
 /// What happens to a text.
 #[derive(Debug)]
 pub enum Piece {

@@ -30,6 +30,14 @@ impl fmt::Display for Device {
 }
 
 impl Device {
+    /// What is asked of `text`. Kernels are chosen as the file is read.
+    pub fn asked(&self) -> text::Device {
+        match self {
+            Device::Cpu | Device::Kernels(_) => text::Device::Cpu,
+            Device::Gpu(name) => text::Device::Named(name.clone()),
+        }
+    }
+
     /// Every device of this machine that a model can run on, given its graphics adapters: what a menu calls it, and itself.
     pub fn all(adapters: &[AdapterInfo]) -> Vec<(String, Device)> {
         let mut list = vec![("CPU, best kernels".to_owned(), Device::Cpu)];

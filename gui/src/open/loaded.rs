@@ -1,5 +1,6 @@
 //! An open model, and how it comes to be one: what is read of its file, and the engine that is started for it. All of it runs in a job.
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,8 +9,7 @@ use cpu::Kernels;
 use formats::gguf::{Gguf, Header};
 use formats::sentence;
 use runtime::engine::{Engine, EngineOptions};
-use runtime::gpu::{Gpu, GpuModel, GpuOptions};
-use text::Opened;
+use text::{Devices, Opened, Remark, Running, Setup, Step};
 
 use super::device::Device;
 use super::facts::Facts;
@@ -48,7 +48,7 @@ pub struct OpenRequest {
     pub device: Device,
     /// Threads on the processor; `None` leaves it to the engine.
     pub threads: Option<usize>,
-    /// Tokens in sight; `None`, or more than the model was made for, is as many as that.
+    /// Tokens in sight; `None`, or more than the model was made for, is as many as that: the setting is kept for whichever model comes next.
     pub context: Option<usize>,
     /// Where compiled pipelines are kept.
     pub cache: Option<PathBuf>,
@@ -122,31 +122,20 @@ impl Loaded {
         let wanted = || if job.is_cancelled() { Err(jobs::CANCELLED.to_owned()) } else { Ok(()) };
         wanted()?;
         let Contents { opened, header, facts, stamp, vocabulary, shipped } = read;
-        let mut fault = None;
-        let gpu = match device {
-            Device::Gpu(name) => {
-                job.progress(None, format!("copying weights to {name}"));
-                let options = GpuOptions { cache: cache.clone(), ..GpuOptions::default() };
-                let made = Gpu::open(Some(name), options)
-                    .and_then(|gpu| GpuModel::new(Arc::new(gpu), &opened.model));
-                made.map(Arc::new).map_err(|e| fault = Some(sentence(&e))).ok()
-            }
-            _ => None,
-        };
-        wanted()?;
-        if gpu.is_none() && !opened.model.is_laid_out() {
-            job.progress(None, "laying out weights");
-            opened.model.lay_out().map_err(|e| sentence(&e))?;
-        }
-        wanted()?;
         let context = context.map(|n| n.min(opened.model.config().context));
-        let options = EngineOptions { context, threads: *threads, ..EngineOptions::default() };
-        let engine = Engine::start_on(Arc::clone(&opened.model), gpu, options).map_err(|e| sentence(&e))?;
+        let engine = EngineOptions { context, threads: *threads, ..EngineOptions::default() };
+        let setup = Setup { device: device.asked(), engine };
+        let Running { opened, engine, remarks } = run(opened, setup, &Devices::new(cache.clone()), job)?;
+        let fault = remarks.into_iter().find_map(|remark| match remark {
+            Remark::CpuGoesOn { why } => Some(why),
+            // The bar and the menu say so wherever they name it.
+            Remark::Software(_) => None,
+        });
         Ok(Loaded {
-            fault: fault.or_else(|| engine.fault()),
             opened,
             engine,
             device: device.clone(),
+            fault,
             facts,
             header,
             open_time: start.elapsed(),
@@ -166,6 +155,32 @@ impl Loaded {
             None => format!("CPU {} x{}", self.engine.model().kernels().name, self.engine.threads()),
         }
     }
+}
+
+/// Starts a model, telling the job of each step.
+fn run(opened: Opened, mut setup: Setup, devices: &Devices, job: &JobContext) -> Result<Running, String> {
+    let mut watch = |step: Step<'_>| {
+        match step {
+            Step::Copying(device) => job.progress(None, format!("copying weights to {device}")),
+            Step::LayingOut => job.progress(None, "laying out weights"),
+            Step::Starting => {}
+        }
+        if job.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    let mut started = Running::start(opened.clone(), &setup, devices, &mut watch);
+    // The device is one of a menu, or of last time; if it is gone since, a person did not mistype it and wants their model all the same.
+    if let Err(text::Error::Model(gone @ runtime::Error::NoAdapter { .. })) = &started {
+        let remark = Remark::CpuGoesOn { why: sentence(gone) };
+        setup.device = text::Device::Cpu;
+        started = Running::start(opened, &setup, devices, &mut watch);
+        if let Ok(running) = &mut started {
+            running.remarks.push(remark);
+        }
+    }
+    started.map_err(|error| match error {
+        text::Error::GivenUp => jobs::CANCELLED.to_owned(),
+        error => sentence(&error),
+    })
 }
 
 /// Lets go, on a thread of its own, of what may hold the last handle of a model: its engine may be in the middle of a token, and its memory takes

@@ -171,6 +171,16 @@ fn a_model_moves_to_other_kernels_without_being_opened_again_by_hand() {
 }
 
 #[test]
+fn a_card_of_last_time_that_is_gone_leaves_the_model_to_the_cpu() {
+    let mut f = Fixture::with_settings("backend = { gpu = \"no such card\" }\n");
+    f.until("it is said", |app| app.said().iter().any(|s| s.contains("no GPU is called \"no such card\"")));
+    assert!(f.harness.state().said().iter().any(|s| s.contains("The CPU runs the model instead")));
+    f.click("Write");
+    f.until("the text is written", |app| !app.is_busy());
+    assert_eq!(f.harness.state().written_tokens(), 400);
+}
+
+#[test]
 fn a_folder_that_cannot_be_written_is_said_once_and_nothing_else_breaks() {
     let mut f = Fixture::open(Page::Generate);
     let config = f.folder.path().join("config");
