@@ -1,18 +1,18 @@
-//! `tercet chat`: a conversation in the terminal, line by line. What is said and answered is `talk`'s business.
+//! `tercet chat`: a conversation in the terminal, line by line. What is said and answered becomes a conversation in `text`.
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use text::Opened;
+use text::{Conversation, Manner, Names, Opened, Running};
 
 use crate::device::DeviceArg;
 use crate::exit::INTERRUPTED;
+use crate::generate::{Show, write};
 use crate::lines::{Line, Lines};
 use crate::opened::{how_it_runs, start};
 use crate::sampling::SamplingArgs;
 use crate::signals;
-use crate::talk::{Names, Talk};
 use crate::terminal::note;
 use crate::threads::Threads;
 
@@ -71,7 +71,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         }
     }
     let tokens = args.tokens.map(NonZeroUsize::get);
-    let mut talk = Talk::new(&running, sampling, tokens, &args.stop, names);
+    let manner = Manner { sampling, tokens, stop: args.stop.clone(), play: names };
+    let mut talk = running.conversation(manner);
     let mut interrupted = false;
     loop {
         let line = match lines.next()? {
@@ -92,7 +93,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             "/reset" => talk.reset(),
             command if command.starts_with('/') => note(format_args!("commands: /reset, /quit")),
             said => {
-                let cut = match talk.turn(said) {
+                let cut = match turn(&mut talk, &running, said) {
                     // A template may refuse something that is said; a person can say it otherwise.
                     Err(error) if lines.are_a_persons() && error.is::<text::Error>() => {
                         note(format_args!("{error}"));
@@ -107,6 +108,22 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             }
         }
     }
+}
+
+/// Something that a person says, and the model's answer; whether somebody cut that one short.
+///
+/// # Errors
+/// What the file's template says to it, which is then as if it had not been said; the engine's own.
+fn turn(talk: &mut Conversation<'_>, running: &Running, said: &str) -> anyhow::Result<bool> {
+    let ask = talk.say(said)?;
+    let mut show = Show::new(true);
+    if let Some(name) = talk.reply() {
+        show.text(&format!("{name}:\n"))?;
+    }
+    let written = write(running, ask, &mut show)?;
+    show.text(if written.text.ends_with('\n') { "\n" } else { "\n\n" })?;
+    talk.answered(&written.text);
+    Ok(written.interrupted())
 }
 
 /// The names of a play, where there is to be one.

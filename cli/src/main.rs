@@ -20,7 +20,6 @@ mod progress;
 mod sampling;
 mod shell;
 mod signals;
-mod talk;
 mod terminal;
 mod threads;
 mod train;

@@ -1,11 +1,12 @@
-//! A model at work: a file opened, on the device that was asked for, with an engine that waits for requests. Terminal, window
-//! and server are its clients.
+//! A model at work: a file opened, on the device that was asked for, with an engine that waits for requests. It writes texts and holds
+//! conversations; terminal, window and server are its clients.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use runtime::engine::{Engine, EngineOptions};
 
+use crate::conversation::{Conversation, Manner};
 use crate::device::Device;
 use crate::devices::{Devices, Placed, Remark};
 use crate::error::{Error, Result};
@@ -69,6 +70,11 @@ impl Running {
     /// An engine whose thread is gone.
     pub fn write(&self, ask: Ask) -> Result<TextStream<'_, Served<'_>>> {
         TextStream::start(&self.engine, &self.opened.tokenizer, ask.request, ask.stops)
+    }
+
+    /// Begins a conversation.
+    pub fn conversation(&self, manner: Manner) -> Conversation<'_> {
+        Conversation::new(&self.opened, self.engine.context(), manner)
     }
 }
 

@@ -146,3 +146,21 @@ fn running_models_share_a_device_and_open_it_anew_once_it_is_lost() {
     assert!(!Arc::ptr_eq(&shared, &gpu(&third).unwrap()));
     assert_eq!((write(&third), third.remarks), ((one, None), remarks));
 }
+
+#[test]
+fn running_holds_a_conversation() {
+    let model = Running::open(&file(), &setup(Device::Cpu), &Devices::default()).unwrap();
+    assert!(matches!(model.conversation(Manner::default()).say("Hello"), Err(Error::NoTemplate)));
+    let play = crate::Names { user: "ROMEO".into(), reply: "JULIET".into() };
+    let manner =
+        Manner { sampling: Sampling::greedy(), tokens: Some(20), play: Some(play), ..Manner::default() };
+    let mut talk = model.conversation(manner);
+    let mut answer = |words: &str| {
+        let (text, _) = written(model.write(talk.say(words).unwrap()).unwrap());
+        talk.answered(&text);
+        text
+    };
+    let (first, second) = (answer("But soft"), answer("But soft"));
+    assert!(!first.is_empty() && !first.contains("\n\n"));
+    assert_ne!(first, second, "the second is said behind the first");
+}
