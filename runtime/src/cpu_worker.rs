@@ -11,10 +11,11 @@ use model::forward::Op;
 
 use crate::error::{Error, Result};
 use crate::head::Head;
-use crate::kv::{KvMemory, PAGE_TOKENS};
-use crate::lane::{Around, LANE_TOKENS, Lane, Piece, Spread, TOGETHER_MAX};
+use crate::kv::{HostPages, KvMemory, PAGE_TOKENS, PageShape};
+use crate::lane::{Around, LANE_TOKENS, Lane, Spread, TOGETHER_MAX};
 use crate::model::Model;
-use crate::pass::{Answer, GiveUp, Span, TextId, Worker, check, check_context};
+use crate::pass::{Answer, GiveUp, Span, TextId, Worker, check_context};
+use crate::pieces::{Piece, take};
 use crate::texts::Texts;
 use crate::tuner::Tuner;
 
@@ -28,7 +29,7 @@ const STEP_TOKENS: usize = 256;
 pub struct CpuWorker<'m> {
     model: &'m Model,
     pool: Pool,
-    texts: Texts,
+    texts: Texts<HostPages>,
     rope: RopeTable,
     /// One for each thread.
     lanes: Vec<Lane>,
@@ -77,7 +78,7 @@ impl<'m> CpuWorker<'m> {
         let threads = pool.threads();
         Ok(CpuWorker {
             model,
-            texts: Texts::new(c),
+            texts: Texts::new(HostPages::new(PageShape::new(c))),
             rope: RopeTable::new(ROPE_FIRST.min(c.context), c.head_dim, c.rope_base),
             lanes: (0..threads).map(|_| Lane::new()).collect(),
             spread: Spread::new(TOGETHER_MAX * c.kv_heads),
@@ -136,11 +137,11 @@ impl<'m> CpuWorker<'m> {
         let per_lane = if per_lane >= 16 { per_lane.next_multiple_of(16) } else { per_lane };
         let mut rest = VecDeque::from_iter(tile.iter().copied());
         let lanes = &mut self.lanes[..tokens.div_ceil(per_lane)];
-        lanes.iter_mut().for_each(|lane| lane.start(model, &take(&mut rest, per_lane)));
+        lanes.iter_mut().for_each(|lane| lane.start(model, &take(&mut rest, per_lane, usize::MAX)));
         for piece in tile {
             self.texts.extend(piece.text, piece.tokens);
         }
-        let logits = tile.iter().any(|piece| piece.wanted > 0);
+        let logits = tile.iter().any(|piece| piece.wanted() > 0);
         let pool = (together && threads > 1).then_some(&self.pool);
         let ops = &model.forward().ops;
         for stretch in ops.split_inclusive(|op| matches!(op, Op::Store { .. })) {
@@ -166,22 +167,6 @@ impl<'m> CpuWorker<'m> {
         }
         true
     }
-}
-
-/// Takes the first `most` tokens off, pieces of one or more texts.
-fn take<'t>(rest: &mut VecDeque<Piece<'t>>, most: usize) -> Vec<Piece<'t>> {
-    let (mut taken, mut room) = (Vec::new(), most);
-    while room > 0
-        && let Some(piece) = rest.pop_front()
-    {
-        let (now, later) = piece.split(room.min(piece.tokens.len()));
-        room -= now.tokens.len();
-        taken.push(now);
-        if !later.tokens.is_empty() {
-            rest.push_front(later);
-        }
-    }
-    taken
 }
 
 impl Worker for CpuWorker<'_> {
@@ -224,28 +209,19 @@ impl Worker for CpuWorker<'_> {
 
     fn pass(&mut self, spans: &[Span<'_>], give_up: GiveUp<'_>) -> Result<()> {
         let vocab = self.model.config().vocab;
-        for span in spans {
-            let text = &self.texts[span.text];
-            check(span, vocab, text.tokens.len(), text.context)?;
-        }
-        self.texts.reserve(spans)?;
+        let begun = self.texts.begin(spans, vocab)?;
         self.given_up = false;
         self.logits.clear();
         self.answers.clear();
         self.answers.push(0);
-        let held: Vec<usize> = spans.iter().map(|span| self.texts[span.text].tokens.len()).collect();
         let mut wanted = 0;
-        let mut rest = VecDeque::with_capacity(spans.len());
-        for (span, &first) in spans.iter().zip(&held) {
-            self.reach(first + span.tokens.len());
-            let count = span.want.count(span.tokens.len());
-            wanted += count;
+        for span in spans {
+            self.reach(self.texts[span.text].tokens.len() + span.tokens.len());
+            wanted += span.want.count(span.tokens.len());
             self.answers.push(wanted);
-            if !span.tokens.is_empty() {
-                rest.push_back(Piece { text: span.text, first, tokens: span.tokens, wanted: count });
-            }
         }
         self.logits.reserve(wanted * vocab);
+        let mut rest = begun.clone();
         while !rest.is_empty() {
             let start = Instant::now();
             let tokens = rest.iter().map(|piece| piece.tokens.len()).sum::<usize>();
@@ -253,16 +229,14 @@ impl Worker for CpuWorker<'_> {
                 let tuner = if tokens <= TOGETHER_MAX { &tuners.token } else { &tuners.tile };
                 self.pool.use_threads(tuner.threads());
             }
-            let tile = take(&mut rest, LANE_TOKENS * self.pool.threads_used());
+            let tile = take(&mut rest, LANE_TOKENS * self.pool.threads_used(), usize::MAX);
             if !self.tile(&tile, give_up) {
-                for (span, held) in spans.iter().zip(held) {
-                    self.texts.truncate(span.text, held);
-                }
+                self.texts.undo(&begun);
                 self.given_up = true;
                 return Ok(());
             }
             let read = tile.iter().map(|piece| piece.tokens.len()).sum::<usize>();
-            let any_wanted = tile.iter().any(|piece| piece.wanted > 0);
+            let any_wanted = tile.iter().any(|piece| piece.wanted() > 0);
             // Single tokens without logits and short tiles are work of another kind.
             match &mut self.tuners {
                 Some(tuners) if read == 1 && any_wanted => tuners.token.took(start.elapsed(), 1),

@@ -7,8 +7,10 @@
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
+use crate::kv::HostPages;
 use crate::model::Model;
 use crate::pass::{GiveUp, TextId};
+use crate::pieces::Piece;
 use crate::texts::Texts;
 use cpu::ops::{HyperCoefficients, HyperWeights, RopeTable};
 use cpu::{Kernels, Pool, TernaryMatrix};
@@ -23,31 +25,6 @@ pub const TOGETHER_MAX: usize = 16;
 
 /// Attention over fewer numbers, keys x width of all query heads, is not worth handing out: these take about 1 us.
 const SPREAD_MIN_ATTENTION: usize = 1 << 14;
-
-/// Some tokens of a text.
-#[derive(Clone, Copy, Debug)]
-pub struct Piece<'t> {
-    /// Which text.
-    pub text: TextId,
-    /// Position of the first.
-    pub first: usize,
-    /// The tokens.
-    pub tokens: &'t [u32],
-    /// How many of them, the last ones, logits are wanted for.
-    pub wanted: usize,
-}
-
-impl<'t> Piece<'t> {
-    /// The first `count` tokens, and the others.
-    pub fn split(self, count: usize) -> (Piece<'t>, Piece<'t>) {
-        let (now, later) = self.tokens.split_at(count);
-        let wanted = self.wanted.min(later.len());
-        (
-            Piece { tokens: now, wanted: self.wanted - wanted, ..self },
-            Piece { tokens: later, first: self.first + count, wanted, ..self },
-        )
-    }
-}
 
 /// Room for attention scores where heads are shared out, one for each head of each token.
 #[derive(Debug)]
@@ -66,7 +43,7 @@ pub struct Around<'a> {
     /// Weights and kernels.
     pub model: &'a Model,
     /// Keys and values of all tokens so far.
-    pub texts: &'a Texts,
+    pub texts: &'a Texts<HostPages>,
     /// Angles of all positions so far.
     pub rope: &'a RopeTable,
     /// The threads, if the lane is alone.
@@ -125,7 +102,7 @@ impl Lane {
         for piece in pieces {
             let rows = self.tokens.len()..self.tokens.len() + piece.tokens.len();
             self.tokens.extend_from_slice(piece.tokens);
-            self.runs.push(Run { text: piece.text, first: piece.first, rows, wanted: piece.wanted });
+            self.runs.push(Run { text: piece.text, first: piece.first, rows, wanted: piece.wanted() });
         }
         let widths = model.slots().widths();
         self.slots.resize_with(widths.len(), Vec::new);
@@ -230,12 +207,12 @@ impl Lane {
     }
 
     /// Hands keys and values to their texts.
-    pub fn store(&self, model: &Model, block: usize, qkv: Rows, texts: &mut Texts) {
+    pub fn store(&self, model: &Model, block: usize, qkv: Rows, texts: &mut Texts<HostPages>) {
         let width = model.forward().width(qkv);
         let qkv = &self.slots[model.slots().of(qkv)];
         for run in &self.runs {
             let rows = &qkv[run.rows.start * width..run.rows.end * width];
-            texts.store(run.text, model.kernels(), block, run.first, rows, width);
+            texts.write(run.text, model.kernels(), block, run.first, rows, width);
         }
     }
 

@@ -12,7 +12,7 @@ mod kv;
 mod lane;
 mod model;
 pub mod pass;
-
+mod pieces;
 pub mod request;
 pub mod sampler;
 mod scheduler;

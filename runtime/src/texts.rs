@@ -1,15 +1,16 @@
-//! The texts that a worker on the processor remembers: their tokens, and keys and values of each, in pages of one pool.
+//! The texts that a worker remembers: their tokens, and keys and values of each, in pages of one pool.
 
+use std::collections::VecDeque;
 use std::ops::Index;
 
 use cpu::Kernels;
 use half::f16;
-use model::config::ModelConfig;
 
 use crate::by_text::ByText;
 use crate::error::{Error, Result};
-use crate::kv::{KvMemory, PAGE_TOKENS, PagePool, PageShape, PageTable};
-use crate::pass::{Span, TextId};
+use crate::kv::{HostPages, KvMemory, PAGE_TOKENS, PagePool, PageShape, PageStore, PageTable};
+use crate::pass::{Span, TextId, check};
+use crate::pieces::Piece;
 
 /// One text.
 #[derive(Debug)]
@@ -24,17 +25,15 @@ pub struct Text {
 
 /// All of them. An id is given again once its text is closed.
 #[derive(Debug)]
-pub struct Texts {
-    pool: PagePool,
+pub struct Texts<S> {
+    pool: PagePool<S>,
     texts: ByText<Text>,
-    /// One key on its way to being transposed.
-    key: Vec<f16>,
 }
 
-impl Texts {
-    /// None yet, for a model of this shape.
-    pub fn new(config: &ModelConfig) -> Self {
-        Texts { pool: PagePool::new(PageShape::new(config)), texts: ByText::new(), key: Vec::new() }
+impl<S: PageStore> Texts<S> {
+    /// None yet, whose pages will lie in `store`.
+    pub fn new(store: S) -> Self {
+        Texts { pool: PagePool::new(store), texts: ByText::new() }
     }
 
     /// An empty text of up to `context` tokens.
@@ -69,18 +68,35 @@ impl Texts {
         self.texts[text].tokens.extend_from_slice(tokens);
     }
 
-    /// Makes room for the tokens of a pass, each text at most once in it.
+    /// Begins a pass: makes room for its tokens, each text at most once in it, and says what is to be read in which order.
     ///
     /// # Errors
-    /// More pages than there may be; nothing has changed then.
-    pub fn reserve(&mut self, spans: &[Span<'_>]) -> Result<()> {
+    /// As [`Worker::pass`](crate::pass::Worker::pass) says; nothing has changed then.
+    pub fn begin<'t>(&mut self, spans: &[Span<'t>], vocab: usize) -> Result<VecDeque<Piece<'t>>> {
+        for span in spans {
+            let text = &self[span.text];
+            check(span, vocab, text.tokens.len(), text.context)?;
+        }
+        self.reserve(spans)?;
+        let piece = |&Span { text, tokens, want }: &Span<'t>| {
+            Piece { text, first: self[text].tokens.len(), tokens, want }
+        };
+        Ok(spans.iter().filter(|span| !span.tokens.is_empty()).map(piece).collect())
+    }
+
+    /// Has texts be what they were before [`begin`](Self::begin) gave these.
+    pub fn undo(&mut self, begun: &VecDeque<Piece<'_>>) {
+        begun.iter().for_each(|piece| self.truncate(piece.text, piece.first));
+    }
+
+    fn reserve(&mut self, spans: &[Span<'_>]) -> Result<()> {
         let spans = || spans.iter().filter(|span| !span.tokens.is_empty());
         if let Some(limit) = self.pool.limit() {
             let (mut needed, mut copied) = (self.pool.memory().pages, Vec::new());
             for span in spans() {
                 let text = &self[span.text];
                 let end = text.tokens.len() + span.tokens.len();
-                needed += end.div_ceil(PAGE_TOKENS) - text.table.len();
+                needed += end.div_ceil(PAGE_TOKENS) - text.table.pages().len();
                 copied.extend(text.table.shared_at(&self.pool, text.tokens.len()));
             }
             copied.sort_unstable();
@@ -99,8 +115,25 @@ impl Texts {
         Ok(())
     }
 
-    /// Stores keys and values of tokens of a text, as [`PageTable::store`] says.
-    pub fn store(
+    /// What keys and values take.
+    pub fn memory(&self) -> KvMemory {
+        self.pool.memory()
+    }
+
+    /// Bytes of the pages of a text, whoever else holds them.
+    pub fn bytes(&self, text: TextId) -> usize {
+        self[text].table.pages().len() * self.pool.store().page_bytes()
+    }
+
+    /// Most pages there may be.
+    pub fn set_limit(&mut self, pages: Option<usize>) {
+        self.pool.set_limit(pages);
+    }
+}
+
+impl Texts<HostPages> {
+    /// Stores keys and values of tokens of a text, as [`PagePool::write`] says.
+    pub fn write(
         &mut self,
         text: TextId,
         kernels: &Kernels,
@@ -110,36 +143,21 @@ impl Texts {
         row: usize,
     ) {
         let table = &self.texts[text].table;
-        table.store(&mut self.pool, kernels, block, first, rows, row, &mut self.key);
+        self.pool.write(table, kernels, block, first, rows, row);
     }
 
     /// The pages of a text.
     pub fn pages(&self, text: TextId) -> Vec<&[f16]> {
-        self[text].table.get(&self.pool)
+        self.pool.read(&self[text].table)
     }
 
     /// How pages are laid out.
     pub fn shape(&self) -> PageShape {
         self.pool.shape()
     }
-
-    /// What keys and values take.
-    pub fn memory(&self) -> KvMemory {
-        self.pool.memory()
-    }
-
-    /// Bytes of the pages of a text, whoever else holds them.
-    pub fn bytes(&self, text: TextId) -> usize {
-        self[text].table.len() * self.pool.page_bytes()
-    }
-
-    /// Most pages there may be.
-    pub fn set_limit(&mut self, pages: Option<usize>) {
-        self.pool.set_limit(pages);
-    }
 }
 
-impl Index<TextId> for Texts {
+impl<S> Index<TextId> for Texts<S> {
     type Output = Text;
 
     fn index(&self, text: TextId) -> &Text {

@@ -6,13 +6,14 @@ use half::f16;
 use super::*;
 use crate::synthetic;
 
-fn pool() -> PagePool {
-    PagePool::new(PageShape::new(&synthetic::config("shakespeare").expect("a known shape")))
+fn pool() -> PagePool<HostPages> {
+    let shape = PageShape::new(&synthetic::config("shakespeare").expect("a known shape"));
+    PagePool::new(HostPages::new(shape))
 }
 
-fn counts(pool: &PagePool) -> (usize, usize) {
+fn counts(pool: &PagePool<HostPages>) -> (usize, usize) {
     let memory = pool.memory();
-    assert_eq!(memory.bytes, memory.pages * pool.page_bytes());
+    assert_eq!(memory.bytes, memory.pages * pool.store().page_bytes());
     (memory.pages, memory.shared)
 }
 
@@ -67,9 +68,9 @@ fn pool_never_has_a_shared_page_written() {
 }
 
 /// What a table holds of position `at` in block 1: its key and value of head 0.
-fn stored(pool: &PagePool, table: &PageTable, at: usize) -> (Vec<f16>, Vec<f16>) {
+fn stored(pool: &PagePool<HostPages>, table: &PageTable, at: usize) -> (Vec<f16>, Vec<f16>) {
     let (shape, hd) = (pool.shape(), pool.shape().head_dim());
-    let page = table.get(pool)[at / PAGE_TOKENS];
+    let page = pool.read(table)[at / PAGE_TOKENS];
     let at = at % PAGE_TOKENS;
     let keys = &page[shape.keys(1, 0) + at / 16 * 16 * hd..];
     let k = (0..hd).map(|d| keys[d * 16 + at % 16]).collect();
@@ -80,18 +81,18 @@ fn stored(pool: &PagePool, table: &PageTable, at: usize) -> (Vec<f16>, Vec<f16>)
 fn table_stores_at_every_position_around_a_border_and_leaves_a_fork_alone() {
     let mut pool = pool();
     let width = 2 * pool.shape().kv_heads() * pool.shape().head_dim();
-    let (kernels, mut key) = (Kernels::available()[0], Vec::new());
+    let kernels = Kernels::available()[0];
     for border in PAGE_TOKENS - 3..=PAGE_TOKENS + 3 {
         let mut table = PageTable::default();
         table.reserve(&mut pool, 0, border);
-        table.store(&mut pool, kernels, 1, 0, &vec![1.0; border * width], width, &mut key);
+        pool.write(&table, kernels, 1, 0, &vec![1.0; border * width], width);
         let mut fork = table.fork(&mut pool, border);
         assert_eq!(fork.shared_at(&pool, border).is_some(), !border.is_multiple_of(PAGE_TOKENS));
         fork.reserve(&mut pool, border, border + 70);
         assert!(fork.shared_at(&pool, border).is_none());
-        fork.store(&mut pool, kernels, 1, border, &vec![2.0; 70 * width], width, &mut key);
+        pool.write(&fork, kernels, 1, border, &vec![2.0; 70 * width], width);
         table.reserve(&mut pool, border, border + 2);
-        table.store(&mut pool, kernels, 1, border, &vec![3.0; 2 * width], width, &mut key);
+        pool.write(&table, kernels, 1, border, &vec![3.0; 2 * width], width);
         let hd = pool.shape().head_dim();
         let of = |v: f32| (vec![f16::from_f32(v); hd], vec![f16::from_f32(v); hd]);
         for at in 0..border {
@@ -101,7 +102,7 @@ fn table_stores_at_every_position_around_a_border_and_leaves_a_fork_alone() {
         (border..border + 2).for_each(|at| assert_eq!(stored(&pool, &table, at), of(3.0)));
         table.truncate(&mut pool, 0);
         fork.truncate(&mut pool, PAGE_TOKENS);
-        assert_eq!((counts(&pool), table.len(), fork.len()), ((1, 0), 0, 1));
+        assert_eq!((counts(&pool), table.pages().len(), fork.pages().len()), ((1, 0), 0, 1));
         fork.truncate(&mut pool, 0);
         assert_eq!(counts(&pool), (0, 0));
     }
