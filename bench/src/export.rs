@@ -304,7 +304,7 @@ mod tests {
                 device_share: Some(0.5),
                 dispatches: Some(44.0),
                 submissions: Some(1.0),
-                bytes_up: Some(16.0),
+                bytes_up: Some(8.0),
                 bytes_down: Some(4.0),
                 max_abs_err: 1e-5,
                 error: None,

@@ -1,10 +1,12 @@
 //! How many tokens per second several greedy texts in one batch write together, against one text alone, in turn on one machine.
 //!
-//! `cargo run --release -p runtime --example batch_speed -- [SHAPE] [TEXTS] [TOKENS]`, where a shape is one of `runtime::synthetic`.
+//! `cargo run --release -p runtime --example batch_speed -- [SHAPE] [TEXTS] [TOKENS] [cpu|gpu]`, where a shape is one of `runtime::synthetic`.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use cpu::Kernels;
+use runtime::gpu::{Gpu, GpuModel, GpuOptions, GpuWorker};
 use runtime::pass::{Answer, Span, TextId, Want, Worker};
 use runtime::sampler::argmax;
 use runtime::{CpuWorker, Model, default_threads, synthetic};
@@ -13,7 +15,7 @@ use runtime::{CpuWorker, Model, default_threads, synthetic};
 const ROUNDS: usize = 3;
 
 /// Tokens per second that `texts` write together, each `tokens` after a prompt of its own, and what they wrote.
-fn write(worker: &mut CpuWorker<'_>, texts: &[TextId], tokens: usize) -> (f64, Vec<Vec<u32>>) {
+fn write(worker: &mut dyn Worker, texts: &[TextId], tokens: usize) -> (f64, Vec<Vec<u32>>) {
     let vocab = worker.config().vocab as u32;
     let mut last: Vec<u32> = (0..texts.len() as u32).map(|i| (i * 7919 + 17) % vocab).collect();
     let mut written = vec![Vec::new(); texts.len()];
@@ -42,14 +44,27 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let tokens: usize = args.next().map_or(Ok(64), |n| n.parse())?;
     let config = synthetic::config(&shape).ok_or("no such shape")?;
     let model = Model::synthetic(&config, Kernels::best(), 1)?;
-    let mut worker = CpuWorker::with_threads(&model, default_threads())?;
+    let on_gpu;
+    let (mut worker, place): (Box<dyn Worker + '_>, String) = match args.next().as_deref() {
+        None | Some("cpu") => {
+            let worker = CpuWorker::with_threads(&model, default_threads())?;
+            let place = format!("{} on {} threads", model.kernels().name, worker.threads());
+            (Box::new(worker), place)
+        }
+        Some("gpu") => {
+            on_gpu = GpuModel::new(Arc::new(Gpu::open(None, GpuOptions::default())?), &model)?;
+            (Box::new(GpuWorker::new(&on_gpu)), on_gpu.gpu().info().name.clone())
+        }
+        Some(other) => return Err(format!("{other} is neither cpu nor gpu").into()),
+    };
+    let worker = &mut *worker;
     let texts: Vec<TextId> = (0..count).map(|_| worker.open(tokens + 1)).collect::<Result<_, _>>()?;
-    println!("{shape}, {} on {} threads, {tokens} tokens each", model.kernels().name, worker.threads());
+    println!("{shape}, {place}, {tokens} tokens each");
     // Once to warm up; and a text in a batch is the text that it is alone.
-    let (_, together) = write(&mut worker, &texts, tokens);
-    assert_eq!(write(&mut worker, &texts[..1], tokens).1[0], together[0]);
+    let (_, together) = write(worker, &texts, tokens);
+    assert_eq!(write(worker, &texts[..1], tokens).1[0], together[0]);
     for _ in 0..ROUNDS {
-        let (one, many) = (write(&mut worker, &texts[..1], tokens).0, write(&mut worker, &texts, tokens).0);
+        let (one, many) = (write(worker, &texts[..1], tokens).0, write(worker, &texts, tokens).0);
         println!(
             "one text {one:.1} tokens/s; {count} texts {many:.1} tokens/s together; ratio {:.2}",
             many / one

@@ -26,6 +26,11 @@ impl<T> ByText<T> {
         TextId(free)
     }
 
+    /// What is kept for each.
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
+        self.0.iter().flatten()
+    }
+
     /// Lets go of it.
     pub fn remove(&mut self, text: TextId) {
         self.0[text.0] = None;

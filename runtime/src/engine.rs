@@ -100,7 +100,11 @@ impl Engine {
             .name("tercet-engine".into())
             .spawn(move || {
                 let worker: Result<Box<dyn Worker + '_>> = match &gpu_there {
-                    Some(gpu) => Ok(Box::new(GpuOrCpu::new(gpu, &model_there, threads, fault_there))),
+                    Some(gpu) => {
+                        let mut worker = GpuOrCpu::new(gpu, &model_there, threads, fault_there);
+                        worker.limit_pages(options.kv_pages);
+                        Ok(Box::new(worker))
+                    }
                     None => CpuWorker::up_to_threads(&model_there, threads).map(|mut worker| {
                         worker.limit_pages(options.kv_pages);
                         Box::new(worker) as Box<_>

@@ -88,21 +88,15 @@ pub trait Worker {
     /// Forgets all but the first `len` tokens of a text.
     fn truncate(&mut self, text: TextId, len: usize);
 
-    /// From how many tokens on a beginning is worth sharing with [`fork`](Self::fork); `usize::MAX` where nothing is shared.
-    fn page_tokens(&self) -> usize {
-        usize::MAX
-    }
+    /// From how many tokens on a beginning is worth sharing with [`fork`](Self::fork).
+    fn page_tokens(&self) -> usize;
 
-    /// Begins a text, of a context like that of `text`, with as many of its first `len` tokens as this worker can share, which may
-    /// be none: [`tokens`](Self::tokens) says, and what is missing is read again. `text` stays as it is, and neither hears of
-    /// what becomes of the other.
+    /// Begins a text, of a context like that of `text`, with its first `len` tokens, or all if there are fewer: what they take is shared
+    /// as far as can be. `text` stays as it is, and neither hears of what becomes of the other.
     ///
     /// # Errors
     /// As [`open`](Self::open).
-    fn fork(&mut self, text: TextId, len: usize) -> Result<TextId> {
-        let _ = len;
-        self.open(self.context(text))
-    }
+    fn fork(&mut self, text: TextId, len: usize) -> Result<TextId>;
 
     /// How many tokens are best read in one pass where somebody may lose interest in between.
     fn step_tokens(&self) -> usize;

@@ -7,6 +7,8 @@ use crate::pass::{TextId, Want};
 /// Some tokens of a span.
 #[derive(Clone, Copy, Debug)]
 pub struct Piece<'t> {
+    /// Which span of the pass.
+    pub span: usize,
     /// Which text.
     pub text: TextId,
     /// Position of the first.
@@ -62,17 +64,22 @@ mod tests {
     fn pieces_are_taken_in_order_within_both_limits() {
         let ids: Vec<u32> = (0..10).collect();
         let draw = Want::Draw(Sampling::default(), 0.5);
-        let piece =
-            |text, count, want| Piece { text: TextId(text), first: 100 * text, tokens: &ids[..count], want };
+        let piece = |span, count, want| Piece {
+            span,
+            text: TextId(span),
+            first: 100 * span,
+            tokens: &ids[..count],
+            want,
+        };
         let all =
             [piece(0, 5, Want::Nothing), piece(1, 4, Want::All), piece(2, 1, draw), piece(3, 3, Want::Last)];
-        // Text, position, tokens and how many wanted of each that was taken, time after time.
+        // Span, position, tokens and how many wanted of each that was taken, time after time.
         let taken = |most, wanted_most| {
             let (mut rest, mut times) = (VecDeque::from(all), Vec::new());
             while !rest.is_empty() {
                 let now = take(&mut rest, most, wanted_most);
                 assert!(!now.is_empty());
-                let of = |p: &Piece<'_>| (p.text.0, p.first, p.tokens.len(), p.wanted());
+                let of = |p: &Piece<'_>| (p.span, p.first, p.tokens.len(), p.wanted());
                 times.push(now.iter().map(of).collect::<Vec<_>>());
             }
             times

@@ -8,7 +8,7 @@ use half::f16;
 
 use crate::by_text::ByText;
 use crate::error::{Error, Result};
-use crate::kv::{HostPages, KvMemory, PAGE_TOKENS, PagePool, PageShape, PageStore, PageTable};
+use crate::kv::{HostPages, KvMemory, PAGE_TOKENS, PageId, PagePool, PageShape, PageStore, PageTable};
 use crate::pass::{Span, TextId, check};
 use crate::pieces::Piece;
 
@@ -78,10 +78,11 @@ impl<S: PageStore> Texts<S> {
             check(span, vocab, text.tokens.len(), text.context)?;
         }
         self.reserve(spans)?;
-        let piece = |&Span { text, tokens, want }: &Span<'t>| {
-            Piece { text, first: self[text].tokens.len(), tokens, want }
+        let piece = |(i, span): (usize, &Span<'t>)| {
+            let &Span { text, tokens, want } = span;
+            Piece { span: i, text, first: self[text].tokens.len(), tokens, want }
         };
-        Ok(spans.iter().filter(|span| !span.tokens.is_empty()).map(piece).collect())
+        Ok(spans.iter().enumerate().filter(|(_, span)| !span.tokens.is_empty()).map(piece).collect())
     }
 
     /// Has texts be what they were before [`begin`](Self::begin) gave these.
@@ -115,6 +116,26 @@ impl<S: PageStore> Texts<S> {
         Ok(())
     }
 
+    /// The pages of a text, in order.
+    pub fn table(&self, text: TextId) -> &[PageId] {
+        self[text].table.pages()
+    }
+
+    /// Pages of all texts together were each as long as it may be and shared nothing.
+    pub fn pages_most(&self) -> usize {
+        self.texts.iter().map(|text| text.context.div_ceil(PAGE_TOKENS)).sum()
+    }
+
+    /// Where pages lie.
+    pub fn store(&self) -> &S {
+        self.pool.store()
+    }
+
+    /// Where pages lie, to be given more room.
+    pub fn store_mut(&mut self) -> &mut S {
+        self.pool.store_mut()
+    }
+
     /// What keys and values take.
     pub fn memory(&self) -> KvMemory {
         self.pool.memory()
@@ -122,7 +143,7 @@ impl<S: PageStore> Texts<S> {
 
     /// Bytes of the pages of a text, whoever else holds them.
     pub fn bytes(&self, text: TextId) -> usize {
-        self[text].table.pages().len() * self.pool.store().page_bytes()
+        self.table(text).len() * self.pool.store().page_bytes()
     }
 
     /// Most pages there may be.

@@ -1,4 +1,4 @@
-//! The WGSL kernels and the contract they share with their callers: source, bindings, constants and the one uniform.
+//! The WGSL kernels and the contract they share with their callers: source, bindings, constants and what changes between submissions.
 //! No wgpu here; whoever dispatches them brings the device.
 
 mod op;
@@ -6,7 +6,7 @@ mod step;
 mod variant;
 
 pub use op::{Access, Binding, Input, Op, Output, Table, Weights};
-pub use step::{Draw, Step};
+pub use step::{Draw, Place, Step};
 pub use variant::Variant;
 
 /// Rows that a workgroup of [`Op::Gemm`] takes.
@@ -17,8 +17,8 @@ pub const GEMM_TOKENS: u32 = 16;
 pub const GEMV_PARTIALS: u32 = 2048;
 /// Rows that a workgroup of [`Op::Head`] takes.
 pub const HEAD_ROWS: u32 = 8;
-/// Positions that share a block of the keys' layout; a cache holds whole blocks.
-pub const KEY_BLOCK: u32 = 64;
+/// Positions of a page of keys and values.
+pub const PAGE_TOKENS: u32 = 64;
 /// Numbers a token has among the projections of [`Op::HyperProject`].
 pub const PROJECTED: u32 = 40;
 /// Numbers a token has among the coefficients of a hyper-connection.

@@ -72,7 +72,7 @@ pub enum Op {
 /// How a shader uses a binding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// [`Step`](crate::Step), or for `draw` [`Draw`](crate::Draw).
+    /// [`Step`](crate::Step).
     Uniform,
     /// A storage buffer that is only read.
     Read,
@@ -177,13 +177,13 @@ impl Op {
                 [&[half, group, dot, step][..], &weights, &[output(out), wgsl!("gemm")]].concat()
             }
             Op::NormRopeStore => {
-                vec![half, group, wgsl!("half_round"), row_sum, step, wgsl!("norm_rope_store")]
+                vec![half, group, wgsl!("half_round"), row_sum, wgsl!("place"), wgsl!("norm_rope_store")]
             }
-            Op::Attention => vec![half, group, exp, step, wgsl!("attention")],
+            Op::Attention => vec![half, group, exp, wgsl!("place"), wgsl!("attention")],
             Op::FinalNorm => vec![group, row_sum, step, wgsl!("input_row"), wgsl!("final_norm")],
             Op::Head(t) => vec![half, group, table(t), wgsl!("head")],
-            Op::Argmax => vec![group, wgsl!("argmax")],
-            Op::Draw => vec![group, exp, wgsl!("draw")],
+            Op::Argmax => vec![group, step, wgsl!("argmax")],
+            Op::Draw => vec![group, exp, step, wgsl!("draw")],
         };
         parts.join("\n")
     }
@@ -203,13 +203,13 @@ impl Op {
             }
             Op::Gemv(_, o) => [weights.to_vec(), output(o)].concat(),
             Op::Gemm(o) => [vec![STEP], weights.to_vec(), output(o)].concat(),
-            Op::NormRopeStore => vec![STEP, write(1), read(2), read(3), write(4), write(5)],
-            Op::Attention => vec![STEP, read(1), read(2), read(3), write(4)],
-            Op::FinalNorm => vec![STEP, read(1), write(2), read(4)],
-            Op::Argmax => vec![read(1), write(2), write(3)],
-            Op::Draw => {
-                vec![read(1), write(2), write(3), Binding { index: 4, access: Access::Uniform }]
+            Op::NormRopeStore => {
+                vec![write(1), read(2), read(3), write(4), write(5), read(6), read(7)]
             }
+            Op::Attention => vec![read(1), read(2), read(3), write(4), read(6), read(7)],
+            Op::FinalNorm => vec![STEP, read(1), write(2), read(4)],
+            Op::Argmax => vec![STEP, read(1), write(2), write(3)],
+            Op::Draw => vec![STEP, read(1), write(2), write(3), read(4)],
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, StorageAccess, TypeInner};
-use shaders::{Access, Binding, Draw, Op, Step, Variant};
+use shaders::{Access, Binding, Draw, Op, Place, Step, Variant};
 
 /// All eight sets of features.
 fn variants() -> impl Iterator<Item = Variant> {
@@ -83,10 +83,12 @@ macro_rules! offsets {
 }
 
 #[test]
-fn uniforms_have_the_offsets_that_naga_gives_them() {
-    let (members, size) = layout(Op::Attention, "Step");
-    assert_eq!(members, offsets!(Step: first, count, head_first, head_count));
+fn structs_have_the_offsets_that_naga_gives_them() {
+    let (members, size) = layout(Op::Argmax, "Step");
+    assert_eq!(members, offsets!(Step: count, head_first, likeliest_first, drawn_first));
     assert_eq!(size, size_of::<Step>());
+    let (members, size) = layout(Op::Attention, "Place");
+    assert_eq!((members, size), (offsets!(Place: position, table).into(), size_of::<Place>()));
     let (members, size) = layout(Op::Draw, "Draw");
     assert_eq!(members[..5], offsets!(Draw: temperature, top_k, top_p, min_p, point));
     assert_eq!((members[5].1, size), (std::mem::offset_of!(Draw, pad), size_of::<Draw>()));
@@ -103,7 +105,9 @@ fn constants_are_those_of_the_shaders() {
     let gemv = Op::Gemv(shaders::Weights::Ternary, shaders::Output::Store);
     says(gemv, &format!("const PARTIALS: u32 = {}u;", shaders::GEMV_PARTIALS));
     says(Op::Head(shaders::Table::F16), &format!("group.x * {}u", shaders::HEAD_ROWS));
-    says(Op::Attention, &format!("const WG: u32 = {}u;", shaders::KEY_BLOCK));
+    says(Op::Attention, &format!("const WG: u32 = {}u;", shaders::PAGE_TOKENS));
+    says(Op::Attention, &format!("position / {}u", shaders::PAGE_TOKENS));
+    says(Op::NormRopeStore, &format!("place.position % {}u", shaders::PAGE_TOKENS));
     says(Op::HyperProject, &format!("group.y * {}u", shaders::PROJECTED));
     says(Op::NormQuantise(shaders::Input::Hyper), &format!("token * {}u", shaders::COEFFICIENTS));
 }

@@ -1,21 +1,22 @@
-// The largest logit's id, the lowest among equals; 2^32 - 1 if any logit is not finite. It becomes the next token.
-// One workgroup reads them all.
+// The largest logit's id, the lowest among equals; 2^32 - 1 if any logit is not finite. It becomes a next token.
+// One workgroup reads all logits of one token.
 
 const WG: u32 = 256u;
 const NONE: u32 = 0xffffffffu;
 
 override VOCAB: u32;
 
-@group(0) @binding(1) var<storage, read> logits: array<f32>; // (VOCAB)
-@group(0) @binding(2) var<storage, read_write> tokens: array<u32>;
-@group(0) @binding(3) var<storage, read_write> chosen: array<u32>;
+@group(0) @binding(1) var<storage, read> logits: array<f32>; // (wanted, VOCAB)
+@group(0) @binding(2) var<storage, read_write> tokens: array<u32>; // (wanted) and more
+@group(0) @binding(3) var<storage, read_write> chosen: array<u32>; // (wanted)
 
 fn run(group: vec3<u32>, lid: u32) {
+    let row = now.likeliest_first + group.x;
     var best = -3.4e38;
     var id = NONE;
     var bad = 0.0;
     for (var i = lid; i < VOCAB; i += WG) {
-        let v = logits[i];
+        let v = logits[row * VOCAB + i];
         if (bitcast<u32>(v) & 0x7f800000u) == 0x7f800000u {
             bad = 1.0;
         } else if v > best {
@@ -30,7 +31,7 @@ fn run(group: vec3<u32>, lid: u32) {
     let winner = group_max(mine, lid);
     if lid == 0u {
         let ok = any_bad == 0.0 && winner > -1e9;
-        tokens[0] = select(0u, u32(-winner), ok);
-        chosen[0] = select(NONE, u32(-winner), ok);
+        tokens[row] = select(0u, u32(-winner), ok);
+        chosen[row] = select(NONE, u32(-winner), ok);
     }
 }

@@ -1,5 +1,5 @@
-// Causal softmax attention of one query head and token over the cache, online: 64 keys at a time, one an invocation, with a running maximum
-// and sum (arXiv 1805.02867). Layouts of keys and values are those of `qk_rope_store`; both are read side by side.
+// Causal softmax attention of one query head and token over the pages of its text, online: a page of 64 keys at a time, one an invocation, with a
+// running maximum and sum (arXiv 1805.02867). Layouts of keys and values are those of `norm_rope_store`; both are read side by side.
 
 const WG: u32 = 64u;
 
@@ -7,7 +7,6 @@ override HEADS: u32;
 override KV_HEADS: u32;
 override HEAD_DIM: u32;
 override SCALE: f32;
-override CAPACITY: u32;
 
 @group(0) @binding(1) var<storage, read> qkv: array<f32>; // (tokens, HEADS + 2 KV_HEADS, HEAD_DIM)
 @group(0) @binding(2) var<storage, read> keys: array<Half2>;
@@ -23,7 +22,8 @@ fn run(group: vec3<u32>, lid: u32) {
     let head = group.x;
     let token = group.y;
     let half = HEAD_DIM / 2u;
-    let visible = now.first + token + 1u;
+    let place = places[token];
+    let visible = place.position + 1u;
     let kv = head / (HEADS / KV_HEADS);
     let base = (token * (HEADS + 2u * KV_HEADS) + head) * HEAD_DIM;
     let splits = max(WG / half, 1u);
@@ -38,9 +38,10 @@ fn run(group: vec3<u32>, lid: u32) {
     var total = 0.0;
     for (var start = 0u; start < visible; start += WG) {
         let here = min(WG, visible - start);
+        let page = (page_of(place, start) * KV_HEADS + kv) * half * 64u;
         var score = -3.4e38;
         if lid < here {
-            let at = (kv * (CAPACITY / 64u) + start / 64u) * half * 64u + lid;
+            let at = page + lid;
             var dot = 0.0;
             for (var p = 0u; p < half; p++) {
                 let k = widen(keys[at + p * 64u]);
@@ -60,7 +61,7 @@ fn run(group: vec3<u32>, lid: u32) {
             let pair = slot % half;
             var sum = sums[slot] * correction;
             for (var j = slot / half; j < here; j += splits) {
-                sum = fma(vec2<f32>(shares[j]), widen(values[(kv * CAPACITY + start + j) * half + pair]), sum);
+                sum = fma(vec2<f32>(shares[j]), widen(values[page + j * half + pair]), sum);
             }
             sums[slot] = sum;
         }

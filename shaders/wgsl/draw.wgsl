@@ -1,7 +1,7 @@
-// The next token, drawn from the logits as the CPU's sampler draws it: top-k, softmax at a temperature, top-p, min-p, and one uniform
+// A next token, drawn from the logits as the CPU's sampler draws it: top-k, softmax at a temperature, top-p, min-p, and one uniform
 // number that picks by cumulative probability, the likeliest first, or by id if nothing is cut. Sums are in f32. Candidates
 // that are equal to the last one kept are kept too. What is asked for is a bound on the logits, found bit by bit.
-// One workgroup; 2^32 - 1 if any logit is not finite.
+// One workgroup a token; 2^32 - 1 if any of its logits is not finite.
 
 const WG: u32 = 256u;
 const NONE: u32 = 0xffffffffu;
@@ -22,13 +22,16 @@ struct Draw {
     pad2: u32,
 }
 
-@group(0) @binding(1) var<storage, read> logits: array<f32>; // (VOCAB)
-@group(0) @binding(2) var<storage, read_write> tokens: array<u32>;
-@group(0) @binding(3) var<storage, read_write> chosen: array<u32>;
-@group(0) @binding(4) var<uniform> draw: Draw;
+@group(0) @binding(1) var<storage, read> logits: array<f32>; // (wanted, VOCAB)
+@group(0) @binding(2) var<storage, read_write> tokens: array<u32>; // (wanted) and more
+@group(0) @binding(3) var<storage, read_write> chosen: array<u32>; // (wanted)
+@group(0) @binding(4) var<storage, read> draws: array<Draw>; // (drawn)
 
 var<workgroup> ranges: array<f32, WG>;
 var<workgroup> drawn: u32;
+var<private> draw: Draw;
+/// Where the token's logits begin.
+var<private> base: u32;
 var<private> largest: f32;
 var<private> least_share: f32;
 
@@ -48,7 +51,7 @@ fn share(v: f32) -> f32 {
 fn count_from(bound: u32, lid: u32) -> f32 {
     var count = 0.0;
     for (var i = lid; i < VOCAB; i += WG) {
-        count += select(0.0, 1.0, key(logits[i]) >= bound);
+        count += select(0.0, 1.0, key(logits[base + i]) >= bound);
     }
     return group_sum(count, lid);
 }
@@ -57,7 +60,7 @@ fn count_from(bound: u32, lid: u32) -> f32 {
 fn share_from(bound: u32, lid: u32) -> f32 {
     var sum = 0.0;
     for (var i = lid; i < VOCAB; i += WG) {
-        let v = logits[i];
+        let v = logits[base + i];
         if key(v) >= bound {
             sum += share(v);
         }
@@ -69,7 +72,7 @@ fn share_from(bound: u32, lid: u32) -> f32 {
 fn lowest_id(wanted: u32, lid: u32) -> u32 {
     var id = -1e9;
     for (var i = lid; i < VOCAB; i += WG) {
-        if key(logits[i]) == wanted {
+        if key(logits[base + i]) == wanted {
             id = max(id, -f32(i));
         }
     }
@@ -113,7 +116,7 @@ fn by_id(lid: u32) -> u32 {
     let first = lid * width;
     var sum = 0.0;
     for (var i = first; i < min(first + width, VOCAB); i++) {
-        sum += share(logits[i]);
+        sum += share(logits[base + i]);
     }
     ranges[lid] = sum;
     if lid == 0u {
@@ -130,7 +133,7 @@ fn by_id(lid: u32) -> u32 {
     if before <= left && left < before + sum {
         // Rounding may leave a crumb at the end; the last candidate takes it.
         for (var i = first; i < min(first + width, VOCAB) && before <= left; i++) {
-            let mine = share(logits[i]);
+            let mine = share(logits[base + i]);
             if mine > 0.0 {
                 drawn = i;
             }
@@ -144,10 +147,13 @@ fn by_id(lid: u32) -> u32 {
 }
 
 fn run(group: vec3<u32>, lid: u32) {
+    let row = now.drawn_first + group.x;
+    base = row * VOCAB;
+    draw = draws[group.x];
     var best = -3.4e38;
     var bad = 0.0;
     for (var i = lid; i < VOCAB; i += WG) {
-        let v = logits[i];
+        let v = logits[base + i];
         if (bitcast<u32>(v) & 0x7f800000u) == 0x7f800000u {
             bad = 1.0;
         }
@@ -166,7 +172,7 @@ fn run(group: vec3<u32>, lid: u32) {
         }
     }
     if lid == 0u {
-        tokens[0] = select(0u, id, ok);
-        chosen[0] = id;
+        tokens[row] = select(0u, id, ok);
+        chosen[row] = id;
     }
 }

@@ -1,8 +1,8 @@
 // Queries and keys are normed and rotated (rotary embedding, arXiv 2104.09864), keys and values rounded to halves and stored. One workgroup
 // a head and token; heads are those of queries, keys and values in turn. Queries are rotated in place.
 //
-//   keys   (kv_heads, CAPACITY / 64, head_dim / 2, 64) pairs of dimensions: neighbours are the same pair of neighbouring positions
-//   values (kv_heads, CAPACITY, head_dim / 2) pairs
+//   keys   (pages, kv_heads, head_dim / 2, 64) pairs of dimensions: neighbours are the same pair of neighbouring positions
+//   values (pages, kv_heads, 64, head_dim / 2) pairs
 
 const WG: u32 = 64u;
 
@@ -13,8 +13,6 @@ override EPS: f32;
 override QK_NORM: bool;
 /// Pairs are neighbours rather than halves.
 override INTERLEAVED: bool;
-/// Positions of the cache, a multiple of 64.
-override CAPACITY: u32;
 
 @group(0) @binding(1) var<storage, read_write> qkv: array<f32>; // (tokens, HEADS + 2 KV_HEADS, HEAD_DIM)
 @group(0) @binding(2) var<storage, read> gains: array<f32>; // of queries (HEAD_DIM), of keys (HEAD_DIM)
@@ -32,11 +30,12 @@ fn term(i: u32) -> f32 {
 
 fn run(group: vec3<u32>, lid: u32) {
     let head = group.x;
-    let position = now.first + group.y;
+    let place = places[group.y];
     let half = HEAD_DIM / 2u;
     base = (group.y * (HEADS + 2u * KV_HEADS) + head) * HEAD_DIM;
     if head >= HEADS + KV_HEADS {
-        let out = ((head - HEADS - KV_HEADS) * CAPACITY + position) * half;
+        let kv = head - HEADS - KV_HEADS;
+        let out = (page_of(place, place.position) * KV_HEADS + kv) * half * 64u + place.position % 64u * half;
         for (var p = lid; p < half; p += WG) {
             let at = base + 2u * p;
             values[out + p] = narrow(vec2<f32>(round_to_half(qkv[at]), round_to_half(qkv[at + 1u])));
@@ -57,7 +56,7 @@ fn run(group: vec3<u32>, lid: u32) {
             a = a * inv_rms * gains[gain + i];
             b = b * inv_rms * gains[gain + j];
         }
-        let angle = angles[position * half + p];
+        let angle = angles[place.position * half + p];
         turned[i] = a * angle.x - b * angle.y;
         turned[j] = a * angle.y + b * angle.x;
     }
@@ -68,7 +67,8 @@ fn run(group: vec3<u32>, lid: u32) {
         }
         return;
     }
-    let out = ((head - HEADS) * (CAPACITY / 64u) + position / 64u) * half * 64u + position % 64u;
+    let kv = head - HEADS;
+    let out = (page_of(place, place.position) * KV_HEADS + kv) * half * 64u + place.position % 64u;
     for (var p = lid; p < half; p += WG) {
         keys[out + p * 64u] = narrow(vec2<f32>(round_to_half(turned[2u * p]), round_to_half(turned[2u * p + 1u])));
     }

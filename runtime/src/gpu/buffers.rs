@@ -1,30 +1,33 @@
-//! Every buffer of a session, allocated once: what is in flight, the cache of keys and values, and what comes back.
+//! Every buffer of a worker but its pages: what is told of a submission, what is in flight, and what comes back. Allocated with the first text,
+//! for all that are to come; how far texts reach may change when another is opened.
 
-use shaders::{COEFFICIENTS, Draw, KEY_BLOCK, PROJECTED, Step};
+use shaders::{COEFFICIENTS, Draw, PROJECTED, Place, Step};
 use wgpu::{Buffer, BufferUsages};
 
+use super::batch::Batch;
 use super::device::Gpu;
 use super::memory::Taken;
+use super::reach::Reach;
+use super::told::Told;
 use crate::error::Result;
-use cpu::ops::RopeTable;
 use model::config::ModelConfig;
 
 /// Most bytes of logits that come back at once, one token's aside.
 const LOGITS_MAX: usize = 1 << 26;
 
-/// The buffers of a session.
+/// The buffers of a worker.
 #[derive(Debug)]
 pub struct Buffers {
     /// Tokens in flight at most.
     pub chunk: usize,
     /// Tokens whose logits may be wanted at once.
     pub wanted: usize,
-    /// Positions of the cache.
-    pub capacity: u32,
-    pub step: Buffer,
-    /// How a token is drawn.
-    pub draw: Buffer,
-    pub tokens: Buffer,
+    pub step: Told<Step>,
+    /// How tokens are drawn.
+    pub draws: Told<Draw>,
+    pub tokens: Told<u32>,
+    /// Where each token stands.
+    pub places: Told<Place>,
     /// Streams, (chunk, streams, width).
     pub x: Buffer,
     pub projected: Buffer,
@@ -39,39 +42,37 @@ pub struct Buffers {
     pub h: Buffer,
     pub logits: Buffer,
     pub chosen: Buffer,
-    pub angles: Buffer,
-    /// Keys and values of each block.
-    pub cache: Vec<(Buffer, Buffer)>,
-    /// What the processor reads.
+    /// What the processor reads: logits, then ids.
     pub back: Buffer,
-    /// The memory of all of them.
-    pub taken: Taken,
+    pub reach: Reach,
+    /// The memory of all of them but those of `reach`.
+    taken: Taken,
 }
 
 impl Buffers {
-    /// Buffers for `context` tokens, at most `chunk` of them at a time.
+    /// Buffers for at most `chunk` tokens at a time, of texts that reach as far as [`Reach::new`] says.
     ///
     /// # Errors
     /// One that is larger than the device allows, or all larger than what is left of its memory, before any is allocated; or no memory.
-    pub fn new(gpu: &Gpu, c: &ModelConfig, context: usize, chunk: usize) -> Result<Self> {
-        let capacity = context.next_multiple_of(KEY_BLOCK as usize);
+    pub fn new(gpu: &Gpu, c: &ModelConfig, chunk: usize, positions: usize, pages: usize) -> Result<Self> {
         let widest = c.width.max(c.ffn).max(c.q_width());
         let up_gate = if c.activation.gated() { 2 * c.ffn } else { c.ffn };
         let qkv = c.q_width() + 2 * c.kv_width();
         // Fewer tokens at a time where their rows would not fit.
         let longest = (c.streams * c.width).max(up_gate).max(qkv);
         let fit = |row: usize, most: usize| ((gpu.binding_max() / (4 * row) as u64) as usize).clamp(1, most);
-        let chunk = fit(longest, chunk.min(context));
-        let wanted = fit(c.vocab, (LOGITS_MAX / (4 * c.vocab)).clamp(1, chunk));
+        let chunk = fit(longest, chunk);
+        // Logits come back with an id beside them.
+        let wanted = fit(c.vocab + 1, (LOGITS_MAX / (4 * c.vocab)).clamp(1, chunk));
         let floats = |n: usize| 4 * n as u64;
         let storage = BufferUsages::STORAGE;
         let up = storage | BufferUsages::COPY_DST;
         let down = storage | BufferUsages::COPY_SRC;
-        let keys = (capacity * c.kv_width() * 2) as u64;
         let what = [
             ("the step", size_of::<Step>() as u64, BufferUsages::UNIFORM | BufferUsages::COPY_DST),
-            ("the draw", size_of::<Draw>() as u64, BufferUsages::UNIFORM | BufferUsages::COPY_DST),
+            ("draws", (wanted * size_of::<Draw>()) as u64, up),
             ("token ids", floats(chunk), up),
+            ("places", (chunk * size_of::<Place>()) as u64, up),
             ("the streams", floats(chunk * c.streams * c.width), storage),
             ("projections", floats(chunk * PROJECTED as usize), storage),
             ("coefficients", floats((chunk * COEFFICIENTS as usize).max(c.width)), storage),
@@ -82,32 +83,29 @@ impl Buffers {
             ("up and gate", floats(chunk * up_gate), storage),
             ("the head's input", floats(wanted * c.width), storage),
             ("logits", floats(wanted * c.vocab), down),
-            ("the next token", 4, down),
-            ("rotary angles", floats(context * c.head_dim), up),
-            ("logits read back", floats(wanted * c.vocab), BufferUsages::MAP_READ | BufferUsages::COPY_DST),
+            ("next tokens", floats(wanted), down),
+            (
+                "what is read back",
+                floats(wanted * (c.vocab + 1)),
+                BufferUsages::MAP_READ | BufferUsages::COPY_DST,
+            ),
         ];
-        let cached = "the keys or values of a block";
-        gpu.fits(cached, keys)?;
         for (name, bytes, _) in what {
             gpu.fits(name, bytes)?;
         }
-        let bytes = what.iter().map(|w| w.1).sum::<u64>() + 2 * keys * c.blocks as u64;
-        let taken = gpu.take(&format!("a session of {context} tokens"), bytes)?;
+        let taken = gpu.take("a worker", what.iter().map(|w| w.1).sum::<u64>())?;
         let mut next = what.into_iter();
         let mut make = || {
             let (name, bytes, usage) = next.next().expect("one line above for each field below");
             gpu.buffer(name, bytes, usage)
         };
-        let cache = (0..c.blocks)
-            .map(|_| Ok((gpu.buffer(cached, keys, storage)?, gpu.buffer(cached, keys, storage)?)))
-            .collect::<Result<_>>()?;
-        let buffers = Buffers {
+        Ok(Buffers {
             chunk,
             wanted,
-            capacity: capacity as u32,
-            step: make()?,
-            draw: make()?,
-            tokens: make()?,
+            step: Told::new(make()?),
+            draws: Told::new(make()?),
+            tokens: Told::new(make()?),
+            places: Told::new(make()?),
             x: make()?,
             projected: make()?,
             coefficients: make()?,
@@ -119,19 +117,23 @@ impl Buffers {
             h: make()?,
             logits: make()?,
             chosen: make()?,
-            angles: make()?,
             back: make()?,
-            cache,
+            reach: Reach::new(gpu, c, positions, pages)?,
             taken,
-        };
-        let rope = RopeTable::new(context, c.head_dim, c.rope_base);
-        let angles: Vec<f32> = (0..context)
-            .flat_map(|p| {
-                let (cos, sin) = rope.at(p);
-                cos.iter().zip(sin).flat_map(|(&c, &s)| [c, s])
-            })
-            .collect();
-        gpu.queue.write_buffer(&buffers.angles, 0, bytemuck::cast_slice(&angles));
-        Ok(buffers)
+        })
+    }
+
+    /// Bytes of them on the device.
+    pub fn bytes(&self) -> u64 {
+        self.taken.bytes() + self.reach.bytes()
+    }
+
+    /// Tells the device of a submission; returns the bytes that had to be sent.
+    pub fn tell(&mut self, gpu: &Gpu, batch: &Batch) -> u64 {
+        self.step.tell(gpu, &[batch.step])
+            + self.tokens.tell(gpu, &batch.tokens)
+            + self.places.tell(gpu, &batch.places)
+            + self.reach.tables.tell(gpu, &batch.tables)
+            + self.draws.tell(gpu, &batch.draws)
     }
 }

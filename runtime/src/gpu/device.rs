@@ -174,6 +174,11 @@ impl Gpu {
         Err(Error::GpuLimit { adapter, what, needed, limit: self.binding_max })
     }
 
+    /// Bytes of memory that nobody has taken, as far as anybody knows.
+    pub(super) fn memory_left(&self) -> u64 {
+        self.memory.left()
+    }
+
     /// Takes memory for something, before it is allocated.
     pub(super) fn take(&self, what: &str, needed: u64) -> Result<Taken> {
         self.memory.take(needed).map_err(|(left, memory)| {

@@ -19,6 +19,7 @@ pub type Fault = Arc<Mutex<Option<String>>>;
 pub struct GpuOrCpu<'m> {
     model: &'m Model,
     threads: usize,
+    pages: Option<usize>,
     runs: Runs<'m>,
     /// Contexts of the texts that are open.
     contexts: Vec<Option<usize>>,
@@ -38,7 +39,16 @@ impl<'m> GpuOrCpu<'m> {
     /// A worker on the device, or on up to `threads` threads once the device fails or has no room for a text.
     pub fn new(on_gpu: &'m GpuModel, model: &'m Model, threads: usize, fault: Fault) -> Self {
         let runs = Runs::Gpu(GpuWorker::new(on_gpu));
-        GpuOrCpu { model, threads, runs, contexts: Vec::new(), moved: false, fault }
+        GpuOrCpu { model, threads, pages: None, runs, contexts: Vec::new(), moved: false, fault }
+    }
+
+    /// Takes no more than so many pages of keys and values, wherever it runs.
+    pub fn limit_pages(&mut self, pages: Option<usize>) {
+        self.pages = pages;
+        match &mut self.runs {
+            Runs::Gpu(worker) => worker.limit_pages(pages),
+            Runs::Cpu(worker) => worker.limit_pages(pages),
+        }
     }
 
     fn runs(&self) -> &dyn Worker {
@@ -59,6 +69,7 @@ impl<'m> GpuOrCpu<'m> {
     fn move_to_cpu(&mut self, error: &Error) -> Result<()> {
         self.fault.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error.to_string());
         let mut cpu = CpuWorker::up_to_threads(self.model, self.threads)?;
+        cpu.limit_pages(self.pages);
         // A place is given to the first text that needs one, so texts keep their ids if all places are filled before some are freed.
         for context in &self.contexts {
             cpu.open(context.unwrap_or(1))?;

@@ -58,6 +58,11 @@ impl Memory {
         Memory { bytes, taken: Arc::default() }
     }
 
+    /// Bytes that are left; a very large number where nobody knows.
+    pub fn left(&self) -> u64 {
+        self.bytes.unwrap_or(u64::MAX) - self.taken.load(Ordering::Relaxed)
+    }
+
     /// Takes some.
     ///
     /// # Errors
@@ -105,6 +110,7 @@ mod tests {
         let memory = Memory::new(Some(100));
         let first = memory.take(60).unwrap();
         assert_eq!(memory.take(41).unwrap_err(), (40, 100));
+        assert_eq!(memory.left(), 40);
         let second = memory.take(40).unwrap();
         assert_eq!(memory.take(1).unwrap_err(), (0, 100));
         drop(first);

@@ -2,6 +2,7 @@
 //! of the call that notices, and whoever called goes on with the CPU.
 
 mod adapter;
+mod batch;
 mod buffers;
 mod counters;
 mod device;
@@ -10,12 +11,15 @@ mod matrix;
 mod memory;
 mod model;
 mod pace;
+mod pages;
 mod pipeline_cache;
 mod pipelines;
 mod plan;
 mod product;
+mod reach;
 mod rows;
 mod timer;
+mod told;
 mod worker;
 
 pub use adapter::{Adapter, AdapterInfo, adapters};

@@ -1,5 +1,5 @@
-//! The forward pass as a list of dispatches: which shader, which buffers, how many workgroups. It is made once for a
-//! session; a submission walks it and nothing is created then. A block takes 10 dispatches, 12 with hyper-connections.
+//! The forward pass as a list of dispatches: which shader, which buffers, how many workgroups. It is made once for a worker's
+//! buffers; a submission walks it and nothing is created then. A block takes 10 dispatches, 12 with hyper-connections.
 
 use shaders::{Input, Output, Step, Table, Weights};
 use wgpu::{BindGroup, Buffer, ComputePipeline};
@@ -8,6 +8,7 @@ use super::buffers::Buffers;
 use super::device::Gpu;
 use super::matrix::{Matrix, Part};
 use super::model::{GpuModel, Hyper};
+use super::pages::DevicePages;
 use super::pipelines::{Constants, Pipelines};
 use crate::error::Result;
 use model::config::{Activation, ModelConfig, RopeKind};
@@ -24,6 +25,10 @@ pub enum Extent {
     Tiles,
     /// One for each token whose logits are wanted.
     Wanted,
+    /// One for each of them whose likeliest next token is.
+    Likeliest,
+    /// One for each of them who has a next token drawn.
+    Drawn,
 }
 
 impl Extent {
@@ -33,7 +38,9 @@ impl Extent {
             Extent::Fixed(n) => n,
             Extent::Tokens => step.count,
             Extent::Tiles => step.count.div_ceil(shaders::GEMM_TOKENS),
-            Extent::Wanted => step.head_count,
+            Extent::Wanted => step.wanted(),
+            Extent::Likeliest => step.likeliest(),
+            Extent::Drawn => step.drawn(),
         }
     }
 }
@@ -47,7 +54,7 @@ pub struct Dispatch {
     pub y: Extent,
 }
 
-/// Every dispatch that a session makes.
+/// Every dispatch that a worker makes.
 #[derive(Debug)]
 pub struct Plan {
     /// Tokens to streams.
@@ -58,20 +65,25 @@ pub struct Plan {
     pub many: Vec<Dispatch>,
     /// Streams to logits.
     pub head: Vec<Dispatch>,
-    /// Logits to the likeliest next token.
+    /// Logits to the likeliest next tokens.
     pub choose: Vec<Dispatch>,
-    /// Logits to a next token, drawn.
+    /// Logits to next tokens, drawn.
     pub draw: Vec<Dispatch>,
 }
 
 impl Plan {
-    /// The plan of a model over some buffers: its forward pass, with neighbouring ops that share a shader taken together.
+    /// The plan of a model over some buffers and pages: its forward pass, with neighbouring ops that share a shader taken together.
     ///
     /// # Errors
     /// What the driver has against a shader or a binding.
-    pub fn new(model: &GpuModel, pipelines: &mut Pipelines, buffers: &Buffers) -> Result<Self> {
+    pub fn new(
+        model: &GpuModel,
+        pipelines: &mut Pipelines,
+        buffers: &Buffers,
+        pages: &DevicePages,
+    ) -> Result<Self> {
         let (c, ops) = (model.config(), &model.forward.ops[..]);
-        let mut p = Planner { gpu: &model.gpu, model, pipelines, c, b: buffers, list: Vec::new() };
+        let mut p = Planner { gpu: &model.gpu, model, pipelines, c, b: buffers, pages, list: Vec::new() };
         let [Op::Embed { table, .. }, blocks @ .., Op::FinalNorm { gain, .. }, Op::Head { table: head, .. }] =
             ops
         else {
@@ -84,16 +96,11 @@ impl Plan {
         p.head(model.table(*head), model.gain(*gain))?;
         let head = std::mem::take(&mut p.list);
         let vocab = [("VOCAB", p.c.vocab as f64)];
-        p.add(
-            shaders::Op::Argmax,
-            &vocab,
-            &[&p.b.logits, &p.b.tokens, &p.b.chosen],
-            Extent::Fixed(1),
-            Extent::Fixed(1),
-        )?;
+        let buffers = [&p.b.step.buffer, &p.b.logits, &p.b.tokens.buffer, &p.b.chosen];
+        p.add(shaders::Op::Argmax, &vocab, &buffers, Extent::Likeliest, Extent::Fixed(1))?;
         let choose = std::mem::take(&mut p.list);
-        let buffers = [&p.b.logits, &p.b.tokens, &p.b.chosen, &p.b.draw];
-        p.add(shaders::Op::Draw, &vocab, &buffers, Extent::Fixed(1), Extent::Fixed(1))?;
+        let buffers = [&buffers[..], &[&p.b.draws.buffer]].concat();
+        p.add(shaders::Op::Draw, &vocab, &buffers, Extent::Drawn, Extent::Fixed(1))?;
         Ok(Plan { embed, few, many, head, choose, draw: p.list })
     }
 }
@@ -204,6 +211,7 @@ struct Planner<'a> {
     pipelines: &'a mut Pipelines,
     c: &'a ModelConfig,
     b: &'a Buffers,
+    pages: &'a DevicePages,
     list: Vec<Dispatch>,
 }
 
@@ -229,7 +237,7 @@ impl Planner<'_> {
                 ("ROWS", f64::from(part.rows)),
                 ("FIRST_ROW", f64::from(part.first_row)),
             ];
-            let mut buffers = vec![&self.b.tokens, &self.b.x, &part.codes];
+            let mut buffers = vec![&self.b.tokens.buffer, &self.b.x, &part.codes];
             buffers.extend(&part.scales);
             self.add(shaders::Op::Embed(table.kind), &constants, &buffers, Extent::Tokens, Extent::Fixed(1))?;
         }
@@ -290,23 +298,20 @@ impl Planner<'_> {
     /// Queries and keys normed and rotated, keys and values stored, attention.
     fn attention(&mut self, block: usize) -> Result<()> {
         let (c, b) = (self.c, self.b);
-        let shape = [
-            ("HEADS", c.heads as f64),
-            ("KV_HEADS", c.kv_heads as f64),
-            ("HEAD_DIM", c.head_dim as f64),
-            ("CAPACITY", f64::from(b.capacity)),
-        ];
+        let shape =
+            [("HEADS", c.heads as f64), ("KV_HEADS", c.kv_heads as f64), ("HEAD_DIM", c.head_dim as f64)];
         let own = [
             ("EPS", f64::from(c.norm_eps)),
             ("QK_NORM", f64::from(u8::from(c.qk_norm))),
             ("INTERLEAVED", f64::from(u8::from(c.rope == RopeKind::Interleaved))),
         ];
-        let (keys, values) = &b.cache[block];
+        let (keys, values) = self.pages.of_block(block);
+        let (places, tables) = (&b.places.buffer, &b.reach.tables.buffer);
         let heads = Extent::Fixed((c.heads + 2 * c.kv_heads) as u32);
         self.add(
             shaders::Op::NormRopeStore,
             &[&shape[..], &own].concat(),
-            &[&b.step, &b.qkv, self.model.qk_gains(block), &b.angles, keys, values],
+            &[&b.qkv, self.model.qk_gains(block), &b.reach.angles, keys, values, places, tables],
             heads,
             Extent::Tokens,
         )?;
@@ -314,7 +319,7 @@ impl Planner<'_> {
         self.add(
             shaders::Op::Attention,
             &[&shape[..], &scale].concat(),
-            &[&b.step, &b.qkv, keys, values, &b.mixed],
+            &[&b.qkv, keys, values, &b.mixed, places, tables],
             Extent::Fixed(c.heads as u32),
             Extent::Tokens,
         )
@@ -387,7 +392,7 @@ impl Planner<'_> {
             ("STREAMS", streams as f64),
             ("HEAD", f64::from(u8::from(head))),
         ];
-        let buffers = [&b.step, gain.unwrap_or(&b.coefficients), &b.q, &b.q_scales, x];
+        let buffers = [&b.step.buffer, gain.unwrap_or(&b.coefficients), &b.q, &b.q_scales, x];
         let tokens = if head { Extent::Wanted } else { Extent::Tokens };
         self.add(shaders::Op::NormQuantise(Input::Row), &constants, &buffers, tokens, Extent::Fixed(1))
     }
@@ -401,7 +406,14 @@ impl Planner<'_> {
                 To::Streams { x: &b.x, coefficients: &b.coefficients, streams: c.streams, width: c.width }
             }
         };
-        self.list.extend(product(self.gpu, self.pipelines, m, [&b.step, &b.q, &b.q_scales], to, together)?);
+        self.list.extend(product(
+            self.gpu,
+            self.pipelines,
+            m,
+            [&b.step.buffer, &b.q, &b.q_scales],
+            to,
+            together,
+        )?);
         Ok(())
     }
 
@@ -423,7 +435,7 @@ impl Planner<'_> {
         self.add(
             shaders::Op::FinalNorm,
             &norm,
-            &[&b.step, gain, &b.h, &b.x],
+            &[&b.step.buffer, gain, &b.h, &b.x],
             Extent::Wanted,
             Extent::Fixed(1),
         )?;

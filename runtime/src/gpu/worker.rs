@@ -1,22 +1,24 @@
-//! The worker that runs on a device: its texts, one submission a chunk of tokens of one of them.
+//! The worker that runs on a device: its texts, whose tokens go together, one submission a chunk of them.
 
+use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
-use shaders::{Draw, Step};
-
+use super::batch::Batch;
 use super::buffers::Buffers;
 use super::counters::Counters;
 use super::model::GpuModel;
 use super::pace::Pace;
+use super::pages::DevicePages;
 use super::plan::{Plan, record};
 use super::timer::Timer;
-use crate::by_text::ByText;
 use crate::error::Result;
-use crate::pass::{Answer, GiveUp, Span, TextId, Want, Worker, check, check_context};
-use crate::sampler::Sampling;
+use crate::kv::{KvMemory, PAGE_TOKENS, PageStore};
+use crate::pass::{Answer, GiveUp, Span, TextId, Want, Worker, check_context};
+use crate::pieces::{Piece, take};
 use crate::sequence::Sequence;
+use crate::texts::Texts;
 use model::config::ModelConfig;
 
 /// Most tokens of a submission.
@@ -27,11 +29,16 @@ const TOGETHER_MIN: usize = 6;
 /// A text on a device.
 pub type GpuSession<'m> = Sequence<GpuWorker<'m>>;
 
-/// A model on a device, with the texts it remembers. Spans of a pass run one after the other.
+/// A model on a device, with the texts it remembers.
 #[derive(Debug)]
 pub struct GpuWorker<'m> {
     model: &'m GpuModel,
-    texts: ByText<Text>,
+    texts: Texts<DevicePages>,
+    /// There from the first text on.
+    buffers: Option<Buffers>,
+    /// Not there while buffers are being replaced.
+    plan: Option<Plan>,
+    /// Logits of the last pass, (wanted tokens of its spans, vocab).
     logits: Vec<f32>,
     answers: Vec<Came>,
     /// How many tokens the next submission may have.
@@ -42,19 +49,8 @@ pub struct GpuWorker<'m> {
     device_time: Duration,
 }
 
-/// One text.
-#[derive(Debug)]
-struct Text {
-    context: usize,
-    tokens: Vec<u32>,
-    buffers: Buffers,
-    plan: Plan,
-    /// What the device has as its first token id, if it chose that itself.
-    chosen: Option<u32>,
-}
-
 /// What came of a span.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Came {
     Nothing,
     /// Where its logits are.
@@ -69,7 +65,9 @@ impl<'m> GpuWorker<'m> {
     pub fn new(model: &'m GpuModel) -> Self {
         GpuWorker {
             model,
-            texts: ByText::new(),
+            texts: Texts::new(DevicePages::new(model.config())),
+            buffers: None,
+            plan: None,
             logits: Vec::new(),
             answers: Vec::new(),
             pace: Pace::new(CHUNK_MAX, model.gpu.info().software),
@@ -84,9 +82,25 @@ impl<'m> GpuWorker<'m> {
         self.model
     }
 
-    /// Bytes of a text's buffers on the device.
-    pub fn bytes(&self, text: TextId) -> u64 {
-        self.texts[text].buffers.taken.bytes()
+    /// Bytes of its buffers on the device, and of the pages that there is room for.
+    pub fn bytes(&self) -> u64 {
+        self.buffers.as_ref().map_or(0, Buffers::bytes) + self.texts.store().bytes()
+    }
+
+    /// Bytes of the keys and values of a text, whichever other texts share them.
+    pub fn kv_bytes(&self, text: TextId) -> usize {
+        self.texts.bytes(text)
+    }
+
+    /// What the keys and values of all texts take.
+    pub fn kv_memory(&self) -> KvMemory {
+        self.texts.memory()
+    }
+
+    /// Allows so many pages of keys and values for all texts together, however many there is room for: a pass that needs more is refused
+    /// with [`Error::KvFull`](crate::Error::KvFull).
+    pub fn limit_pages(&mut self, pages: Option<usize>) {
+        self.texts.set_limit(pages);
     }
 
     /// What it has asked of the device so far.
@@ -108,126 +122,125 @@ impl<'m> GpuWorker<'m> {
         self.timer.as_ref().map(|_| self.device_time)
     }
 
-    fn new_text(&self, context: usize) -> Result<Text> {
-        let model = self.model;
-        let c = model.config();
-        check_context(context, c)?;
-        let buffers = Buffers::new(&model.gpu, c, context, CHUNK_MAX)?;
-        let mut pipelines = model.pipelines.lock().unwrap_or_else(PoisonError::into_inner);
-        let compiled = pipelines.count();
-        let plan = Plan::new(model, &mut pipelines, &buffers)?;
-        if let Some(cache) = model.gpu.pipelines.as_ref().filter(|_| pipelines.count() > compiled) {
-            cache.save();
+    /// Makes room for one more text of up to `context` tokens: pages for that many at least, and for all texts at their longest if the
+    /// device has so much. Where it has not, texts share what there is, and a pass may find it full.
+    fn make_room(&mut self, context: usize) -> Result<()> {
+        let (gpu, c) = (&self.model.gpu, self.model.config());
+        let least = context.div_ceil(PAGE_TOKENS);
+        let wished = self.texts.pages_most() + least;
+        match &mut self.buffers {
+            None => self.buffers = Some(Buffers::new(gpu, c, CHUNK_MAX, context, wished)?),
+            Some(buffers) if !buffers.reach.covers(context, wished) => {
+                self.plan = None;
+                buffers.reach.grow(gpu, c, context, wished)?;
+            }
+            Some(_) => {}
         }
-        Ok(Text { context, tokens: Vec::new(), buffers, plan, chosen: None })
+        let pages = self.texts.store_mut();
+        let allowed = pages.allowed(gpu, least, wished);
+        if pages.room().is_none_or(|room| room < allowed) {
+            self.plan = None;
+            pages.grow(gpu, allowed)?;
+        }
+        self.make_plan()
     }
 
-    /// Reads a span, chunk by chunk.
-    fn read(&mut self, span: &Span<'_>, give_up: GiveUp<'_>) -> Result<Came> {
-        let (at, mut came, mut rest) = (self.logits.len(), Came::Nothing, span.tokens);
+    /// Makes the plan over the buffers there are, unless it is there.
+    fn make_plan(&mut self) -> Result<()> {
+        if let (None, Some(buffers)) = (&self.plan, &self.buffers) {
+            let model = self.model;
+            let mut pipelines = model.pipelines.lock().unwrap_or_else(PoisonError::into_inner);
+            let compiled = pipelines.count();
+            self.plan = Some(Plan::new(model, &mut pipelines, buffers, self.texts.store())?);
+            if let Some(cache) = model.gpu.pipelines.as_ref().filter(|_| pipelines.count() > compiled) {
+                cache.save();
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads what a pass has to read, chunk by chunk. Says whether it came to its end.
+    fn read(&mut self, begun: &VecDeque<Piece<'_>>, give_up: GiveUp<'_>) -> Result<bool> {
+        let mut rest = begun.clone();
         while !rest.is_empty() {
             if give_up() {
-                return Ok(Came::Unread);
+                return Ok(false);
             }
-            let buffers = &self.texts[span.text].buffers;
+            // Another text may have failed to open since.
+            self.make_plan()?;
+            let buffers = self.buffers.as_ref().expect(OPEN);
             let chunk = self.pace.chunk().min(buffers.chunk);
-            let most = if span.want == Want::All { chunk.min(buffers.wanted) } else { chunk };
-            let (now, later) = rest.split_at(most.min(rest.len()));
-            let want = if span.want != Want::All && !later.is_empty() { Want::Nothing } else { span.want };
-            let id = self.submit(span.text, now, want)?;
-            came = match want {
-                Want::Nothing => Came::Nothing,
-                Want::Last | Want::All => Came::Logits(at..self.logits.len()),
-                Want::Likeliest | Want::Draw(..) if id == shaders::NONE => Came::NotFinite,
-                Want::Likeliest | Want::Draw(..) => {
-                    self.texts[span.text].chosen = Some(id);
-                    Came::Id(id)
-                }
-            };
-            rest = later;
+            let pieces = take(&mut rest, chunk, buffers.wanted);
+            self.submit(&pieces)?;
         }
-        Ok(came)
+        Ok(true)
     }
 
-    /// One submission: reads `tokens`, at most a chunk, and brings back what is wanted.
-    fn submit(&mut self, text: TextId, tokens: &[u32], want: Want) -> Result<u32> {
+    /// One submission: reads the tokens of some pieces, at most a chunk, and brings back what is wanted.
+    fn submit(&mut self, pieces: &[Piece<'_>]) -> Result<()> {
         let (model, start) = (self.model, Instant::now());
-        let text = &mut self.texts[text];
-        let b = &text.buffers;
         let (gpu, vocab) = (&model.gpu, model.config().vocab);
-        let count = tokens.len();
-        let head_count = want.count(count);
-        let step = Step {
-            first: text.tokens.len() as u32,
-            count: count as u32,
-            head_first: (count - head_count) as u32,
-            head_count: head_count as u32,
-        };
-        gpu.queue.write_buffer(&b.step, 0, bytemuck::bytes_of(&step));
-        self.counters.bytes_up += size_of::<Step>() as u64;
-        if text.chosen.take().is_none_or(|id| tokens != [id]) {
-            gpu.queue.write_buffer(&b.tokens, 0, bytemuck::cast_slice(tokens));
-            self.counters.bytes_up += size_of_val(tokens) as u64;
-        }
+        let batch = Batch::new(pieces, |text| self.texts.table(text));
+        let step = &batch.step;
+        let (b, plan) = (self.buffers.as_mut().expect(OPEN), self.plan.as_ref().expect(OPEN));
+        self.counters.bytes_up += b.tell(gpu, &batch);
         let mut encoder = gpu.device.create_command_encoder(&Default::default());
-        let blocks = if count < TOGETHER_MIN { &text.plan.few } else { &text.plan.many };
-        let mut lists = vec![&text.plan.embed, blocks];
-        let back = match want {
-            Want::Nothing => None,
-            Want::Last | Want::All => Some((&b.logits, 4 * (head_count * vocab) as u64)),
-            Want::Likeliest | Want::Draw(..) => Some((&b.chosen, 4)),
-        };
-        if back.is_some() {
-            lists.push(&text.plan.head);
-        }
-        match want {
-            Want::Likeliest => lists.push(&text.plan.choose),
-            Want::Draw(sampling, point) => {
-                gpu.queue.write_buffer(&b.draw, 0, bytemuck::bytes_of(&draw(&sampling, point)));
-                self.counters.bytes_up += size_of::<Draw>() as u64;
-                lists.push(&text.plan.draw);
-            }
-            _ => {}
-        }
+        self.texts.store_mut().record_copies(&mut encoder);
+        let together = batch.tokens.len() >= TOGETHER_MIN;
+        let mut lists = vec![&plan.embed, if together { &plan.many } else { &plan.few }];
+        lists.extend((step.wanted() > 0).then_some(&plan.head));
+        lists.extend((step.likeliest() > 0).then_some(&plan.choose));
+        lists.extend((step.drawn() > 0).then_some(&plan.draw));
         let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
             label: Some("tercet"),
             timestamp_writes: self.timer.as_ref().map(Timer::writes),
         });
-        self.counters.dispatches += record(&mut pass, lists.into_iter().flatten(), &step);
+        self.counters.dispatches += record(&mut pass, lists.into_iter().flatten(), step);
         drop(pass);
-        if let Some((from, bytes)) = back {
-            encoder.copy_buffer_to_buffer(from, 0, &b.back, 0, bytes);
+        // Logits wanted for themselves come first, and then the ids chosen by the others.
+        let first_choice = step.likeliest_first as usize;
+        let (logits, ids) = (4 * (first_choice * vocab) as u64, 4 * batch.choices.len() as u64);
+        if logits > 0 {
+            encoder.copy_buffer_to_buffer(&b.logits, 0, &b.back, 0, logits);
+        }
+        if ids > 0 {
+            encoder.copy_buffer_to_buffer(&b.chosen, 4 * first_choice as u64, &b.back, logits, ids);
         }
         if let Some(timer) = &self.timer {
             timer.resolve(&mut encoder);
         }
         gpu.queue.submit([encoder.finish()]);
         self.counters.submissions += 1;
-        self.counters.tokens += count as u64;
-        let mut id = shaders::NONE;
-        match back {
-            None => gpu.wait()?,
-            Some((_, bytes)) => {
-                let logits = &mut self.logits;
-                gpu.read(&b.back, bytes, |read| match want {
-                    Want::Likeliest | Want::Draw(..) => id = bytemuck::pod_read_unaligned(read),
-                    _ => {
-                        let at = logits.len();
-                        logits.resize(at + head_count * vocab, 0.0);
-                        bytemuck::cast_slice_mut(&mut logits[at..]).copy_from_slice(read);
-                    }
-                })?;
-                self.counters.bytes_down += bytes;
-            }
+        self.counters.tokens += batch.tokens.len() as u64;
+        if logits + ids == 0 {
+            gpu.wait()?;
+        } else {
+            let (all, answers) = (&mut self.logits, &mut self.answers);
+            gpu.read(&b.back, logits + ids, |read| {
+                let (logits, ids) = read.split_at(logits as usize);
+                let at = all.len();
+                all.resize(at + logits.len() / 4, 0.0);
+                bytemuck::cast_slice_mut(&mut all[at..]).copy_from_slice(logits);
+                for (i, (id, &span)) in ids.chunks_exact(4).zip(&batch.choices).enumerate() {
+                    let id: u32 = bytemuck::pod_read_unaligned(id);
+                    let finite = id != shaders::NONE;
+                    answers[span] = if finite { Came::Id(id) } else { Came::NotFinite };
+                    // The shaders leave it where the next token is expected.
+                    b.tokens.wrote(first_choice + i, if finite { id } else { 0 });
+                }
+            })?;
+            self.counters.bytes_down += logits + ids;
         }
         if let Some(timer) = &self.timer {
             self.device_time += timer.read(gpu)?;
         }
-        text.tokens.extend_from_slice(tokens);
-        self.pace.note(count, start.elapsed());
-        Ok(id)
+        pieces.iter().for_each(|piece| self.texts.extend(piece.text, piece.tokens));
+        self.pace.note(batch.tokens.len(), start.elapsed());
+        Ok(())
     }
 }
+
+const OPEN: &str = "a worker with a text has buffers and a plan";
 
 impl Worker for GpuWorker<'_> {
     fn config(&self) -> &ModelConfig {
@@ -235,12 +248,13 @@ impl Worker for GpuWorker<'_> {
     }
 
     fn open(&mut self, context: usize) -> Result<TextId> {
-        let text = self.new_text(context)?;
-        Ok(self.texts.add(text))
+        check_context(context, self.model.config())?;
+        self.make_room(context)?;
+        Ok(self.texts.open(context))
     }
 
     fn close(&mut self, text: TextId) {
-        self.texts.remove(text);
+        self.texts.close(text);
     }
 
     fn tokens(&self, text: TextId) -> &[u32] {
@@ -252,7 +266,16 @@ impl Worker for GpuWorker<'_> {
     }
 
     fn truncate(&mut self, text: TextId, len: usize) {
-        self.texts[text].tokens.truncate(len);
+        self.texts.truncate(text, len);
+    }
+
+    fn page_tokens(&self) -> usize {
+        PAGE_TOKENS
+    }
+
+    fn fork(&mut self, text: TextId, len: usize) -> Result<TextId> {
+        self.make_room(self.context(text))?;
+        Ok(self.texts.fork(text, len))
     }
 
     fn step_tokens(&self) -> usize {
@@ -261,26 +284,32 @@ impl Worker for GpuWorker<'_> {
 
     fn pass(&mut self, spans: &[Span<'_>], give_up: GiveUp<'_>) -> Result<()> {
         let vocab = self.model.config().vocab;
-        for span in spans {
-            let text = &self.texts[span.text];
-            check(span, vocab, text.tokens.len(), text.context)?;
-        }
-        let held: Vec<usize> = spans.iter().map(|span| self.texts[span.text].tokens.len()).collect();
+        let begun = self.texts.begin(spans, vocab)?;
         self.logits.clear();
         self.answers.clear();
+        let mut end = 0;
         for span in spans {
-            let came = self.read(span, give_up);
-            if matches!(came, Ok(Came::Unread) | Err(_)) {
-                for (span, held) in spans.iter().zip(held) {
-                    self.texts[span.text].tokens.truncate(held);
+            let first = end;
+            self.answers.push(match span.want {
+                Want::Last | Want::All if !span.tokens.is_empty() => {
+                    end += span.want.count(span.tokens.len()) * vocab;
+                    Came::Logits(first..end)
                 }
-                self.answers.clear();
-                self.answers.extend(spans.iter().map(|_| Came::Unread));
-                return came.map(drop);
-            }
-            self.answers.extend(came);
+                _ => Came::Nothing,
+            });
         }
-        Ok(())
+        let read = self.read(&begun, give_up);
+        if !matches!(read, Ok(true)) {
+            self.texts.undo(&begun);
+            self.answers.fill(Came::Unread);
+        }
+        if read.is_err()
+            && let Some(buffers) = &mut self.buffers
+        {
+            // What was chosen last has not come back.
+            buffers.tokens.forget();
+        }
+        read.map(drop)
     }
 
     fn answer(&self, i: usize) -> Answer<'_> {
@@ -291,19 +320,6 @@ impl Worker for GpuWorker<'_> {
             Came::NotFinite => Answer::NotFinite,
             Came::Unread => Answer::Unread,
         }
-    }
-}
-
-/// A draw as the shader takes it.
-fn draw(s: &Sampling, point: f64) -> Draw {
-    Draw {
-        temperature: s.temperature,
-        top_k: u32::try_from(s.top_k).unwrap_or(0),
-        top_p: s.top_p,
-        min_p: s.min_p,
-        // The largest f32 below 1, should rounding reach it.
-        point: (point as f32).min(1.0 - f32::EPSILON / 2.0),
-        pad: [0; 3],
     }
 }
 
@@ -318,7 +334,7 @@ impl<'m> GpuSession<'m> {
 
     /// Bytes of its buffers on the device.
     pub fn bytes(&self) -> u64 {
-        self.worker().bytes(self.text())
+        self.worker().bytes()
     }
 
     /// What it has asked of the device so far.

@@ -6,7 +6,7 @@ mod pages;
 mod table;
 
 pub use host::{HostPages, PageShape};
-pub use pages::{KvMemory, PAGE_TOKENS, PagePool, PageStore};
+pub use pages::{KvMemory, PAGE_TOKENS, PageId, PagePool, PageStore};
 pub use table::PageTable;
 
 #[cfg(test)]

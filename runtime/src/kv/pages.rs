@@ -72,6 +72,11 @@ impl<S: PageStore> PagePool<S> {
         &self.store
     }
 
+    /// Where they lie, to be given more room.
+    pub fn store_mut(&mut self) -> &mut S {
+        &mut self.store
+    }
+
     /// Has whoever takes pages ask first whether there are that many. Those there are stay.
     pub fn set_limit(&mut self, pages: Option<usize>) {
         self.limit = pages;

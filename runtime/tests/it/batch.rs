@@ -3,16 +3,16 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use cpu::Kernels;
 use model::config::{ModelConfig, StoredType};
+use runtime::Model;
 use runtime::engine::{Engine, EngineOptions, Generation};
-use runtime::gpu::{Gpu, GpuModel, GpuOptions, GpuSession, GpuWorker};
+use runtime::gpu::{GpuModel, GpuOptions, GpuWorker};
 use runtime::pass::{Answer, Span, Want, Worker};
 use runtime::request::{Event, Finish, GenerateRequest, WhenFull};
 use runtime::sampler::Sampling;
-use runtime::{CpuWorker, Model, Session};
 
-use crate::tiny;
+use crate::workers::{Lone, bits, each};
+use crate::{gpu, tiny};
 
 /// What text `i` of a batch reads in its passes: prompts of very different lengths, then a token or a few at a time.
 fn spans_of(c: &ModelConfig, i: usize) -> Vec<Vec<u32>> {
@@ -31,22 +31,16 @@ fn want_of(i: usize, pass: usize, tokens: usize) -> Want {
     }
 }
 
-/// Logits of every pass of text `i`, read by `read`.
-fn alone(c: &ModelConfig, i: usize, mut read: impl FnMut(&[u32], Want) -> Vec<f32>) -> Vec<Vec<f32>> {
+/// Logits of every pass of text `i`, alone.
+fn alone(lone: &mut Lone<'_>, c: &ModelConfig, i: usize) -> Vec<Vec<u32>> {
+    lone.reset();
     let spans = spans_of(c, i);
-    spans.iter().enumerate().map(|(pass, span)| read(span, want_of(i, pass, span.len()))).collect()
-}
-
-fn logits(answer: Answer<'_>) -> Vec<f32> {
-    match answer {
-        Answer::Logits(logits) => logits.to_vec(),
-        Answer::Nothing => Vec::new(),
-        other => panic!("{other:?}"),
-    }
+    let read = |(pass, span): (usize, &Vec<u32>)| bits(lone.read(span, want_of(i, pass, span.len())));
+    spans.iter().enumerate().map(read).collect()
 }
 
 /// All passes of `count` texts on one worker, in an order of texts that changes from pass to pass.
-fn together(worker: &mut dyn Worker, c: &ModelConfig, count: usize) -> Vec<Vec<Vec<f32>>> {
+fn together<W: Worker + ?Sized>(worker: &mut W, c: &ModelConfig, count: usize) -> Vec<Vec<Vec<u32>>> {
     let texts: Vec<_> = (0..count).map(|_| worker.open(c.context).unwrap()).collect();
     let inputs: Vec<_> = (0..count).map(|i| spans_of(c, i)).collect();
     let mut got = vec![Vec::new(); count];
@@ -59,7 +53,7 @@ fn together(worker: &mut dyn Worker, c: &ModelConfig, count: usize) -> Vec<Vec<V
         let spans: Vec<Span<'_>> = order.iter().map(span).collect();
         worker.pass(&spans, &|| false).unwrap();
         for (at, &i) in order.iter().enumerate() {
-            got[i].push(logits(worker.answer(at)));
+            got[i].push(bits(worker.answer(at)));
         }
     }
     for (text, inputs) in texts.iter().zip(inputs) {
@@ -75,88 +69,136 @@ fn batch_of_64_texts_of_mixed_lengths_has_the_bits_of_each_alone() {
     let shapes =
         [head(1, StoredType::F16, false), head(2, StoredType::Q8_0, true), head(4, StoredType::Q1_58, true)];
     for c in shapes {
-        for kernels in Kernels::available() {
-            let model = Model::with_kernels(&tiny::gguf(&c, 31), kernels).unwrap();
-            let expected: Vec<_> = (0..64)
-                .map(|i| {
-                    let mut session = Session::with_threads(&model, c.context, 1).unwrap();
-                    alone(&c, i, |tokens, want| logits(session.read(tokens, want).unwrap()))
-                })
-                .collect();
-            for threads in [1, 3] {
-                let mut worker = CpuWorker::with_threads(&model, threads).unwrap();
-                let got = together(&mut worker, &c, 64);
-                for i in 0..64 {
-                    for (pass, (got, expected)) in got[i].iter().zip(&expected[i]).enumerate() {
-                        let same = got.iter().map(|v| v.to_bits()).eq(expected.iter().map(|v| v.to_bits()));
-                        assert!(same, "{}, {threads} threads, text {i}, pass {pass}", kernels.name);
-                    }
+        each(&c, |worker, lone, what| {
+            for (i, got) in together(worker, &c, 64).into_iter().enumerate() {
+                for (pass, (got, expected)) in got.into_iter().zip(alone(lone, &c, i)).enumerate() {
+                    assert!(got == expected, "{what}, text {i}, pass {pass}");
                 }
             }
+        });
+    }
+}
+
+#[test]
+fn batch_chooses_on_a_device_what_each_would_alone_in_one_submission() {
+    let Some(gpu) = gpu::gpu(GpuOptions::default()) else { return };
+    let c = ModelConfig { tied: false, ..tiny::config() };
+    let model = Model::from_gguf(&tiny::gguf(&c, 31)).unwrap();
+    let on_gpu = GpuModel::new(gpu, &model).unwrap();
+    let (mut worker, mut lone) = (GpuWorker::new(&on_gpu), Lone::new(GpuWorker::new(&on_gpu)));
+    let neutral = Sampling { temperature: 1.0, top_p: 1.0, ..Sampling::default() };
+    let settings = [
+        neutral,
+        Sampling { top_k: 5, ..neutral },
+        Sampling { top_p: 0.7, ..neutral },
+        Sampling { temperature: 2.0, min_p: 0.05, ..neutral },
+    ];
+    // Text `i` has a token drawn, or the likeliest, or is told the logits.
+    let want = |i: usize, step: usize| match i % 3 {
+        0 => Want::Draw(settings[i / 3 % 4], (i * 31 + step * 17) as f64 % 97.0 / 97.0),
+        1 => Want::Likeliest,
+        _ => Want::Last,
+    };
+    let count = 12;
+    let texts: Vec<_> = (0..count).map(|_| worker.open(40).unwrap()).collect();
+    let next = |answer: Answer<'_>| match answer {
+        Answer::Id(id) => id,
+        // Whatever depends on all of them.
+        Answer::Logits(logits) => logits.iter().fold(0u32, |sum, v| sum.rotate_left(5) ^ v.to_bits()) % 67,
+        other => panic!("{other:?}"),
+    };
+    let mut written: Vec<Vec<u32>> = (0..count).map(|i| vec![i as u32]).collect();
+    for step in 0..20 {
+        let before = worker.counters();
+        let span = |i: usize| Span { text: texts[i], tokens: &written[i][step..], want: want(i, step) };
+        let spans: Vec<_> = (0..count).map(span).collect();
+        worker.pass(&spans, &|| false).unwrap();
+        (0..count).for_each(|i| written[i].push(next(worker.answer(i))));
+        let cost = worker.counters().since(before);
+        assert_eq!((cost.tokens, cost.submissions), (12, 1));
+        // Four tell their logits, eight an id.
+        assert_eq!(cost.bytes_down as usize, 4 * (4 * c.vocab + 8));
+    }
+    for (i, written) in written.iter().enumerate() {
+        lone.reset();
+        for step in 0..20 {
+            assert_eq!(
+                written[step + 1],
+                next(lone.read(&written[step..=step], want(i, step))),
+                "{i}, {step}"
+            );
         }
     }
 }
 
 #[test]
-fn batch_on_a_gpu_gives_each_what_it_has_alone() {
-    /// The same shaders over the same rows; measured equal on lavapipe.
-    const TOL: f32 = 1e-5;
-    let Ok(gpu) = Gpu::open(None, GpuOptions::default()) else { return };
+fn batch_of_texts_that_go_on_with_what_the_device_chose_tells_it_no_token() {
+    let Some(gpu) = gpu::gpu(GpuOptions::default()) else { return };
     let c = tiny::config();
     let model = Model::from_gguf(&tiny::gguf(&c, 31)).unwrap();
-    let on_gpu = GpuModel::new(Arc::new(gpu), &model).unwrap();
-    let got = together(&mut GpuWorker::new(&on_gpu), &c, 6);
-    for (i, got) in got.iter().enumerate() {
-        let mut session = GpuSession::new(&on_gpu, c.context).unwrap();
-        let expected = alone(&c, i, |tokens, want| logits(session.read(tokens, want).unwrap()));
-        for (got, expected) in got.iter().zip(&expected) {
-            assert_eq!(got.len(), expected.len());
-            assert!(got.iter().zip(expected).all(|(a, b)| (a - b).abs() <= TOL), "text {i}");
+    let on_gpu = GpuModel::new(gpu, &model).unwrap();
+    let mut worker = GpuWorker::new(&on_gpu);
+    let texts: Vec<_> = (0..8).map(|_| worker.open(64).unwrap()).collect();
+    let mut last: Vec<u32> = (0..8).collect();
+    for step in 0..20 {
+        let before = worker.counters();
+        let span = |(&text, token)| Span { text, tokens: std::slice::from_ref(token), want: Want::Likeliest };
+        worker.pass(&texts.iter().zip(&last).map(span).collect::<Vec<_>>(), &|| false).unwrap();
+        for (i, last) in last.iter_mut().enumerate() {
+            let Answer::Id(id) = worker.answer(i) else { panic!("no id") };
+            *last = id;
         }
+        let cost = worker.counters().since(before);
+        // Where each of them stands, and at first also their tokens, the tables of their pages and what is wanted.
+        let told = if step == 0 { 8 * (8 + 4 + 4) + 16 } else { 8 * 8 };
+        assert_eq!((cost.bytes_up, cost.bytes_down), (told, 8 * 4), "{step}");
     }
 }
 
 #[test]
 fn batch_texts_come_and_go() {
     let c = tiny::config();
-    let model = Model::from_gguf(&tiny::gguf(&c, 31)).unwrap();
-    let mut worker = CpuWorker::with_threads(&model, 2).unwrap();
-    let (a, b) = (worker.open(20).unwrap(), worker.open(30).unwrap());
-    let span = |text, tokens| Span { text, tokens, want: Want::Last };
-    worker.pass(&[span(a, &[1, 2, 3]), span(b, &[4])], &|| false).unwrap();
-    let alone = logits(worker.answer(1));
-    worker.close(a);
-    let again = worker.open(25).unwrap();
-    assert_eq!((worker.tokens(again).len(), worker.context(again), worker.tokens(b)), (0, 25, &[4][..]));
-    worker.truncate(b, 0);
-    worker.pass(&[span(again, &[4]), span(b, &[4])], &|| false).unwrap();
-    assert_eq!((logits(worker.answer(0)), logits(worker.answer(1))), (alone.clone(), alone));
-    // One bad span refuses the pass, and no text has changed.
-    let refused = worker.pass(&[span(again, &[5]), span(b, &[c.vocab as u32])], &|| false);
-    assert!(refused.is_err());
-    assert_eq!((worker.tokens(again), worker.tokens(b)), (&[4][..], &[4][..]));
+    each(&c, |worker, _, what| {
+        let (a, b) = (worker.open(20).unwrap(), worker.open(30).unwrap());
+        let span = |text, tokens| Span { text, tokens, want: Want::Last };
+        worker.pass(&[span(a, &[1, 2, 3]), span(b, &[4])], &|| false).unwrap();
+        let alone = bits(worker.answer(1));
+        worker.close(a);
+        let again = worker.open(25).unwrap();
+        assert_eq!((worker.tokens(again).len(), worker.context(again), worker.tokens(b)), (0, 25, &[4][..]));
+        worker.truncate(b, 0);
+        worker.pass(&[span(again, &[4]), span(b, &[4])], &|| false).unwrap();
+        assert_eq!((bits(worker.answer(0)), bits(worker.answer(1))), (alone.clone(), alone), "{what}");
+        // One bad span refuses the pass, and no text has changed.
+        let refused = worker.pass(&[span(again, &[5]), span(b, &[c.vocab as u32])], &|| false);
+        assert!(refused.is_err());
+        assert_eq!((worker.tokens(again), worker.tokens(b)), (&[4][..], &[4][..]));
+    });
 }
 
 #[test]
 fn batch_given_up_in_its_middle_leaves_every_text_as_it_was() {
     let c = tiny::config();
-    let model = Model::from_gguf(&tiny::gguf(&c, 31)).unwrap();
-    let mut worker = CpuWorker::with_threads(&model, 2).unwrap();
-    let (a, b) = (worker.open(c.context).unwrap(), worker.open(c.context).unwrap());
-    let (long, more) = (tiny::tokens(&c, 1, 300), tiny::tokens(&c, 2, 9));
-    let spans = [
-        Span { text: a, tokens: &more, want: Want::Last },
-        Span { text: b, tokens: &long, want: Want::Last },
-    ];
-    let asked = AtomicUsize::new(0);
-    worker.pass(&spans, &|| asked.fetch_add(1, Ordering::Relaxed) >= 30).unwrap();
-    // Each of the two threads asks before each op, of which a tile has some 25: in the middle of the second block it is heard at once.
-    assert!((31..=32).contains(&asked.into_inner()));
-    assert_eq!((worker.answer(0), worker.answer(1)), (Answer::Unread, Answer::Unread));
-    assert_eq!((worker.tokens(a).len(), worker.tokens(b).len()), (0, 0));
-    worker.pass(&spans, &|| false).unwrap();
-    let mut session = Session::with_threads(&model, c.context, 1).unwrap();
-    assert_eq!(logits(worker.answer(1)), session.forward(&long).unwrap());
+    each(&c, |worker, lone, what| {
+        let (a, b) = (worker.open(c.context).unwrap(), worker.open(c.context).unwrap());
+        let (long, more) = (tiny::tokens(&c, 1, 300), tiny::tokens(&c, 2, 9));
+        let spans = [
+            Span { text: a, tokens: &more, want: Want::Last },
+            Span { text: b, tokens: &long, want: Want::Last },
+        ];
+        // Threads of the processor ask before each op, of which a tile has some 25: in the middle of the second block they hear it at once. A
+        // device is asked before each submission, the first of which has 16 tokens.
+        let (heard_at, threads) = if what.contains("threads") { (30, 3) } else { (2, 1) };
+        let asked = AtomicUsize::new(0);
+        worker.pass(&spans, &|| asked.fetch_add(1, Ordering::Relaxed) >= heard_at).unwrap();
+        assert!((heard_at + 1..=heard_at + threads).contains(&asked.into_inner()), "{what}");
+        assert_eq!((worker.answer(0), worker.answer(1)), (Answer::Unread, Answer::Unread));
+        assert_eq!((worker.tokens(a).len(), worker.tokens(b).len()), (0, 0));
+        assert_eq!(worker.kv_memory().pages, 0);
+        worker.pass(&spans, &|| false).unwrap();
+        assert!(bits(worker.answer(0)) == lone.whole(&more), "{what}");
+        assert!(bits(worker.answer(1)) == lone.whole(&long), "{what}");
+    });
 }
 
 fn request(prompt: Vec<u32>, max_tokens: usize, sampling: Sampling) -> GenerateRequest {

@@ -175,30 +175,33 @@ fn gpu_counts_what_a_token_costs() {
         let on_gpu = GpuModel::new(Arc::clone(&gpu), &model).unwrap();
         let mut session = GpuSession::new(&on_gpu, config.context).unwrap();
         let id = session.next_greedy(&tiny::tokens(&config, 4, 5)).unwrap();
+        let id = session.next_greedy(&[id]).unwrap();
         let before = session.counters();
         let id = session.next_greedy(&[id]).unwrap();
         let token = session.counters().since(before);
-        // Embedding, blocks, norm, head and choice; the step goes up, the id comes back.
+        // Embedding, blocks, norm, head and choice; where the token stands goes up, the id comes back.
         assert_eq!(token.dispatches, 4 + a_block * config.blocks as u64, "{streams} streams");
         assert_eq!((token.tokens, token.submissions), (1, 1));
-        assert_eq!((token.bytes_up, token.bytes_down), (16, 4));
+        assert_eq!((token.bytes_up, token.bytes_down), (8, 4));
         // A token drawn takes the settings of the draw along.
+        let draw = |point| Want::Draw(Sampling::default(), point);
+        let Answer::Id(id) = session.read(&[id], draw(0.3)).unwrap() else { panic!("no id") };
         let before = session.counters();
-        session.read(&[id], Want::Draw(Sampling::default(), 0.5)).unwrap();
+        session.read(&[id], draw(0.5)).unwrap();
         let token = session.counters().since(before);
         assert_eq!((token.dispatches, token.bytes_down), (4 + a_block * config.blocks as u64, 4));
-        assert_eq!(token.bytes_up, 16 + 32);
-        // Other tokens than the one it chose have to be told.
+        assert_eq!(token.bytes_up, 8 + 32);
+        // Other tokens than the one it chose have to be told, and how many there are.
         let before = session.counters();
         session.forward(&[1, 2]).unwrap();
         let token = session.counters().since(before);
-        assert_eq!((token.bytes_up, token.bytes_down), (24, 4 * config.vocab as u64));
+        assert_eq!((token.bytes_up, token.bytes_down), (2 * (8 + 4) + 16, 4 * config.vocab as u64));
         // From the first token on nothing is allocated or compiled, whatever is asked.
         let created = gpu.created();
         session.advance(&[3; 40]).unwrap();
         session.forward_all(&[4; 20]).unwrap();
         let id = session.next_greedy(&[5]).unwrap();
-        session.read(&[id], Want::Draw(Sampling::default(), 0.5)).unwrap();
+        session.read(&[id], draw(0.5)).unwrap();
         assert_eq!(gpu.created(), created);
     }
 }
@@ -228,7 +231,7 @@ fn gpu_refuses_what_a_session_refuses() {
 fn gpu_too_small_is_refused_with_the_numbers() {
     let config = tiny::config();
     let model = Model::from_gguf(&tiny::gguf(&config, 3)).unwrap();
-    // A row of the cache's keys: 320 positions x 64 x 2 bytes.
+    // The keys of a block: five pages of 64 positions x 64 x 2 bytes.
     let Some(small) = gpu(GpuOptions { binding_max: Some(20_000), ..GpuOptions::default() }) else { return };
     let on_gpu = GpuModel::new(small, &model).unwrap();
     let message = GpuSession::new(&on_gpu, config.context).unwrap_err().to_string();
@@ -258,9 +261,11 @@ fn gpu_without_memory_is_refused_with_the_numbers_before_anything_is_allocated()
     let on_gpu = GpuModel::new(with(all).unwrap(), &model).unwrap();
     let first = GpuSession::new(&on_gpu, 64).unwrap();
     let message = GpuSession::new(&on_gpu, 64).unwrap_err().to_string();
-    assert!(message.starts_with(&format!("a session of 64 tokens takes {session_bytes} bytes")), "{message}");
+    assert!(message.starts_with("a worker takes "), "{message}");
     assert!(message.ends_with(&format!("has 0 left of {all}")), "{message}");
     drop(first);
+    let message = GpuSession::new(&on_gpu, 65).unwrap_err().to_string();
+    assert!(message.starts_with("room for 128 tokens takes 73728 bytes"), "{message}");
     GpuSession::new(&on_gpu, 64).unwrap().forward(&[1, 2]).unwrap();
 }
 

@@ -11,3 +11,4 @@ mod pages;
 mod reference_ops;
 mod ternary_product;
 mod tiny;
+mod workers;
