@@ -30,7 +30,7 @@ pub struct EngineOptions {
     pub threads: Option<usize>,
     /// Most texts at once; a request beyond them waits.
     pub texts: usize,
-    /// Most [pages](crate::KvMemory) of keys and values of all texts together, while the processor runs them; `None` for as many as they take.
+    /// Most [pages](crate::KvMemory) of keys and values of all texts together; `None` for as many as they take.
     /// Where they run out, idle texts lose theirs first, and then the last of those who are served is refused.
     pub kv_pages: Option<usize>,
 }
