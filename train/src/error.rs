@@ -217,6 +217,12 @@ pub enum Error {
         /// In its driver's words.
         problem: String,
     },
+    /// A training device that was asked for and cannot train this.
+    #[error("{}", shown(problem))]
+    NoDevice {
+        /// In one sentence, with what to do.
+        problem: String,
+    },
     /// The system gave no threads.
     #[error("no worker threads: {source}")]
     Threads {

@@ -1,0 +1,16 @@
+//! NVIDIA's driver through cudarc, which opens it when it is first asked for: cards, memory, kernels, graphs. Nothing above
+//! this folder holds a handle of the driver's, and all that is unsafe about it is here.
+
+mod buffer;
+mod card;
+mod device;
+mod graph;
+mod kernel;
+mod module;
+
+pub use crate::error::Result;
+pub use buffer::{Buffer, Pinned};
+pub use card::{Card, cards};
+pub use device::{Device, Launch, Moment};
+pub use graph::Graph;
+pub use kernel::{Arg, Kernel, Shape};

@@ -1,0 +1,56 @@
+//! Every launch of whole presets, without a device: number and sizes of the arguments are checked as each is told.
+
+use train::optim::Matrices;
+use train::{graph, preset};
+use train_cuda::driver::Card;
+use train_cuda::{CudaOptions, Precision, paper};
+
+fn card() -> Card {
+    Card {
+        index: 0,
+        name: "paper".into(),
+        capability: (8, 0),
+        memory: 1 << 36,
+        multiprocessors: 108,
+        driver: 12_020,
+    }
+}
+
+#[test]
+fn every_preset_is_a_step_of_few_launches() {
+    for (name, _) in preset::PRESETS {
+        let config = preset::named(name).unwrap();
+        let model = config.model_config(if name == "showcase" { 50_257 } else { 2048 });
+        let mut recipe = config.recipe();
+        for matrices in [Matrices::Muon, Matrices::AdamW] {
+            recipe.optimiser.matrices = matrices;
+            for precision in [Precision::Bf16, Precision::F32] {
+                let program = graph::build(&model, recipe);
+                let pass_tokens = recipe.batch_tokens();
+                let options = CudaOptions { card: 0, precision, pass_tokens, graph: true };
+                let whole = paper::step(&program, &options, card()).unwrap().len();
+                // A block takes some forty, forward and back.
+                assert!(whole < 60 + 60 * model.blocks + 3 * 100, "{name}: {whole} launches");
+                let halves = CudaOptions { pass_tokens: pass_tokens.div_ceil(2), ..options };
+                assert!(paper::step(&program, &halves, card()).unwrap().len() > whole, "{name}");
+            }
+        }
+    }
+}
+
+#[test]
+fn shapes_that_no_kernel_knows_are_refused() {
+    let config = preset::tiny();
+    let mut model = config.model_config(256);
+    (model.heads, model.kv_heads, model.head_dim) = (8, 8, 16);
+    let options = CudaOptions { card: 0, precision: Precision::Bf16, pass_tokens: 1, graph: true };
+    let refused = |program| paper::step(&program, &options, card()).unwrap_err().to_string();
+    let said = refused(graph::build(&model, config.recipe()));
+    assert_eq!(
+        said,
+        "the head width (model.head_dim) is 16; the CUDA kernels take 32, 64, 96 or 128; train with --device cpu"
+    );
+    let mut recipe = config.recipe();
+    recipe.float = true;
+    assert!(refused(graph::build(&config.model_config(256), recipe)).contains("model.float is true"));
+}

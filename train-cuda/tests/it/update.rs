@@ -1,0 +1,106 @@
+//! The end of a step: loss, norm, clip, skip, and AdamW with the processor's bits.
+
+use cpu::Kernels;
+use train::optim::adamw::{Settings, update};
+use train_cuda::driver::Shape;
+
+use crate::harness::{Bench, Numbers, bench};
+use crate::rows::*;
+
+const IGNORED: u32 = u32::MAX;
+
+/// Loss, norm, clip and skip.
+fn finish(
+    b: &Bench,
+    nats: &[f32],
+    targets: &[u32],
+    gradients: &[f32],
+    clip_norm: f32,
+) -> (f64, f64, f32, bool) {
+    let blocks = 7;
+    let words = in_every_order(b, "finish_step", || {
+        let (n, t, g) = (b.upload(nats), b.upload(targets), b.upload(gradients));
+        let (parts, words) = (b.room::<f64>(blocks), Words::default().upload(b));
+        let args = [g.arg(), parts.arg(), (gradients.len() as u64).into()];
+        b.run("update", "norm_parts", Shape::line(blocks, 256), &args);
+        let args =
+            [n.arg(), t.arg(), parts.arg(), words.arg(), nats.len().into(), blocks.into(), clip_norm.into()];
+        b.run("update", "finish_step", Shape::line(1, 1024), &args);
+        b.download(&words)
+    });
+    let double = |i: usize| f64::from_bits(u64::from(words[i]) | u64::from(words[i + 1]) << 32);
+    (double(8), double(10), f32::from_bits(words[12]), words[13] != 0)
+}
+
+#[test]
+fn a_step_reports_loss_and_norm() {
+    let Some(b) = bench() else { return };
+    for (tokens, values) in [(1usize, 1usize), (33, 7), (5000, 100_003), (1024, 4096)] {
+        let mut n = Numbers::new(tokens as u64);
+        let gradients = n.vec(values);
+        let targets: Vec<u32> = (0..tokens).map(|t| if t % 5 == 3 { IGNORED } else { t as u32 }).collect();
+        let nats: Vec<f32> =
+            targets.iter().map(|&t| if t == IGNORED { 0.0 } else { n.uniform().abs() * 9.0 }).collect();
+        let scored = targets.iter().filter(|&&t| t != IGNORED).count();
+        let want_loss = wide(&nats).iter().sum::<f64>() / scored as f64;
+        let want_norm = wide(&gradients).iter().map(|g| g * g).sum::<f64>().sqrt();
+        let (loss, norm, clip, skip) = finish(&b, &nats, &targets, &gradients, 0.5);
+        assert!((loss / want_loss - 1.0).abs() < 1e-12 && (norm / want_norm - 1.0).abs() < 1e-6);
+        assert_eq!((clip, skip), (if norm > 0.5 { (0.5 / norm) as f32 } else { 1.0 }, false));
+        assert_eq!(finish(&b, &nats, &targets, &gradients, 0.0).2, 1.0);
+        assert_eq!(finish(&b, &nats, &targets, &gradients, 1e9).2, 1.0);
+        for bad in [f32::NAN, f32::INFINITY, 1e25] {
+            let (mut nats, mut gradients) = (nats.clone(), gradients.clone());
+            gradients[values / 2] = bad;
+            assert!(finish(&b, &nats, &targets, &gradients, 1.0).3, "{bad}");
+            if bad != 1e25 {
+                nats[0] = bad;
+                assert!(finish(&b, &nats, &targets, &[1.0], 1.0).3, "{bad}");
+            }
+        }
+    }
+    // Nothing is scored, and there is no gradient.
+    assert_eq!(finish(&b, &[0.0; 3], &[IGNORED; 3], &[0.0; 9], 1.0), (0.0, 0.0, 1.0, false));
+}
+
+#[test]
+fn adamw_has_the_processors_bits() {
+    let Some(b) = bench() else { return };
+    let settings = Settings { beta1: 0.9, beta2: 0.95, eps: 1e-8, weight_decay: 0.1 };
+    let (rate, clip) = (0.01, 0.37);
+    // With `first`, an array that does not begin at a multiple of 16 bytes.
+    for (len, first) in [(1usize, 0usize), (7, 0), (128, 0), (5003, 0), (1030, 3)] {
+        let mut n = Numbers::new(len as u64);
+        let mut want = [n.vec(first + len), vec![0.0; first + len], vec![0.0; first + len]];
+        let device = want.each_ref().map(|v| b.upload(v));
+        for step in 0..3u64 {
+            let gradient = n.vec(first + len);
+            let t = step as i32 + 1;
+            let correction = |beta: f32| (1.0 / (1.0 - f64::from(beta).powi(t))) as f32;
+            let words = Words {
+                step,
+                rate_adam: rate,
+                adam_c1: correction(settings.beta1),
+                adam_c2: correction(settings.beta2),
+                clip,
+                skip: false,
+            };
+            let g = b.upload(&gradient);
+            for skip in [true, false] {
+                let words = Words { skip, ..words }.upload(&b);
+                let [w, m, v] = device.each_ref().map(|d| d.at(first));
+                let mut args = vec![w, g.at(first), m, v, words.arg(), (len as u64).into()];
+                args.extend(values![settings.beta1, settings.beta2, settings.eps, settings.weight_decay]);
+                b.run("update", "adamw", line(len), &args);
+                if skip {
+                    same_bits("skipped", &b.download(&device[0]), &want[0]);
+                }
+            }
+            let [w, m, v] = want.each_mut().map(|v| &mut v[first..]);
+            update(Kernels::best(), w, &gradient[first..], m, v, step, rate, clip, &settings);
+        }
+        for (got, want) in device.iter().zip(&want) {
+            same_bits(&format!("{len} from {first}"), &b.download(got), want);
+        }
+    }
+}
