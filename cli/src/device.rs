@@ -39,12 +39,17 @@ pub fn list_is_asked() -> bool {
 
 /// Prints the devices that `--device` takes.
 pub fn list() -> anyhow::Result<ExitCode> {
-    let mut out = std::io::stdout().lock();
+    write_list(&mut std::io::stdout().lock())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Writes them, a line each.
+pub fn write_list(out: &mut impl Write) -> std::io::Result<()> {
     writeln!(out, "cpu: {}", cpu::Kernels::best().log_line())?;
     for adapter in adapters() {
         let info = adapter.info();
         let memory = info.memory_bytes.map_or("unknown".into(), bytes);
         writeln!(out, "{info}; memory: {memory}; shaders: {}", info.variant)?;
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }

@@ -9,6 +9,7 @@ mod check;
 mod command_line;
 mod data;
 mod device;
+mod devices;
 mod eval;
 mod exit;
 mod export;
@@ -65,6 +66,8 @@ enum Command {
     Eval(eval::Args),
     /// Measure this machine, its kernels, or a model's speed
     Bench(bench::Args),
+    /// List what models can run and train on here
+    Devices,
     /// Show what a model file holds: sizes, types, metadata, checks
     Info(info::Args),
     /// Verify a run: its checkpoints' hashes and its log
@@ -100,6 +103,7 @@ fn main() -> ExitCode {
         Some(Command::Chat(args)) => chat::run(args),
         Some(Command::Eval(args)) => eval::run(args),
         Some(Command::Bench(args)) => bench::run(args),
+        Some(Command::Devices) => devices::run(),
         Some(Command::Info(args)) => info::run(args),
     })
 }

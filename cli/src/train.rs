@@ -10,14 +10,16 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use ::train::config::Config;
 use ::train::preset::{self, PRESETS};
 use ::train::run::{
-    CPU, Control, Opening, Options, Order, Outcome, Resume, Run, Summary, config_at, stored_config,
+    CPU, Control, Device, Opening, Options, Order, Outcome, Resume, Run, Summary, config_at, stored_config,
 };
 use ::train::sample;
 use anyhow::Context;
 use clap::builder::TypedValueParser;
 use formats::gguf::Gguf;
+use model::config::ModelConfig;
 use runtime::request::{GenerateRequest, WhenFull};
 use runtime::sampler::Sampling;
+use train_cuda::run::{Choice, first_card};
 
 #[cfg(unix)]
 use signal_hook::consts::SIGXFSZ;
@@ -64,6 +66,10 @@ pub struct Args {
     /// the same text goes on with its steps, with other rates or another seed if you like, another text begins at step 0 with its weights
     #[arg(long, value_name = "auto|never|PATH", default_value = "auto", value_parser = resume())]
     resume: Resume,
+    /// Where to train: auto (the first NVIDIA card that can, or else the processor), cpu, cuda or cuda:N. A run may move from one to
+    /// another: the same command with another device goes on there
+    #[arg(long, value_name = "DEVICE", default_value_t = Choice::Auto)]
+    device: Choice,
     /// stdin: take orders from there while training, a word a line: pause, resume, save, sample, stop. Its end stops nothing
     #[arg(long, value_name = "stdin")]
     control: Option<Orders>,
@@ -114,7 +120,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if let Some(Orders::Stdin) = args.control {
         orders_from_stdin(give)?;
     }
-    let summary = match Run::open(options, &mut progress, &cancel, CPU) {
+    let summary = match open(options, &mut progress, &cancel, args.device) {
         Ok(Opening::Ready(run)) => run.train(&mut progress, Control::new(&cancel, &orders)),
         Ok(Opening::Complete(summary)) => Ok(summary),
         Ok(Opening::Interrupted { saved }) => {
@@ -135,6 +141,26 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         Outcome::Interrupted => ExitCode::from(exit::INTERRUPTED),
         _ => ExitCode::SUCCESS,
     })
+}
+
+/// Opens the run on the device that was asked for.
+fn open(
+    options: Options,
+    progress: &mut Progress,
+    cancel: &AtomicBool,
+    choice: Choice,
+) -> ::train::Result<Opening> {
+    let card = match choice {
+        Choice::Cpu => None,
+        Choice::Card(index) => Some(index),
+        // A network in float has no kernels there.
+        Choice::Auto if options.config.model.float => None,
+        Choice::Auto => first_card().ok().map(|card| card.index),
+    };
+    let Some(card) = card else { return Run::open(options, progress, cancel, CPU) };
+    let tell = |what: &str| note(format_args!("{what}"));
+    let make = |config: &Config, model: &ModelConfig| train_cuda::run::trainer(config, model, card, &tell);
+    Run::open(options, progress, cancel, Device { name: train_cuda::run::NAME, make: &make })
 }
 
 /// Writes a sample with the model in training, as `tercet generate` would with its file.

@@ -30,6 +30,7 @@ fn app(folder: &Path) -> Harness<'static, App> {
         commit: "test".into(),
         dialogs: Arc::new(Answers::default()),
         discard: |path| std::fs::remove_dir_all(path).map_err(|e| e.to_string()),
+        cards: || Err(train_cuda::Error::NoDriver),
     };
     let start = Start { page: Some(Page::Training), ..Start::default() };
     Harness::builder()

@@ -1,0 +1,119 @@
+//! Training on a card through the real binary, which is told of an emulated one, or of none.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::{done, output, tercet};
+
+/// The folder of the emulated driver, built if it is not; `None` where there is no compiler for it, and then this says so.
+fn emulator() -> Option<PathBuf> {
+    let here = cfg!(all(target_os = "linux", target_arch = "x86_64"));
+    if !here || Command::new("g++").arg("--version").output().is_err() {
+        let missing = "the emulated device needs Linux on x86-64 and g++";
+        assert!(std::env::var_os("TERCET_REQUIRE_EMULATOR").is_none(), "{missing}");
+        eprintln!("SKIPPED: {missing}");
+        return None;
+    }
+    // The kernels' own tests build the same.
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cuda-emulator");
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../train-cuda/emulator/build");
+    let (code, _, stderr) = output(Command::new(script).arg(&folder));
+    assert_eq!(code, 0, "{stderr}");
+    Some(folder)
+}
+
+/// The command as it would be on a machine with that card.
+fn on<'c>(command: &'c mut Command, emulator: &Path) -> &'c mut Command {
+    command.env("LD_LIBRARY_PATH", emulator)
+}
+
+/// A text of bytes, and a run of few steps over it.
+fn train(folder: &Path, device: &str, steps: &str) -> Command {
+    let text = folder.join("text.txt");
+    std::fs::write(&text, "To be, or not to be, that is the question.\n".repeat(40)).unwrap();
+    let mut command = tercet(&["train", "--preset", "tiny", "--device", device, "--steps", steps]);
+    for setting in [
+        "train.batch=2",
+        "model.blocks=1",
+        "report.eval_every=0",
+        "report.sample_tokens=0",
+        "report.checkpoint_every=2",
+    ] {
+        command.args(["--set", setting]);
+    }
+    command.arg("--text").arg(text).arg("--out").arg(folder.join("run"));
+    command
+}
+
+#[test]
+fn a_run_moves_from_card_to_processor_and_back() {
+    let Some(emulator) = emulator() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let said = |command: &mut Command| {
+        let (code, stdout, stderr) = output(on(command, &emulator));
+        assert_eq!(code, 0, "{stderr}");
+        (stdout, stderr)
+    };
+    let (stdout, stderr) = said(train(folder.path(), "cuda", "6").args(["--pause-after", "3"]));
+    assert!(stdout.contains("paused after step 3 of 6"), "{stdout}");
+    assert!(stderr.contains("training on ") && stderr.contains("MiB: parameters and optimiser"), "{stderr}");
+    said(train(folder.path(), "cpu", "6").args(["--pause-after", "4"]));
+    // By itself it takes the card.
+    let (stdout, stderr) = said(&mut train(folder.path(), "auto", "6"));
+    assert!(stdout.contains("done: 6 steps") && stderr.contains("training on "), "{stdout}{stderr}");
+    let model = folder.path().join("model.gguf");
+    done(tercet(&["export"]).arg(folder.path().join("run")).arg("--out").arg(&model));
+    assert!(
+        done(&mut tercet(&["generate", model.to_str().unwrap(), "-p", "To be", "-n", "4"])).contains("To be")
+    );
+    let record = std::fs::read_to_string(folder.path().join("run/run.toml")).unwrap();
+    assert!(record.contains("device = \"cuda\""), "{record}");
+}
+
+#[test]
+fn what_a_card_cannot_is_one_sentence() {
+    let Some(emulator) = emulator() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    for (device, variable, value, expected) in [
+        ("cuda:1", "TERCET_EMULATOR_DEVICES", "1", "there is no card 1; there are 1, counted from 0"),
+        ("cuda", "TERCET_EMULATOR_CAPABILITY", "75", "has compute capability 7.5; the kernels need 8.0"),
+        ("cuda", "TERCET_EMULATOR_DRIVER_VERSION", "11080", "is for CUDA 11.8 and the kernels need 12.2"),
+        ("cuda", "TERCET_EMULATOR_MEMORY", "104857600", "has 100 MiB free; a smaller"),
+    ] {
+        let mut command = train(folder.path(), device, "2");
+        let (code, _, stderr) = output(on(&mut command, &emulator).env(variable, value));
+        assert_eq!(code, 1, "{stderr}");
+        assert!(stderr.contains(expected) && !stderr.contains("panicked"), "{stderr}");
+        assert!(!folder.path().join("run/run.toml").exists(), "{variable}: a run was begun");
+    }
+}
+
+#[test]
+fn a_card_that_falls_off_the_bus_loses_no_checkpoint() {
+    let Some(emulator) = emulator() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    // Steps are recorded, so the launches that count are those of graphs' kernels: some are in the fourth step.
+    let launches: usize = 700;
+    let mut command = train(folder.path(), "cuda", "40");
+    let (code, _, stderr) =
+        output(on(&mut command, &emulator).env("TERCET_EMULATOR_FAIL_LAUNCH", launches.to_string()));
+    assert_eq!(code, 1, "{stderr}");
+    assert!(stderr.contains("the training device failed: CUDA_ERROR_ILLEGAL_ADDRESS"), "{stderr}");
+    assert!(stderr.contains("give the same command again"), "{stderr}");
+    let (code, stdout, stderr) = output(on(&mut train(folder.path(), "cuda", "8"), &emulator));
+    assert_eq!(code, 0, "{stdout}{stderr}");
+}
+
+#[test]
+fn devices_say_what_is_taken_and_why() {
+    let Some(emulator) = emulator() else { return };
+    let list =
+        |variable: &str, value: &str| done(on(&mut tercet(&["devices"]), &emulator).env(variable, value));
+    let with = list("TERCET_EMULATOR_DEVICES", "2");
+    assert!(with.contains("cuda:0: ") && with.contains("cuda:1: "), "{with}");
+    let taken: Vec<&str> = with.lines().filter(|l| l.contains("taken by itself")).collect();
+    assert!(taken.len() == 1 && taken[0].starts_with("cuda:0: "), "{with}");
+    let without = list("TERCET_EMULATOR_CAPABILITY", "75");
+    assert!(without.contains("compute capability 7.5; the kernels need 8.0"), "{without}");
+    assert!(without.lines().any(|l| l.starts_with("cpu: ") && l.ends_with("taken by itself")), "{without}");
+}
