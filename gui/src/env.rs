@@ -24,6 +24,8 @@ pub struct Env {
     pub dialogs: Arc<dyn Dialogs>,
     /// Puts a folder where a person would look for what they threw away.
     pub discard: fn(&Path) -> Result<(), String>,
+    /// Asks the driver for the cards that training could run on; it may take long to answer.
+    pub cards: fn() -> train_cuda::Result<Vec<train_cuda::driver::Card>>,
 }
 
 impl Env {
@@ -40,6 +42,7 @@ impl Env {
             commit: commit.to_owned(),
             dialogs: Arc::new(SystemDialogs),
             discard: |path| trash::delete(path).map_err(|e| e.to_string()),
+            cards: train_cuda::driver::cards,
         }
     }
 

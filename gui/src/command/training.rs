@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use train::run::Order;
+use train_cuda::run::Choice;
 
 /// See the top of this file.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,6 +54,10 @@ pub enum TrainingCommand {
     AddText(PathBuf),
     /// Fetches Tiny Shakespeare and adds it to the form.
     FetchText,
+    /// Trains new runs there.
+    On(Choice),
+    /// Asks the driver anew which cards there are.
+    LookForCards,
     /// Begins what the form says.
     Start,
     /// Goes on with a run.

@@ -27,4 +27,6 @@ pub struct Following {
     pub notes: BTreeMap<String, String>,
     /// Folders of runs whose trainers this app started: at a start, those that went on without it.
     pub left: Vec<PathBuf>,
+    /// Where new runs are trained, in the words of `tercet train --device`; what cannot be read leaves it to the trainer.
+    pub device: String,
 }

@@ -9,6 +9,7 @@ use std::process::{Child, ChildStdin, Command as Process, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, sync_channel};
 
 use train::run::Order;
+use train_cuda::run::Choice;
 
 use super::found::Found;
 use crate::jobs::{self, Job};
@@ -31,6 +32,8 @@ pub struct Start {
     pub folder: PathBuf,
     /// Its configuration; none for a run that is there and keeps its own.
     pub config: Option<String>,
+    /// Where it is trained.
+    pub device: Choice,
 }
 
 /// Everything that was started here and still goes.
@@ -91,9 +94,9 @@ impl Trainers {
         }
     }
 
-    pub fn resume(&mut self, found: &Found, shared: &mut Shared) {
+    pub fn resume(&mut self, found: &Found, device: Choice, shared: &mut Shared) {
         let folder = found.path.parent().unwrap_or(Path::new(".")).to_owned();
-        self.start(Start { name: found.name.clone(), folder, config: None }, shared);
+        self.start(Start { name: found.name.clone(), folder, config: None, device }, shared);
     }
 
     /// Tells the trainer of a run something.
@@ -215,6 +218,7 @@ fn launch(program: &Path, start: &Start, ctx: &eframe::egui::Context) -> Result<
     let out = File::create(&log).map_err(wrong(&log))?;
     let mut process = Process::new(program);
     process.arg("train").arg("--out").arg(&path).args(["--control", "stdin"]);
+    process.arg("--device").arg(start.device.to_string());
     if let Some(config) = &start.config {
         let toml = file("toml");
         std::fs::write(&toml, config).map_err(wrong(&toml))?;

@@ -95,6 +95,8 @@ impl Training {
                     form.add_text(&path);
                 }
             }
+            C::On(device) => shared.settings.following.device = device.to_string(),
+            C::LookForCards => self.cards.look(shared),
             C::FetchText => self.work.fetch_text(shared),
             C::Start => {
                 if let Some(form) = &mut self.form
@@ -105,7 +107,8 @@ impl Training {
             }
             C::Resume(run) => {
                 if let Some(found) = self.run_named(&run).map(|r| r.found.clone()) {
-                    self.trainers.resume(&found, shared);
+                    let device = found.goes_on(self.cards.choice(&shared.settings.following.device));
+                    self.trainers.resume(&found, device, shared);
                 }
             }
             C::Tell(run, order) => {
@@ -165,6 +168,8 @@ impl Training {
         let entry = |text: &str, command: C| Entry::new(text, Command::Training(command));
         let mut list = vec![
             entry("New training run", C::New).when(here),
+            entry("Look for NVIDIA cards", C::LookForCards)
+                .when(here && self.form.is_some() && !self.cards.is_looking()),
             entry("Folder of training runs…", C::AskFolder).when(here),
             entry("Compare the configurations of runs", C::Compare).when(here && self.runs.len() > 1),
             entry("Charts over steps", C::Over(CurveAxis::Step)).when(here),

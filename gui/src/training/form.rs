@@ -6,8 +6,11 @@ use std::path::{Path, PathBuf};
 use train::config::Config;
 use train::needs::{Needs, Vocab};
 use train::preset::{self, PRESETS};
+use train_cuda::run::Choice;
 
+use super::cards::Place;
 use super::child::Start;
+use super::fitting::{Fit, Fitting};
 use super::run::RunView;
 use crate::jobs::{self, Job};
 use crate::shared::Shared;
@@ -16,6 +19,7 @@ use crate::shared::Shared;
 #[derive(Clone, Debug, PartialEq)]
 struct Earlier {
     name: String,
+    device: String,
     config: Vec<(String, String)>,
     speed: f64,
 }
@@ -23,7 +27,7 @@ struct Earlier {
 /// What is wrong, and with which field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wrong {
-    /// `name`, `text`, `toml`, or a key.
+    /// `name`, `text`, `device`, `toml`, or a key.
     pub field: String,
     /// A sentence.
     pub why: String,
@@ -56,6 +60,9 @@ pub struct Form {
     pub text_wrong: Option<String>,
     /// Where the run will be.
     pub folder: PathBuf,
+    device: Choice,
+    place: Place,
+    fitting: Fitting,
     taken: Vec<String>,
     earlier: Vec<Earlier>,
     texts: Vec<(String, Size)>,
@@ -66,10 +73,6 @@ impl Form {
     /// The first preset, in a folder that holds these runs.
     pub fn new(runs: &[RunView], folder: PathBuf) -> Form {
         let (name, _) = PRESETS[0];
-        let earlier = runs.iter().filter_map(|r| {
-            let config = shape(r.found.config.iter().cloned());
-            Some(Earlier { name: r.found.name.clone(), config, speed: f64::from(r.found.speed?) })
-        });
         let mut form = Form {
             name: String::new(),
             named: false,
@@ -82,13 +85,51 @@ impl Form {
             failed: None,
             text_wrong: None,
             folder,
-            taken: runs.iter().map(|r| r.found.name.clone()).collect(),
-            earlier: earlier.collect(),
+            device: Choice::Auto,
+            place: Place::Unknown,
+            fitting: Fitting::default(),
+            taken: Vec::new(),
+            earlier: Vec::new(),
             texts: Vec::new(),
             looking: None,
         };
-        form.suggest();
+        form.take_runs(runs);
         form
+    }
+
+    /// The folder holds these runs.
+    pub fn take_runs(&mut self, runs: &[RunView]) {
+        if self.starting.is_some() {
+            return;
+        }
+        self.taken = runs.iter().map(|r| r.found.name.clone()).collect();
+        let earlier = runs.iter().map(|r| &r.found).filter_map(|found| {
+            let device = found.device().to_owned();
+            let config = shape(found.config.iter().cloned(), &device);
+            Some(Earlier { name: found.name.clone(), device, config, speed: f64::from(found.speed?) })
+        });
+        self.earlier = earlier.collect();
+        self.suggest();
+    }
+
+    /// What the trainer will be told of where to train, and where that is.
+    pub fn take_place(&mut self, device: Choice, place: Place) {
+        (self.device, self.place) = (device, place);
+    }
+
+    /// What the trainer will be told of where to train.
+    pub fn device(&self) -> Choice {
+        self.device
+    }
+
+    /// Where the run will be trained.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// What a card will take of it, if it goes on one.
+    pub fn fit(&self) -> Option<&Fit> {
+        self.fitting.fit()
     }
 
     /// A name that is free, unless a person chose one.
@@ -163,11 +204,16 @@ impl Form {
         };
     }
 
-    /// Looks at the texts when they are other ones.
+    /// Looks at the texts when they are other ones, and has a card's memory counted.
     pub fn logic(&mut self, shared: &mut Shared) {
         if let Some(Ok(texts)) = jobs::take(&mut self.looking) {
             self.texts = texts;
         }
+        let card = match &self.place {
+            Place::Card(card) if self.config.validate().is_ok() => Some(card),
+            _ => None,
+        };
+        self.fitting.logic(card.map(|card| (&self.config, card)), shared);
         let wanted = &self.config.data.text;
         let known = self.texts.iter().map(|(path, _)| path);
         if self.looking.is_none() && !known.eq(wanted) {
@@ -223,6 +269,9 @@ impl Form {
             };
             return wrong(&field, why);
         }
+        if let Some(Err(why)) = self.fit() {
+            return wrong("device", why.clone());
+        }
         if self.config.data.text.is_empty() {
             return wrong("text", "Add a text to learn from".into());
         }
@@ -245,11 +294,12 @@ impl Form {
         Some((self.config.needs(ids), vocab))
     }
 
-    /// Seconds of the whole run at the speed of an earlier one of the same shape, and that one's name.
+    /// Seconds of the whole run at the speed of an earlier one of the same shape on the same device, and that one's name.
     pub fn time(&self, needs: &Needs) -> Option<(f64, &str)> {
         let mine = toml::Table::try_from(&self.config).ok()?;
-        let mine = shape(flat(&mine));
-        let earlier = self.earlier.iter().find(|e| e.config == mine)?;
+        let device = self.place.name()?;
+        let mine = shape(flat(&mine), device);
+        let earlier = self.earlier.iter().find(|e| e.device == device && e.config == mine)?;
         Some((needs.tokens as f64 / earlier.speed.max(1e-9), &earlier.name))
     }
 
@@ -261,16 +311,16 @@ impl Form {
         let config = toml::to_string(&self.config).ok()?;
         let name = self.name.trim().to_owned();
         (self.starting, self.failed) = (Some(name.clone()), None);
-        Some(Start { name, folder: self.folder.clone(), config: Some(config) })
+        Some(Start { name, folder: self.folder.clone(), config: Some(config), device: self.device })
     }
 }
 
-/// What decides how fast a run is: the model, and how a step is cut up.
-fn shape(config: impl Iterator<Item = (String, String)>) -> Vec<(String, String)> {
+/// What decides how fast a run is on a device: the model, and how a step is cut up.
+fn shape(config: impl Iterator<Item = (String, String)>, device: &str) -> Vec<(String, String)> {
     let decides = |key: &str| {
         key.starts_with("model.")
-            || key == "tokenizer.kind"
-            || matches!(key, "train.batch" | "train.shards" | "train.threads")
+            || matches!(key, "tokenizer.kind" | "train.batch")
+            || (device == "cpu" && matches!(key, "train.shards" | "train.threads"))
     };
     let mut keys: Vec<_> = config.filter(|(key, _)| decides(key)).collect();
     keys.sort();
@@ -285,10 +335,17 @@ fn flat(table: &toml::Table) -> impl Iterator<Item = (String, String)> {
 
 #[cfg(test)]
 mod tests {
+    use train_cuda::driver::Card;
+
     use super::*;
 
     fn form() -> Form {
         Form::new(&[], "runs".into())
+    }
+
+    fn card() -> Card {
+        let name = "Card".to_owned();
+        Card { index: 0, name, capability: (8, 9), memory: 24 << 30, multiprocessors: 128, driver: 12040 }
     }
 
     #[test]
@@ -341,14 +398,31 @@ mod tests {
     #[test]
     fn form_tells_time_only_from_a_run_of_the_same_shape() {
         let mut f = form();
+        f.take_place(Choice::Auto, Place::Processor);
         let (needs, vocab) = f.needs().unwrap();
         assert_eq!((needs.tokens, vocab), (1000 * 8 * 512, Vocab::Exactly(2048)));
         assert_eq!(f.time(&needs), None);
         let config = toml::Table::try_from(&f.config).unwrap();
-        f.earlier.push(Earlier { name: "before".into(), config: shape(flat(&config)), speed: 4096.0 });
+        for (device, speed) in [("cuda", 40960.0), ("cpu", 4096.0)] {
+            let config = shape(flat(&config), device);
+            f.earlier.push(Earlier {
+                name: format!("{device} before"),
+                device: device.into(),
+                config,
+                speed,
+            });
+        }
         f.config.train.steps = 10;
         let (needs, _) = f.needs().unwrap();
-        assert_eq!(f.time(&needs), Some((10.0, "before")));
+        assert_eq!(f.time(&needs), Some((10.0, "cpu before")));
+        f.take_place(Choice::Auto, Place::Unknown);
+        assert_eq!(f.time(&needs), None);
+        f.take_place(Choice::Auto, Place::Card(card()));
+        f.config.train.threads = 3;
+        assert_eq!(f.time(&needs), Some((1.0, "cuda before")));
+        f.take_place(Choice::Cpu, Place::Processor);
+        assert_eq!(f.time(&needs), None, "other threads");
+        f.take_place(Choice::Auto, Place::Card(card()));
         f.config.model.blocks += 1;
         assert_eq!(f.time(&f.needs().unwrap().0), None);
     }

@@ -10,6 +10,8 @@ use train::needs::Vocab;
 use train::preset::PRESETS;
 
 use super::Training;
+use super::cards::{Cards, Place};
+use super::device_ui;
 use super::form::{Form, Wrong};
 use crate::command::{Command, TrainingCommand};
 use crate::icons::{Icon, icon_button};
@@ -27,7 +29,7 @@ const FIELD: [f32; 2] = [92.0, 26.0];
 impl Training {
     pub(super) fn form_ui(&mut self, ui: &mut Ui, shared: &mut Shared) {
         let fetching = self.work.is_fetching();
-        let Some(form) = &mut self.form else { return };
+        let (Some(form), cards) = (&mut self.form, &self.cards) else { return };
         let wrong = form.wrong();
         let bottom = Frame::new().inner_margin(Margin::symmetric(space::XL as i8, space::M as i8));
         Panel::bottom("begin")
@@ -59,7 +61,7 @@ impl Training {
                         form.failed = None;
                     }
                     ui.add_enabled_ui(form.starting.is_none(), |ui| {
-                        fields(ui, form, wrong.as_ref(), fetching, shared);
+                        fields(ui, form, cards, wrong.as_ref(), fetching, shared);
                         if !wide {
                             ui.add_space(space::L);
                             needs(ui, form);
@@ -92,7 +94,8 @@ fn begin(ui: &mut Ui, form: &Form, wrong: Option<&Wrong>, shared: &Shared) {
                 ui.label(small(format!("Starting {name}: reading the text and making its vocabulary")));
             }
             (None, Some(wrong)) => {
-                ui.label(RichText::new(&wrong.why).size(size::SMALL).color(t.warn));
+                let why = RichText::new(&wrong.why).size(size::SMALL).color(t.warn);
+                ui.add(eframe::egui::Label::new(why).truncate());
             }
             (None, None) => {
                 ui.label(small("It trains in a process of its own and goes on when this window is closed"));
@@ -101,7 +104,14 @@ fn begin(ui: &mut Ui, form: &Form, wrong: Option<&Wrong>, shared: &Shared) {
     });
 }
 
-fn fields(ui: &mut Ui, form: &mut Form, wrong: Option<&Wrong>, fetching: bool, shared: &Shared) {
+fn fields(
+    ui: &mut Ui,
+    form: &mut Form,
+    cards: &Cards,
+    wrong: Option<&Wrong>,
+    fetching: bool,
+    shared: &Shared,
+) {
     ui.horizontal_wrapped(|ui| {
         for (name, about) in PRESETS {
             if chip(ui, name, form.preset == name).on_hover_text(about).clicked() {
@@ -119,6 +129,8 @@ fn fields(ui: &mut Ui, form: &mut Form, wrong: Option<&Wrong>, fetching: bool, s
         form.named |= field.changed();
     });
     mark(ui, wrong, "name");
+    device_ui::row(ui, cards, form.device(), shared);
+    mark(ui, wrong, "device");
     ui.add_space(space::M);
     section(ui, "Text to learn from");
     texts(ui, form, fetching, shared);
@@ -144,7 +156,7 @@ fn fields(ui: &mut Ui, form: &mut Form, wrong: Option<&Wrong>, fetching: bool, s
         if field.changed() {
             form.typed();
         }
-        if let Some(wrong) = wrong.filter(|w| !matches!(&*w.field, "name" | "text")) {
+        if let Some(wrong) = wrong.filter(|w| !matches!(&*w.field, "name" | "device" | "text")) {
             mark(ui, Some(wrong), &wrong.field);
         }
         return;
@@ -230,7 +242,7 @@ fn fields(ui: &mut Ui, form: &mut Form, wrong: Option<&Wrong>, fetching: bool, s
         ui.add(TextEdit::singleline(&mut form.config.report.sample_prompt).desired_width(220.0))
             .labelled_by(label.id);
     });
-    if let Some(wrong) = wrong.filter(|w| !matches!(&*w.field, "name" | "text")) {
+    if let Some(wrong) = wrong.filter(|w| !matches!(&*w.field, "name" | "device" | "text")) {
         mark(ui, Some(wrong), &wrong.field);
     }
 }
@@ -341,23 +353,21 @@ fn needs(ui: &mut Ui, form: &Form) {
         let at_most = if matches!(vocab, Vocab::AtMost(_)) { "at most " } else { "" };
         line(format!("{at_most}{}", count(needs.parameters)), "parameters");
         line(count(needs.ternary), "of them ternary");
-        line(format!("about {}", bytes(needs.memory_bytes)), "of memory while training");
+        match form.place() {
+            Place::Card(card) => device_ui::takes(card, form.fit(), &mut line),
+            _ => line(format!("about {}", bytes(needs.memory_bytes)), "of memory while training"),
+        }
         line(count(needs.tokens), "tokens to learn from");
         if form.text_bytes() > 0 && form.config.tokenizer.kind == "bytes" {
             let times = needs.tokens as f64 / form.text_bytes() as f64;
             line(format!("{times:.1} times"), "through the text");
         }
-        match form.time(&needs) {
-            Some((seconds, name)) if seconds < 1e8 => {
-                line(
-                    duration(Duration::from_secs_f64(seconds)),
-                    &format!("at the speed of {name}, a run of the same shape"),
-                );
-            }
-            _ => line(
-                "unknown".into(),
-                "time: no run of this shape was measured here; it is told after the first steps",
-            ),
+        if let Some((seconds, name)) = form.time(&needs).filter(|(seconds, _)| *seconds < 1e8) {
+            let place = if matches!(form.place(), Place::Card(_)) { "a card" } else { "the processor" };
+            line(
+                format!("about {}", duration(Duration::from_secs_f64(seconds))),
+                &format!("at the speed of {name}, a run of the same shape on {place}"),
+            );
         }
     });
 }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use formats::run_log::{EventLine, Log, RunDir};
 use toml::{Table, Value};
+use train_cuda::run::Choice;
 
 use super::metric::Point;
 use crate::open::Stamp;
@@ -79,6 +80,22 @@ pub struct Found {
     pub problem: Option<String>,
     /// Tokens a second at the end of its log.
     pub speed: Option<f32>,
+}
+
+impl Found {
+    /// What its record says it computed on last; one from before there was a choice was computed on the processor.
+    pub fn device(&self) -> &str {
+        self.config.iter().find(|(key, _)| key == "device").map_or("cpu", |(_, device)| device)
+    }
+
+    /// Where it goes on: on the processor if it was there, else on a card, the chosen one if one is chosen.
+    pub fn goes_on(&self, chosen: Choice) -> Choice {
+        match (self.device(), chosen) {
+            ("cpu", _) => Choice::Cpu,
+            (_, Choice::Card(card)) => Choice::Card(card),
+            _ => Choice::Auto,
+        }
+    }
 }
 
 /// What was seen of a run's files, so that only what changed is read.

@@ -93,6 +93,7 @@ impl Bench {
             commit: String::new(),
             dialogs: Arc::new(Answers::default()),
             discard: |path| std::fs::remove_dir_all(path).map_err(|e| e.to_string()),
+            cards: || Err(train_cuda::Error::NoDriver),
         };
         let shared = Shared {
             env,

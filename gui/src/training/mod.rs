@@ -2,6 +2,7 @@
 //! here. Reading is `follow`'s business, drawing that of the modules named after what they draw.
 
 mod axis;
+mod cards;
 mod chart;
 mod chart_paint;
 mod charts;
@@ -11,9 +12,11 @@ mod commands;
 mod compare;
 mod curves;
 mod decimate;
+mod device_ui;
 mod drawn;
 mod export;
 mod extremes;
+mod fitting;
 mod follow;
 mod form;
 mod form_ui;
@@ -41,6 +44,7 @@ use std::time::{Duration, Instant};
 
 use crate::page::Page;
 use crate::shared::Shared;
+use cards::Cards;
 use child::Trainers;
 use follow::{Follower, News};
 use form::Form;
@@ -70,6 +74,7 @@ pub struct Training {
     comparing: bool,
     form: Option<Form>,
     form_hidden: bool,
+    cards: Cards,
     trainers: Trainers,
     work: Work,
     greeted: bool,
@@ -121,6 +126,11 @@ impl Training {
             }
         }
         self.trainers.logic(shared);
+        self.cards.logic(self.form.is_some(), shared);
+        if let Some(form) = &mut self.form {
+            let choice = self.cards.choice(&shared.settings.following.device);
+            form.take_place(choice, self.cards.place(choice, form.config.model.float));
+        }
         if let Some(form) = &mut self.form
             && let Some(path) = form.starting.as_ref().map(|name| form.folder.join(name))
             && !self.trainers.has(&path)
@@ -203,6 +213,9 @@ impl Training {
             // It is a run now.
             shared.settings.following.hidden.retain(|n| *n != name);
             (self.form, self.focused) = (None, Some(name));
+        }
+        if let Some(form) = &mut self.form {
+            form.take_runs(&self.runs);
         }
         shared.settings.following.left.retain(|path| {
             let run = self.runs.iter().find(|r| r.found.path == *path);

@@ -49,6 +49,7 @@ pub fn env(folder: &Path, dialogs: Answers) -> Env {
         commit: "test".into(),
         dialogs: Arc::new(dialogs),
         discard: |path| std::fs::remove_dir_all(path).map_err(|e| e.to_string()),
+        cards: || Err(train_cuda::Error::NoDriver),
     }
 }
 
@@ -61,8 +62,20 @@ impl Fixture {
     /// The app, with dialogs that may name files in its folder.
     pub fn with(dialogs: impl FnOnce(&Path) -> Answers, start: Start) -> Fixture {
         let folder = tempfile::tempdir().unwrap();
-        let dialogs = dialogs(folder.path());
-        let mut fixture = Fixture { harness: build(env(folder.path(), dialogs), start), folder };
+        let env = env(folder.path(), dialogs(folder.path()));
+        Self::build(folder, env, start)
+    }
+
+    /// The app on the training page, in surroundings that are changed.
+    pub fn training(change: impl FnOnce(&mut Env)) -> Fixture {
+        let folder = tempfile::tempdir().unwrap();
+        let mut env = env(folder.path(), Answers::default());
+        change(&mut env);
+        Self::build(folder, env, Start { page: Some(Page::Training), ..Start::default() })
+    }
+
+    fn build(folder: TempDir, env: Env, start: Start) -> Fixture {
+        let mut fixture = Fixture { harness: build(env, start), folder };
         fixture.until("the app is at rest", |app| !app.is_busy());
         fixture
     }

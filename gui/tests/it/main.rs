@@ -8,3 +8,4 @@ mod fixture;
 mod generate;
 mod inspect;
 mod training;
+mod training_device;

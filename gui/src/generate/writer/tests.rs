@@ -32,6 +32,7 @@ fn app() -> Harness<'static, App> {
         commit: String::new(),
         dialogs: Arc::new(Answers::default()),
         discard: |path| std::fs::remove_dir_all(path).map_err(|e| e.to_string()),
+        cards: || Err(train_cuda::Error::NoDriver),
     };
     let mut harness = Harness::builder()
         .allow_missing_glyphs()
