@@ -19,7 +19,7 @@ use formats::gguf::Gguf;
 use model::config::ModelConfig;
 use runtime::request::{GenerateRequest, WhenFull};
 use runtime::sampler::Sampling;
-use train_cuda::run::{Choice, first_card};
+use train_cuda::run::{Choice, candidates};
 
 #[cfg(unix)]
 use signal_hook::consts::SIGXFSZ;
@@ -143,21 +143,42 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// Opens the run on the device that was asked for.
+/// Opens the run on the device that was asked for. Where any will do, the first card that takes it, and else the processor.
 fn open(
     options: Options,
     progress: &mut Progress,
     cancel: &AtomicBool,
     choice: Choice,
 ) -> ::train::Result<Opening> {
-    let card = match choice {
-        Choice::Cpu => None,
-        Choice::Card(index) => Some(index),
+    match choice {
+        Choice::Cpu => return Run::open(options, progress, cancel, CPU),
+        Choice::Card(card) => return open_on(card, options, progress, cancel),
         // A network in float has no kernels there.
-        Choice::Auto if options.config.model.float => None,
-        Choice::Auto => first_card().ok().map(|card| card.index),
-    };
-    let Some(card) = card else { return Run::open(options, progress, cancel, CPU) };
+        Choice::Auto if options.config.model.float => return Run::open(options, progress, cancel, CPU),
+        Choice::Auto => {}
+    }
+    let cards = candidates().unwrap_or_else(|why| {
+        note(format_args!("{why}"));
+        Vec::new()
+    });
+    for card in cards {
+        match open_on(card.index, options.clone(), progress, cancel) {
+            Err(::train::Error::NoDevice { problem }) => {
+                note(format_args!("not on cuda:{}: {problem}", card.index))
+            }
+            opened => return opened,
+        }
+    }
+    Run::open(options, progress, cancel, CPU)
+}
+
+/// Opens the run on a card.
+fn open_on(
+    card: usize,
+    options: Options,
+    progress: &mut Progress,
+    cancel: &AtomicBool,
+) -> ::train::Result<Opening> {
     let tell = |what: &str| note(format_args!("{what}"));
     let make = |config: &Config, model: &ModelConfig| train_cuda::run::trainer(config, model, card, &tell);
     Run::open(options, progress, cancel, Device { name: train_cuda::run::NAME, make: &make })

@@ -8,6 +8,7 @@ template <int HD> struct Plan {
     static constexpr int TILE = COLUMNS * HD * 2, STAGE = 2 * TILE, BYTES = 2 * STAGE;
     static_assert(BYTES >= ROWS * HD * 2, "own rows pass through the room of the stages");
 };
+static_assert(Plan<32>::BYTES == 16384 && Plan<64>::BYTES == 16384 && Plan<96>::BYTES == 24576 && Plan<128>::BYTES == 32768, "the host's figures");
 
 // Largest and sum over the four lanes that share a row.
 __device__ __forceinline__ float row_max(float v) {

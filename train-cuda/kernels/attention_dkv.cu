@@ -11,6 +11,7 @@ template <int HD> struct Plan {
     static_assert(!HELD || STAGE >= OWN, "own rows that are held pass through the room of the stages");
     static_assert(2 * COLUMNS <= THREADS, "a thread stages one number of lse or delta");
 };
+static_assert(Plan<32>::BYTES == 25600 && Plan<64>::BYTES == 25088 && Plan<96>::BYTES == 61952 && Plan<128>::BYTES == 57600, "the host's figures");
 
 template <int HD>
 __device__ __forceinline__ void run(const float *q, const float *k, const float *v, const float *lse, const float *delta,

@@ -8,6 +8,7 @@ template <int HD> struct Plan {
     static constexpr int OWN = ROWS * HD * 2, TILE = COLUMNS * HD * 2, STAGE = 3 * TILE;
     static constexpr int BYTES = 2 * (STAGE > OWN ? STAGE : OWN); // own rows pass through the room of the stages
 };
+static_assert(Plan<32>::BYTES == 24576 && Plan<64>::BYTES == 24576 && Plan<96>::BYTES == 36864 && Plan<128>::BYTES == 32768, "the host's figures");
 
 template <int HD>
 __device__ __forceinline__ void run(const float *q, const float *k, const float *v, const float *lse, const float *delta,

@@ -30,6 +30,7 @@ using Dtable = Product<F16, TILE, ACROSS_K, ACROSS_K>;
 
 constexpr int SHARED = Logits::SHARED_BYTES, BLOCKS = Logits::MIN_BLOCKS;
 static_assert(Dy::SHARED_BYTES == SHARED && Dtable::SHARED_BYTES == SHARED, "one size for the host");
+static_assert(SHARED == 98304, "the host's figure");
 static_assert(SHARED >= TILE * TILE * 2, "a tile of gradients passes through the room of the stages");
 
 __device__ __forceinline__ float infinity() { return __int_as_float(0x7f800000); }

@@ -88,6 +88,15 @@ impl CudaBackend {
         Plan::new(program, options).map(|plan| plan.sizes)
     }
 
+    /// Has the driver compile every kernel that a step and an evaluation take, which is long the first time on a machine.
+    ///
+    /// # Errors
+    /// A driver that does not take them.
+    pub fn compile(&self) -> driver::Result<()> {
+        self.device.rehearse(|| self.recorder().step())?;
+        self.device.rehearse(|| self.recorder().look()).map(drop)
+    }
+
     /// The card.
     pub fn card(&self) -> &driver::Card {
         self.device.card()
@@ -151,6 +160,14 @@ impl CudaBackend {
             self.recorder().passes_of(false)?;
         }
         self.memory.nats.read(&self.device, 0, nats)
+    }
+}
+
+/// Whatever is still on its way reads and writes what is about to go.
+impl Drop for CudaBackend {
+    fn drop(&mut self) {
+        // A card that failed has nothing on its way.
+        let _ = self.device.wait();
     }
 }
 

@@ -37,7 +37,7 @@ pub enum Error {
     },
     /// A driver from before our kernels' compiler.
     #[error(
-        "the NVIDIA driver is for CUDA {found} and the kernels need {needed}; update it, or train with --device cpu"
+        "the NVIDIA driver is for CUDA {found} and the kernels need {needed}, that is driver 535 or newer; update it, or train with --device cpu"
     )]
     OldDriver {
         /// Newest CUDA that it knows.
@@ -47,12 +47,24 @@ pub enum Error {
     },
     /// Too large for the card.
     #[error(
-        "training takes {needed} MiB on {card}, which has {free} MiB free; a smaller train.batch or train.pass_tokens takes less"
+        "training takes {needed} MiB on {card}, which has {free} MiB free; a smaller model or model.context takes less, or end what else uses the card"
     )]
     Memory {
         /// Its name.
         card: String,
         /// Of the plan.
+        needed: u64,
+        /// Left.
+        free: u64,
+    },
+    /// A single array that was refused, though there was to be room for it.
+    #[error(
+        "{card} has no room for another {needed} MiB ({free} MiB are free); something else uses it: end that, or train with --device cpu"
+    )]
+    NoRoom {
+        /// Its name.
+        card: String,
+        /// Of the array, rounded up.
         needed: u64,
         /// Left.
         free: u64,

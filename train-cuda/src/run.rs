@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::{Duration, Instant};
 
 use model::config::ModelConfig;
 use train::config::Config;
@@ -17,6 +18,9 @@ use crate::precision::Precision;
 
 /// What a run's record calls it.
 pub const NAME: &str = "cuda";
+
+/// From when on the time that a driver took to compile is told.
+const COMPILING_WORTH_A_WORD: Duration = Duration::from_secs(2);
 
 /// Where to train, as a command line says it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -58,19 +62,22 @@ impl fmt::Display for Choice {
     }
 }
 
-/// The first card that trains.
+/// The cards that `auto` tries, in order: all of them, as far as can be seen without opening them. Nothing where there is no driver or no card.
 ///
 /// # Errors
-/// There is none, and why.
-pub fn first_card() -> Result<Card> {
-    let mut why = None;
-    for card in cards()? {
-        match card.check() {
-            Ok(()) => return Ok(card),
-            Err(error) => why = why.or(Some(error)),
-        }
+/// There are cards, and none can train; what is wrong with the first.
+pub fn candidates() -> Result<Vec<Card>> {
+    let all = match cards() {
+        Ok(all) => all,
+        Err(Error::NoDriver | Error::NoCard { .. }) => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let first = all.first().map(Card::check);
+    let can: Vec<Card> = all.into_iter().filter(|card| card.check().is_ok()).collect();
+    match first {
+        Some(Err(why)) if can.is_empty() => Err(why),
+        _ => Ok(can),
     }
-    Err(why.expect("there is a card, or an error before"))
 }
 
 /// A run's program on a card, and what it takes.
@@ -128,7 +135,16 @@ pub fn trainer(
         let at_a_time =
             if whole { String::new() } else { format!(", {} sequences at a time", fit.sequences) };
         tell(&format!("training on {}{at_a_time}; {}", device.card(), fit.sizes));
-        CudaBackend::on(device, program.clone(), fit.options)
+        let backend = CudaBackend::on(device, program.clone(), fit.options)?;
+        let began = Instant::now();
+        backend.compile()?;
+        if began.elapsed() > COMPILING_WORTH_A_WORD {
+            tell(&format!(
+                "its driver compiled the kernels in {:.0} s, and keeps them",
+                began.elapsed().as_secs_f64()
+            ));
+        }
+        Ok(backend)
     };
     let backend = make().map_err(|e| train::Error::NoDevice { problem: e.to_string() })?;
     Ok(Trainer::new(program, Box::new(backend)))

@@ -89,6 +89,26 @@ fn what_a_card_cannot_is_one_sentence() {
 }
 
 #[test]
+fn by_itself_it_trains_on_the_processor_where_no_card_will_do() {
+    let Some(emulator) = emulator() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    for (variable, value, said) in [
+        ("TERCET_EMULATOR_MEMORY", "104857600", "not on cuda:0: training takes "),
+        ("TERCET_EMULATOR_CAPABILITY", "75", "has compute capability 7.5"),
+        ("TERCET_EMULATOR_DEVICES", "0", ""),
+    ] {
+        let folder = folder.path().join(variable);
+        std::fs::create_dir(&folder).unwrap();
+        let mut command = train(&folder, "auto", "2");
+        let (code, stdout, stderr) = output(on(&mut command, &emulator).env(variable, value));
+        assert_eq!(code, 0, "{variable}: {stderr}");
+        assert!(stdout.contains("done: 2 steps") && stderr.contains(said), "{stdout}{stderr}");
+        let record = std::fs::read_to_string(folder.join("run/run.toml")).unwrap();
+        assert!(record.contains("device = \"cpu\""), "{record}");
+    }
+}
+
+#[test]
 fn a_card_that_falls_off_the_bus_loses_no_checkpoint() {
     let Some(emulator) = emulator() else { return };
     let folder = tempfile::tempdir().unwrap();

@@ -108,7 +108,8 @@ impl<T: bytemuck::Pod + cudarc::driver::DeviceRepr> Buffer<T> {
     }
 }
 
-/// Values of the host that a card reaches by itself.
+/// Values of the host that a card reaches by itself. Whoever has them written or read later waits for a [`Moment`](super::Moment) behind that
+/// before they are looked at, changed or dropped.
 #[derive(Debug)]
 pub struct Pinned<T>(PinnedHostSlice<T>);
 
@@ -123,7 +124,7 @@ impl<T: bytemuck::Pod + cudarc::driver::DeviceRepr + cudarc::driver::ValidAsZero
         Ok(pinned)
     }
 
-    /// The values, once the card is through with them.
+    /// The values; the card must be through with them.
     ///
     /// # Errors
     /// The card failed.

@@ -183,7 +183,8 @@ impl Device {
             return Error::failed(error, "asking for memory");
         }
         let free = self.free().unwrap_or(0);
-        Error::Memory { card: self.card.name.clone(), needed: bytes as u64 >> 20, free: free >> 20 }
+        let needed = (bytes as u64).div_ceil(1 << 20);
+        Error::NoRoom { card: self.card.name.clone(), needed, free: free >> 20 }
     }
 
     /// Room for `len` values, whatever was there before.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use cudarc::driver::sys::{CUdeviceptr, CUfunction_attribute_enum};
 use cudarc::driver::{CudaFunction, CudaStream, LaunchConfig, PushKernelArg};
 
-use super::module::Signature;
+use super::module::{Parameter, Signature};
 use crate::error::{Error, Result};
 
 /// Dynamic shared memory that needs no asking, in bytes.
@@ -43,10 +43,11 @@ impl Arg {
     /// No place.
     pub const NULL: Arg = Arg::Pointer(0);
 
-    fn bytes(self) -> u32 {
+    fn kind(self) -> Parameter {
         match self {
-            Arg::Pointer(_) | Arg::Long(_) => 8,
-            Arg::Int(_) | Arg::Word(_) | Arg::Float(_) => 4,
+            Arg::Pointer(_) | Arg::Long(_) => Parameter::Long,
+            Arg::Int(_) | Arg::Word(_) => Parameter::Word,
+            Arg::Float(_) => Parameter::Float,
         }
     }
 }
@@ -133,8 +134,8 @@ impl Kernel {
     /// # Panics
     /// Arguments that are not those of its PTX.
     pub(super) fn check(&self, args: &[Arg]) {
-        let given: Vec<u32> = args.iter().map(|a| a.bytes()).collect();
-        assert_eq!(given, self.signature, "bytes of the arguments of {}", self.name);
+        let given: Vec<Parameter> = args.iter().map(|a| a.kind()).collect();
+        assert_eq!(given, self.signature, "the arguments of {}", self.name);
     }
 
     /// Puts it on a stream. Its arguments were checked; the memory that they name must be there until it is done, and large enough.

@@ -14,8 +14,19 @@ pub(super) fn ptx(name: &str) -> &'static str {
     found.unwrap_or_else(|| panic!("there is no module {name}")).1
 }
 
-/// What a kernel takes: bytes of each argument.
-pub(super) type Signature = Vec<u32>;
+/// What an argument is to the hardware.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Parameter {
+    /// A place, or an integer of 64 bits.
+    Long,
+    /// An integer of 32 bits.
+    Word,
+    /// f32.
+    Float,
+}
+
+/// What a kernel takes.
+pub(super) type Signature = Vec<Parameter>;
 
 /// The signature of every kernel of a module.
 pub(super) fn signatures(ptx: &str) -> HashMap<&str, Signature> {
@@ -24,20 +35,23 @@ pub(super) fn signatures(ptx: &str) -> HashMap<&str, Signature> {
         .map(|entry| {
             let (head, _) = entry.split_once(')').expect("an entry has a list of parameters");
             let (name, params) = head.split_once('(').unwrap_or((head, ""));
-            (name.trim(), params.lines().filter_map(bytes).collect())
+            (name.trim(), params.lines().filter_map(parameter).collect())
         })
         .collect()
 }
 
-/// Bytes of the parameter that a line declares: `.param .u64 embed_param_0,`.
-fn bytes(line: &str) -> Option<u32> {
+/// The parameter that a line declares: `.param .u64 embed_param_0,`.
+fn parameter(line: &str) -> Option<Parameter> {
     let mut words = line.split_whitespace();
     if words.next() != Some(".param") {
         return None;
     }
-    let kind = words.find(|w| !matches!(*w, ".align" | ".ptr" | ".global")).expect("a parameter has a type");
-    let bits = kind.trim_start_matches(['.', 'u', 's', 'b', 'f']);
-    Some(bits.parse::<u32>().unwrap_or_else(|_| panic!("a parameter of type {kind}")) / 8)
+    match words.find(|w| !matches!(*w, ".align" | ".ptr" | ".global")) {
+        Some(".u64" | ".b64" | ".s64") => Some(Parameter::Long),
+        Some(".u32" | ".b32" | ".s32") => Some(Parameter::Word),
+        Some(".f32") => Some(Parameter::Float),
+        other => panic!("no kernel of ours takes {other:?}"),
+    }
 }
 
 #[cfg(test)]
@@ -50,8 +64,8 @@ mod tests {
 .visible .entry add(\n\t.param .u64 add_param_0,\n\t.param .u32 add_param_1,\n\t.param .f32 add_param_2\n)\n.maxntid 256, 1, 1\n{\n}\n\
 .visible .entry nothing()\n{\n}\n";
         let found = signatures(text);
-        assert_eq!(found["add"], [8, 4, 4]);
-        assert_eq!(found["nothing"], [0u32; 0]);
+        assert_eq!(found["add"], [Parameter::Long, Parameter::Word, Parameter::Float]);
+        assert_eq!(found["nothing"], []);
     }
 
     #[test]

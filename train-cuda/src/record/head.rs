@@ -49,7 +49,8 @@ pub(super) struct Splits {
 }
 
 impl Splits {
-    /// A function of the shapes alone: results depend on it.
+    /// A function of the shapes alone, results depend on it: of the tokens of a whole pass, whatever a last one has, because fewer tokens would make more
+    /// parts than there is room for.
     pub fn of(tokens: usize, width: usize, chunk: usize) -> Splits {
         let tiles = tokens.div_ceil(TILE) * width.div_ceil(TILE);
         let slice = chunk.div_ceil((256 / tiles).clamp(1, 8)).next_multiple_of(64);
@@ -86,7 +87,7 @@ impl Recorder<'_> {
         if !pass.train {
             return Ok(());
         }
-        let Splits { count: splits, slice } = Splits::of(tokens, width, self.plan.chunk);
+        let Splits { count: splits, slice } = Splits::of(self.plan.tokens(), width, self.plan.chunk);
         let parts = self.memory.parts.arg();
         for first in (0..vocab).step_by(self.plan.chunk) {
             let chunk = self.plan.chunk;
