@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use cpu::Pool;
 use train_cuda::driver::{Card, Device, cards};
+use train_cuda::run::taken_by_itself;
 
 use crate::bench_table::bytes;
 use crate::device;
@@ -19,7 +20,7 @@ pub fn run() -> anyhow::Result<ExitCode> {
     device::write_list(&mut out)?;
     writeln!(out, "\nModels train on (--device of train):")?;
     let cards = cards();
-    let usable = cards.as_ref().ok().and_then(|cards| cards.iter().find(|card| card.check().is_ok()));
+    let usable = cards.as_ref().ok().and_then(|cards| taken_by_itself(cards));
     let taken = |is: bool| if is { "; taken by itself" } else { "" };
     writeln!(out, "cpu: {} threads{}", Pool::threads_available(), taken(usable.is_none()))?;
     match &cards {

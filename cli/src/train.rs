@@ -150,11 +150,9 @@ fn open(
     cancel: &AtomicBool,
     choice: Choice,
 ) -> ::train::Result<Opening> {
-    match choice {
+    match choice.for_network(options.config.model.float) {
         Choice::Cpu => return Run::open(options, progress, cancel, CPU),
         Choice::Card(card) => return open_on(card, options, progress, cancel),
-        // A network in float has no kernels there.
-        Choice::Auto if options.config.model.float => return Run::open(options, progress, cancel, CPU),
         Choice::Auto => {}
     }
     let cards = candidates().unwrap_or_else(|why| {

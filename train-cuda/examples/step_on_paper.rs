@@ -42,15 +42,7 @@ fn main() {
         let program = graph::build(&model, config.recipe());
         let tokens = program.recipe.batch_tokens();
         let options = CudaOptions { card: 0, precision: Precision::Bf16, pass_tokens: tokens, graph: true };
-        let card = Card {
-            index: 0,
-            name: "RTX 4090".into(),
-            capability: (8, 9),
-            memory: 24 << 30,
-            multiprocessors: 128,
-            driver: 12_040,
-        };
-        let launches = paper::step(&program, &options, card).unwrap_or_else(|e| panic!("{e}"));
+        let launches = paper::step(&program, &options, Card::rtx_4090()).unwrap_or_else(|e| panic!("{e}"));
         let mut kernels: BTreeMap<&str, Work> = BTreeMap::new();
         for launch in &launches {
             let work = kernels.entry(launch.kernel.as_str()).or_default();

@@ -9,12 +9,12 @@ use train::backend::{Backend, CodesCount, Part, Rates, StepReport};
 use train::batch::{Batch, IGNORED};
 use train::program::Program;
 
+use crate::driver;
 use crate::driver::{Device, Graph, Moment, Pinned};
 use crate::memory::Memory;
 use crate::plan::{CudaOptions, Plan, Sizes};
 use crate::record::Recorder;
 use crate::words::{StepWords, WORDS};
-use crate::{Error, driver};
 
 /// Steps that may be on their way while another is sent.
 const LAG: usize = 3;
@@ -60,11 +60,7 @@ impl CudaBackend {
     /// A shape that the kernels do not know, or not enough memory, which is said before any is taken.
     pub fn on(device: Device, program: Program, options: CudaOptions) -> driver::Result<CudaBackend> {
         let plan = Plan::new(&program, &options)?;
-        let (needed, free) = (plan.sizes.total(), device.free()?);
-        if needed > free {
-            let card = device.card().name.clone();
-            return Err(Error::Memory { card, needed: needed >> 20, free: free >> 20 });
-        }
+        device.card().check_room(plan.sizes.total(), device.free()?)?;
         let memory = Memory::new(&device, &program, &plan)?;
         let slots = (0..=LAG).map(|_| Slot::new(&device, &plan)).collect::<driver::Result<_>>()?;
         Ok(CudaBackend {
@@ -97,19 +93,18 @@ impl CudaBackend {
         self.device.rehearse(|| self.recorder().look()).map(drop)
     }
 
-    /// The card.
-    pub fn card(&self) -> &driver::Card {
-        self.device.card()
-    }
-
     pub(crate) fn recorder(&self) -> Recorder<'_> {
         Recorder { device: &self.device, program: &self.program, plan: &self.plan, memory: &self.memory }
     }
 
+    /// What a step is told.
+    fn words(&self, step: u64, batch: &Batch, rates: Rates) -> StepWords {
+        StepWords::new(step, batch.scored(), rates, &self.program.recipe.optimiser)
+    }
+
     /// Copies a batch in and waits until it is there.
     pub(crate) fn copy_in(&mut self, step: u64, batch: &Batch, rates: Rates) -> driver::Result<()> {
-        let settings = &self.program.recipe.optimiser;
-        let words = StepWords::new(step, batch.scored(), rates, settings);
+        let words = self.words(step, batch, rates);
         let memory = &mut self.memory;
         memory.ids.write(&self.device, 0, &batch.tokens)?;
         memory.targets.write(&self.device, 0, &batch.targets)?;
@@ -118,7 +113,7 @@ impl CudaBackend {
 
     fn send(&mut self, step: u64, batch: &Batch, rates: Rates) -> driver::Result<()> {
         let index = (0..self.slots.len()).find(|i| !self.in_flight.contains(i)).expect("a slot is free");
-        let words = StepWords::new(step, batch.scored(), rates, &self.program.recipe.optimiser);
+        let words = self.words(step, batch, rates);
         let slot = &mut self.slots[index];
         slot.ids.values()?.copy_from_slice(&batch.tokens);
         slot.targets.values()?.copy_from_slice(&batch.targets);
@@ -126,19 +121,27 @@ impl CudaBackend {
         self.memory.ids.write_later(&self.device, &slot.ids)?;
         self.memory.targets.write_later(&self.device, &slot.targets)?;
         self.memory.words.write_later(&self.device, &slot.told)?;
-        if self.options.graph {
-            if self.step.is_none() {
-                self.step = Some(self.device.record(|| self.recorder().step())?);
-            }
-            self.step.as_mut().expect("it was recorded").launch()?;
-        } else {
-            self.recorder().step()?;
-        }
+        self.run(|backend| &mut backend.step, |recorder| recorder.step())?;
         let slot = &mut self.slots[index];
         self.memory.words.read_later(&self.device, &mut slot.tells)?;
         slot.done = Some(self.device.moment()?);
         self.in_flight.push_back(index);
         Ok(())
+    }
+
+    /// Runs what `tell` tells: recorded the first time and replayed from a graph of this backend's, or told anew each time.
+    fn run(
+        &mut self,
+        graph: impl Fn(&mut CudaBackend) -> &mut Option<Graph>,
+        tell: impl Fn(&Recorder<'_>) -> driver::Result<()>,
+    ) -> driver::Result<()> {
+        if !self.options.graph {
+            return tell(&self.recorder());
+        }
+        if graph(self).is_none() {
+            *graph(self) = Some(self.device.record(|| tell(&self.recorder()))?);
+        }
+        graph(self).as_mut().expect("it was recorded").launch()
     }
 
     fn receive(&mut self) -> driver::Result<Option<StepReport>> {
@@ -151,14 +154,7 @@ impl CudaBackend {
 
     fn score(&mut self, batch: &Batch, nats: &mut [f32]) -> driver::Result<()> {
         self.copy_in(0, batch, Rates { muon: 0.0, adam: 0.0 })?;
-        if self.options.graph {
-            if self.evaluation.is_none() {
-                self.evaluation = Some(self.device.record(|| self.recorder().passes_of(false))?);
-            }
-            self.evaluation.as_mut().expect("it was recorded").launch()?;
-        } else {
-            self.recorder().passes_of(false)?;
-        }
+        self.run(|backend| &mut backend.evaluation, |recorder| recorder.passes_of(false))?;
         self.memory.nats.read(&self.device, 0, nats)
     }
 }

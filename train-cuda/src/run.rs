@@ -34,6 +34,21 @@ pub enum Choice {
     Card(usize),
 }
 
+impl Choice {
+    /// Where a network goes: one in float has no kernels on a card, and goes to one only if told.
+    pub fn for_network(self, float: bool) -> Choice {
+        match self {
+            Choice::Auto if float => Choice::Cpu,
+            choice => choice,
+        }
+    }
+}
+
+/// The card that is taken by itself: the first that can train, as far as can be seen without opening it.
+pub fn taken_by_itself(cards: &[Card]) -> Option<&Card> {
+    cards.iter().find(|card| card.check().is_ok())
+}
+
 impl FromStr for Choice {
     type Err = String;
 
@@ -106,14 +121,11 @@ pub fn fit(program: &Program, card: &Card, free: u64) -> Result<Fit> {
             graph: true,
         };
         let sizes = CudaBackend::sizes(program, &options)?;
-        if sizes.total() <= free {
-            return Ok(Fit { options, sequences, sizes });
+        match card.check_room(sizes.total(), free) {
+            Ok(()) => return Ok(Fit { options, sequences, sizes }),
+            Err(error) if sequences == 1 => return Err(error),
+            Err(_) => sequences = sequences.div_ceil(2),
         }
-        if sequences == 1 {
-            let needed = sizes.total() >> 20;
-            return Err(Error::Memory { card: card.name.clone(), needed, free: free >> 20 });
-        }
-        sequences = sequences.div_ceil(2);
     }
 }
 

@@ -1,8 +1,9 @@
 //! The cards of this machine that a run could be trained on. The driver may take long to say which there are, so it is asked on a thread
 //! of its own, when a form is opened for the first time, and again when a person wants it.
 
+use train::run::CPU;
 use train_cuda::driver::Card;
-use train_cuda::run::{Choice, NAME};
+use train_cuda::run::{Choice, NAME, taken_by_itself};
 use train_cuda::{Error, Result as CudaResult};
 
 use crate::jobs::{self, Job};
@@ -24,7 +25,7 @@ impl Place {
     pub fn name(&self) -> Option<&'static str> {
         match self {
             Place::Unknown => None,
-            Place::Processor => Some("cpu"),
+            Place::Processor => Some(CPU.name),
             Place::Card(_) => Some(NAME),
         }
     }
@@ -88,14 +89,15 @@ impl Cards {
 
     /// Where the trainer goes that is told so; a network in float has no kernels on a card, and goes on one only if told.
     pub fn place(&self, choice: Choice, float: bool) -> Place {
+        let choice = choice.for_network(float);
         let cards = match self.listed() {
-            _ if choice == Choice::Cpu || (choice == Choice::Auto && float) => return Place::Processor,
+            _ if choice == Choice::Cpu => return Place::Processor,
             None => return Place::Unknown,
             Some(cards) => cards.unwrap_or_default(),
         };
         let card = match choice {
             Choice::Card(index) => cards.iter().find(|card| card.index == index),
-            _ => cards.iter().find(|card| card.check().is_ok()),
+            _ => taken_by_itself(cards),
         };
         card.map_or(Place::Processor, |card| Place::Card(card.clone()))
     }
@@ -124,8 +126,7 @@ mod tests {
     use super::*;
 
     fn card(index: usize, capability: (i32, i32)) -> Card {
-        let name = format!("Card {index}");
-        Card { index, name, capability, memory: 24 << 30, multiprocessors: 128, driver: 12040 }
+        Card { index, name: format!("Card {index}"), capability, ..Card::rtx_4090() }
     }
 
     fn listed(listed: Result<Vec<Card>, String>) -> Cards {

@@ -86,8 +86,7 @@ mod tests {
     use super::*;
 
     fn card(memory: u64) -> Card {
-        let name = "Card".to_owned();
-        Card { index: 0, name, capability: (8, 9), memory, multiprocessors: 128, driver: 12040 }
+        Card { name: "Card".to_owned(), memory, ..Card::rtx_4090() }
     }
 
     #[test]

@@ -344,8 +344,7 @@ mod tests {
     }
 
     fn card() -> Card {
-        let name = "Card".to_owned();
-        Card { index: 0, name, capability: (8, 9), memory: 24 << 30, multiprocessors: 128, driver: 12040 }
+        Card { name: "Card".to_owned(), ..Card::rtx_4090() }
     }
 
     #[test]

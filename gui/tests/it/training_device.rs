@@ -16,7 +16,7 @@ const OLD: &str = "Tesla T4";
 fn two() -> Result<Vec<Card>> {
     let card = |index, name: &str, capability, mib: u64| {
         let (name, memory) = (name.to_owned(), mib << 20);
-        Card { index, name, capability, memory, multiprocessors: 128, driver: 12040 }
+        Card { index, name, capability, memory, ..Card::rtx_4090() }
     };
     Ok(vec![card(0, OLD, (7, 5), 15360), card(1, NEW, (8, 9), 24564)])
 }

@@ -38,6 +38,29 @@ impl fmt::Display for Card {
 }
 
 impl Card {
+    /// An RTX 4090 as its data sheet has it, which this machine need not hold: for plans on paper.
+    pub fn rtx_4090() -> Card {
+        Card {
+            index: 0,
+            name: "RTX 4090".into(),
+            capability: (8, 9),
+            memory: 24 << 30,
+            multiprocessors: 128,
+            driver: 12_040,
+        }
+    }
+
+    /// Whether so many bytes are left for what needs that many.
+    ///
+    /// # Errors
+    /// They are not, with both numbers.
+    pub(crate) fn check_room(&self, needed: u64, free: u64) -> Result<()> {
+        if needed <= free {
+            return Ok(());
+        }
+        Err(Error::Memory { card: self.name.clone(), needed: needed >> 20, free: free >> 20 })
+    }
+
     /// Whether it can train.
     ///
     /// # Errors

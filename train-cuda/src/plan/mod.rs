@@ -225,17 +225,6 @@ mod tests {
     use crate::memory::Memory;
     use train::{graph, preset};
 
-    fn card() -> Card {
-        Card {
-            index: 0,
-            name: "paper".into(),
-            capability: (8, 9),
-            memory: 1 << 34,
-            multiprocessors: 128,
-            driver: 12_040,
-        }
-    }
-
     /// A last pass of fewer tokens finds room for its parts too.
     #[test]
     fn an_uneven_pass_has_room() {
@@ -246,7 +235,7 @@ mod tests {
         let options = CudaOptions { card: 0, precision: Precision::Bf16, pass_tokens: 3 * 1024, graph: true };
         let room = parts(&Plan::new(&program, &options).unwrap(), &program);
         let mut sizes = Vec::new();
-        for launch in crate::paper::step(&program, &options, card()).unwrap() {
+        for launch in crate::paper::step(&program, &options, Card::rtx_4090()).unwrap() {
             if launch.kernel == "head_dy" {
                 let Arg::Int(tokens) = launch.args[3] else { panic!("{:?}", launch.args) };
                 sizes.push(tokens);
@@ -265,7 +254,7 @@ mod tests {
                 for pass_tokens in [1, 1 << 20] {
                     let options = CudaOptions { card: 0, precision, pass_tokens, graph: true };
                     let plan = Plan::new(&program, &options).unwrap();
-                    let device = Device::on_paper(card());
+                    let device = Device::on_paper(Card::rtx_4090());
                     Memory::new(&device, &program, &plan).unwrap();
                     let (taken, counted) = (device.taken() as f64, (plan.sizes.total() - MARGIN) as f64);
                     assert!(

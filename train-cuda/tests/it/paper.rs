@@ -5,17 +5,6 @@ use train::{graph, preset};
 use train_cuda::driver::Card;
 use train_cuda::{CudaOptions, Precision, paper};
 
-fn card() -> Card {
-    Card {
-        index: 0,
-        name: "paper".into(),
-        capability: (8, 0),
-        memory: 1 << 36,
-        multiprocessors: 108,
-        driver: 12_020,
-    }
-}
-
 #[test]
 fn every_preset_is_a_step_of_few_launches() {
     for (name, _) in preset::PRESETS {
@@ -28,11 +17,11 @@ fn every_preset_is_a_step_of_few_launches() {
                 let program = graph::build(&model, recipe);
                 let pass_tokens = recipe.batch_tokens();
                 let options = CudaOptions { card: 0, precision, pass_tokens, graph: true };
-                let whole = paper::step(&program, &options, card()).unwrap().len();
+                let whole = paper::step(&program, &options, Card::rtx_4090()).unwrap().len();
                 // A block takes some fifty, forward and back, and the head a few for each chunk of the vocabulary.
                 assert!(whole < 60 + 60 * model.blocks, "{name}: {whole} launches");
                 let halves = CudaOptions { pass_tokens: pass_tokens.div_ceil(2), ..options };
-                assert!(paper::step(&program, &halves, card()).unwrap().len() > whole, "{name}");
+                assert!(paper::step(&program, &halves, Card::rtx_4090()).unwrap().len() > whole, "{name}");
             }
         }
     }
@@ -44,7 +33,7 @@ fn shapes_that_no_kernel_knows_are_refused() {
     let mut model = config.model_config(256);
     (model.heads, model.kv_heads, model.head_dim) = (8, 8, 16);
     let options = CudaOptions { card: 0, precision: Precision::Bf16, pass_tokens: 1, graph: true };
-    let refused = |program| paper::step(&program, &options, card()).unwrap_err().to_string();
+    let refused = |program| paper::step(&program, &options, Card::rtx_4090()).unwrap_err().to_string();
     let said = refused(graph::build(&model, config.recipe()));
     assert_eq!(
         said,

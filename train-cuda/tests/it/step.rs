@@ -123,7 +123,7 @@ fn a_rehearsal_tells_the_step_on_paper_and_runs_none_of_it() {
     let options = CudaOptions { card: 0, precision: Precision::Bf16, pass_tokens: 1 << 20, graph: true };
     let mut backend = cuda_with(&program, options);
     let launches = backend.launches().unwrap();
-    let paper = train_cuda::paper::step(&program, &options, backend.card().clone()).unwrap();
+    let paper = train_cuda::paper::step(&program, &options, backend.device().card().clone()).unwrap();
     let names = |of: &[train_cuda::driver::Launch]| -> Vec<_> {
         of.iter().map(|l| (l.module.clone(), l.kernel.clone(), l.shape, l.args.len())).collect()
     };
