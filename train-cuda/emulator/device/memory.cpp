@@ -87,6 +87,15 @@ bool Memory::holds(uint64_t address, uint64_t bytes) const {
     return address + bytes <= found->first + found->second.bytes;
 }
 
+bool Memory::range(uint64_t address, uint64_t &start, uint64_t &bytes) const {
+    auto found = live.upper_bound(address);
+    if (found == live.begin()) return false;
+    --found;
+    start = found->first;
+    bytes = found->second.bytes;
+    return address < start + bytes;
+}
+
 std::string Memory::damage_of(uint64_t start, const Allocation &a) const {
     uint64_t behind = start + a.bytes;
     if (memcmp((void *)behind, canary.bytes + behind % 2, a.pages_end - behind)) {

@@ -20,6 +20,8 @@ public:
 
     // Whether the bytes lie in one live allocation.
     bool holds(uint64_t address, uint64_t bytes) const;
+    // The live allocation in which the address lies, if it lies in one.
+    bool range(uint64_t address, uint64_t &start, uint64_t &bytes) const;
     // Whether the address is in this device's memory, live or not.
     bool owns(uint64_t address) const;
     void arena(uint64_t &first, uint64_t &last) const { first = begin, last = end; }

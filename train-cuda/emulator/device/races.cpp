@@ -52,12 +52,17 @@ struct Doubtful {
 };
 Doubtful doubtful;
 
+struct GraphRun {
+    uint32_t first_block;
+    std::vector<std::vector<bool>> before;
+    std::vector<Work> works;
+    int node = -1;
+};
+
 bool watched;
-uint32_t block_now, launch_first, graph_first;
-std::vector<Work> works;  // of the graph that runs, or the last one
-std::vector<std::vector<bool>> before;
-bool in_graph;
-int node_now = -1;
+uint32_t block_now, launch_first;
+// A thread's own: while a function of the host runs in one graph, another thread may run another.
+thread_local GraphRun *graph_run;
 std::vector<Site> sites;
 
 // Shadows of the shared memory and of the devices' memory; pages of them exist as they are touched.
@@ -126,7 +131,7 @@ bool ordered(const Touch &t, const Touch &now) {
 
 const Work *work_of(uint32_t block) {
     const Work *found = nullptr;
-    for (const Work &w : works)
+    for (const Work &w : graph_run->works)
         if (w.first_block <= block) found = &w;
     return found;
 }
@@ -142,9 +147,9 @@ std::string conflict(const Touch &t, const Touch &now, bool global) {
     }
     if (!global) return "";
     if (t.block >= launch_first) return "another block";
-    if (!in_graph || t.block < graph_first || node_now < 0) return "";
+    if (!graph_run || t.block < graph_run->first_block || graph_run->node < 0) return "";
     const Work *work = work_of(t.block);
-    if (!work || work->node < 0 || work->node == node_now || before[(size_t)node_now][(size_t)work->node]) return "";
+    if (!work || work->node < 0 || work->node == graph_run->node || graph_run->before[(size_t)graph_run->node][(size_t)work->node]) return "";
     return work->name + ", a node of the graph that this one does not wait for,";
 }
 
@@ -239,7 +244,7 @@ bool races_watched() { return watched; }
 
 void races_work_begins(const std::string &name) {
     launch_first = block_now + 1;
-    if (in_graph) works.push_back({launch_first, node_now, name});
+    if (graph_run) graph_run->works.push_back({launch_first, graph_run->node, name});
 }
 void races_block_begins() {
     block_now++;
@@ -248,15 +253,14 @@ void races_block_begins() {
 void races_settle() { settle(); }
 
 void races_graph_begins(std::vector<std::vector<bool>> ended) {
-    before = std::move(ended);
-    works.clear();
-    graph_first = block_now + 1;
-    in_graph = true;
+    graph_run = new GraphRun{block_now + 1, std::move(ended), {}};
 }
-void races_node_begins(int node) { node_now = node; }
+void races_node_begins(int node) {
+    if (graph_run) graph_run->node = node;
+}
 void races_graph_ends() {
-    in_graph = false;
-    node_now = -1;
+    delete graph_run;
+    graph_run = nullptr;
 }
 
 void races_read(unsigned lane, const void *address, uint64_t bytes, const char *what) {
@@ -271,7 +275,7 @@ void races_write(unsigned lane, const void *address, uint64_t bytes, const char 
 }
 
 std::string races_device_access(uint64_t address, uint64_t bytes, bool write) {
-    if (!watched || !in_graph) return "";
+    if (!watched || !graph_run) return "";
     Cell *cells = global_cell(address);
     if (!cells) return "";
     Touch now = {block_now, 1, site_of(nullptr, write ? "a copy or fill" : "a copy"), 0, 0};

@@ -55,7 +55,14 @@ int attribute(int which) {
 EXPORT Result cuInit(unsigned) {
     Locked locked(lock());
     state().initialised = true;
-    return settings().devices ? SUCCESS : 100;
+    return state().devices.empty() ? 100 : SUCCESS;
+}
+
+// For tests: so many devices from now on, at least.
+EXPORT void emulator_set_devices(int count) {
+    Locked locked(lock());
+    auto &all = state().devices;
+    while ((int)all.size() < count) all.emplace_back(new Device((int)all.size()));
 }
 
 EXPORT Result cuDriverGetVersion(int *version) {
@@ -64,7 +71,8 @@ EXPORT Result cuDriverGetVersion(int *version) {
 }
 
 EXPORT Result cuDeviceGetCount(int *count) {
-    *count = settings().devices;
+    Locked locked(lock());
+    *count = (int)state().devices.size();
     return state().initialised ? SUCCESS : NOT_INITIALIZED;
 }
 

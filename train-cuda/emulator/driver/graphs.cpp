@@ -78,7 +78,8 @@ EXPORT Result cuGraphLaunch(void *executable, void *handle) {
     Stream *s = find_stream(handle);
     if (!s || !state().graphs.has(executable)) return INVALID_HANDLE;
     if (s->capture) return report(NOT_SUPPORTED, "a graph launched into a stream that captures is not emulated");
-    return run_graph(*(Graph *)executable);
+    auto graph = state().graphs.hold(executable);
+    return run_graph(*graph);
 }
 
 EXPORT Result cuGraphGetNodes(void *graph, void **nodes, size_t *count) {

@@ -54,11 +54,12 @@ Error check_pointers(const Prepared &p) {
 }
 
 Error execute(Prepared &p) {
+    if (!state().functions.count(p.function)) return report(INVALID_HANDLE, "a graph launches a kernel whose module was unloaded");
     Device &device = *p.function->module->device;
     if (device.broken) return device.broken;
-    if (!state().functions.count(p.function)) return report(INVALID_HANDLE, "a graph launches a kernel whose module was unloaded");
-    if (++state().launches == state().fail_launch)
-        return device.broken = report(ILLEGAL_ADDRESS, "launch " + std::to_string(state().launches) + " (" + named(*p.function) + ") fails as was wished");
+    if (++device.launches == device.fail_launch)
+        return device.broken = report(ILLEGAL_ADDRESS, "launch " + std::to_string(device.launches) + " (" + named(*p.function) + ") on device " +
+                                                           std::to_string(device.ordinal) + " fails as was wished");
     if (Error e = check_pointers(p)) return device.broken = e;
     std::vector<void *> arguments;
     std::vector<unsigned char> copy = p.bytes;

@@ -84,11 +84,32 @@ EXPORT Result cuMemFree_v2(uint64_t address) {
 }
 
 EXPORT Result cuMemAllocAsync(uint64_t *address, size_t bytes, void *stream) {
+    ENTER();
     Stream *s = find_stream(stream);
     if (s && s->capture) return NOT_SUPPORTED;
     return cuMemAlloc_v2(address, bytes);
 }
 EXPORT Result cuMemFreeAsync(uint64_t address, void *) { return cuMemFree_v2(address); }
+
+EXPORT Result cuMemGetAddressRange_v2(uint64_t *start, size_t *bytes, uint64_t address) {
+    ENTER();
+    for (auto &owner : state().devices)
+        if (owner->memory.range(address, *start, *bytes)) return SUCCESS;
+    return NOT_FOUND;
+}
+
+// Of a pointer's attributes the device's ordinal alone.
+EXPORT Result cuPointerGetAttribute(void *value, int which, uint64_t address) {
+    ENTER();
+    if (which != 9) return NOT_SUPPORTED;
+    uint64_t start, bytes;
+    for (auto &owner : state().devices)
+        if (owner->memory.range(address, start, bytes)) {
+            *(int *)value = owner->ordinal;
+            return SUCCESS;
+        }
+    return INVALID_VALUE;
+}
 
 EXPORT Result cuMemGetInfo_v2(size_t *free, size_t *total) {
     ENTER();

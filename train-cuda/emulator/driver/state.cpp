@@ -30,7 +30,7 @@ State &state() {
         auto *s = new State;
         for (int i = 0; i < settings().devices; i++) s->devices.emplace_back(new Device(i));
         s->memory_limit = settings().memory;
-        s->fail_launch = settings().fail_launch;
+        if (!s->devices.empty()) s->devices[0]->fail_launch = settings().fail_launch;
         return s;
     }();
     return *all;
@@ -87,10 +87,14 @@ EXPORT const char *emulator_last_report() {
     return copy.c_str();
 }
 
-// The `n`-th launch from now on fails, as when a card falls off the bus; 0: none.
-EXPORT void emulator_fail_launch(uint64_t n) {
+// What a library above the driver has to say in the same way.
+EXPORT void emulator_report(const char *sentence) { report(UNKNOWN, sentence); }
+
+// The `n`-th launch of a device from now on fails, as when a card falls off the bus; 0: none.
+EXPORT void emulator_fail_launch(int ordinal, uint64_t n) {
     Locked locked(lock());
-    state().fail_launch = n ? state().launches + n : 0;
+    Device &device = *state().devices.at((size_t)ordinal);
+    device.fail_launch = n ? device.launches + n : 0;
 }
 
 EXPORT void emulator_set_memory(uint64_t bytes) {
@@ -100,13 +104,14 @@ EXPORT void emulator_set_memory(uint64_t bytes) {
 
 EXPORT uint64_t emulator_launches() {
     Locked locked(lock());
-    return state().launches;
+    uint64_t all = 0;
+    for (auto &device : state().devices) all += device->launches;
+    return all;
 }
 
 // Devices that broke work again, and there is no report.
 EXPORT void emulator_reset() {
     Locked locked(lock());
-    for (auto &device : state().devices) device->broken = SUCCESS;
+    for (auto &device : state().devices) device->broken = SUCCESS, device->fail_launch = 0;
     state().last_report.clear();
-    state().fail_launch = 0;
 }

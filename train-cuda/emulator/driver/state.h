@@ -1,4 +1,5 @@
-// What the driver keeps: devices, their memory, streams, events, modules, functions. One lock guards it all; one launch runs at a time.
+// What the driver keeps: devices, their memory, streams, events, modules, functions. One lock guards it all; one launch runs at a time, and
+// only functions of the host run beside it.
 #pragma once
 
 #include "../device/block.h"
@@ -10,6 +11,7 @@
 #include <mutex>
 #include <set>
 #include <string>
+#include <unordered_map>
 #include <unordered_set>
 #include <vector>
 
@@ -24,6 +26,7 @@ struct Device {
     int ordinal;
     Memory memory;
     int retained = 0;        // times its primary context is held
+    uint64_t launches = 0, fail_launch = 0;  // which one fails, counted from 1; 0: none
     Error broken = SUCCESS;  // after a launch went wrong every call gives this again
     std::set<int> peers;     // devices whose memory it may touch
 };
@@ -35,7 +38,7 @@ struct Settings {
     int capability = 89;
     uint64_t memory = 24ull << 30;
     bool peers = false;        // devices may touch each other's memory
-    uint64_t fail_launch = 0;  // which launch fails, counted from 1; 0: none
+    uint64_t fail_launch = 0;  // which launch of the first device fails, counted from 1; 0: none
 };
 const Settings &settings();
 
@@ -81,18 +84,16 @@ struct LoadedModule {
 template <class T> class Handles {
 public:
     T *add(T *t) {
-        known.insert(t);
+        known.emplace(t, t);
         return t;
     }
     bool has(const void *t) const { return known.count(t); }
-    bool remove(T *t) {
-        if (!known.erase(t)) return false;
-        delete t;
-        return true;
-    }
+    // It lives for as long as this is held, whoever gives the handle back meanwhile.
+    std::shared_ptr<T> hold(const void *t) const { return known.at(t); }
+    bool remove(T *t) { return known.erase(t); }
 
 private:
-    std::unordered_set<const void *> known;
+    std::unordered_map<const void *, std::shared_ptr<T>> known;
 };
 
 struct Graph;
@@ -105,9 +106,9 @@ struct State {
     Handles<Graph> graphs;
     std::unordered_set<const void *> functions;
     std::set<std::pair<uint64_t, uint64_t>> pinned;  // host memory: begin, end
-    uint64_t launches = 0, fail_launch = 0;
     uint64_t memory_limit = 0;
     std::vector<std::weak_ptr<Capture>> captures;
+    uint64_t capture_count = 0;
     std::string last_report;
 };
 State &state();
@@ -115,6 +116,12 @@ State &state();
 // Held by every entry point.
 std::recursive_mutex &lock();
 typedef std::lock_guard<std::recursive_mutex> Locked;
+
+// Gives the lock up for a while. Entry points do not give work through other entry points, so it is held once then.
+struct Unlocked {
+    Unlocked() { lock().unlock(); }
+    ~Unlocked() { lock().lock(); }
+};
 
 // The calling thread's device, or null without a context.
 Device *&current_device();

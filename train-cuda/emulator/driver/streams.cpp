@@ -132,6 +132,7 @@ EXPORT Result cuStreamBeginCapture_v2(void *handle, int mode) {
     if ((uintptr_t)handle <= 2) return report(CAPTURE_UNSUPPORTED, "the default stream cannot capture");
     if (s->capture) return INVALID_VALUE;
     s->capture = std::make_shared<Capture>();
+    s->capture->id = ++state().capture_count;
     s->capture->origin = s;
     s->capture->mode = mode;
     s->capture->thread = std::this_thread::get_id();
@@ -168,6 +169,24 @@ EXPORT Result cuStreamIsCapturing(void *handle, int *status) {
     Stream *s = find_stream(handle);
     if (!s) return INVALID_HANDLE;
     *status = !s->capture ? 0 : s->capture->invalid ? 2 : 1;
+    return SUCCESS;
+}
+
+// The id is the capture's own; of graph and dependencies nothing is told.
+EXPORT Result cuStreamGetCaptureInfo_v2(void *handle, int *status, unsigned long long *id, void **graph, const void **dependencies, size_t *count) {
+    if (graph || dependencies || count) return NOT_SUPPORTED;
+    if (Result e = cuStreamIsCapturing(handle, status)) return e;
+    Locked locked(lock());
+    Stream *s = find_stream(handle);
+    if (id) *id = s && s->capture ? s->capture->id : 0;
+    return SUCCESS;
+}
+
+EXPORT Result cuStreamGetCtx(void *handle, void **context) {
+    ENTER();
+    Stream *s = find_stream(handle);
+    if (!s) return INVALID_HANDLE;
+    *context = s->device;
     return SUCCESS;
 }
 
@@ -250,7 +269,9 @@ EXPORT Result cuLaunchHostFunc(void *handle, void (*function)(void *), void *arg
     ENTER();
     Stream *s = find_stream(handle);
     if (!s) return INVALID_HANDLE;
+    // It may wait for what other threads give to other devices.
     return submit(s, {[=]() -> Error {
+                      Unlocked meanwhile;
                       function(argument);
                       return SUCCESS;
                   }});

@@ -24,6 +24,7 @@ struct Graph {
 enum CaptureMode { CAPTURE_GLOBAL = 0, CAPTURE_THREAD = 1, CAPTURE_RELAXED = 2 };
 
 struct Capture {
+    uint64_t id;
     Stream *origin;
     int mode;
     std::thread::id thread;

@@ -44,6 +44,7 @@ int cuEventCreate(void **, unsigned);
 int cuEventRecord(void *, void *);
 int cuEventSynchronize(void *);
 int cuEventElapsedTime(float *, void *, void *);
+int cuLaunchHostFunc(void *, void (*)(void *), void *);
 int cuGraphInstantiateWithFlags(void **, void *, unsigned long long);
 int cuGraphLaunch(void *, void *);
 int cuGraphDestroy(void *);
@@ -52,7 +53,7 @@ int cuGetErrorName(int, const char **);
 void emulator_set_order(int, uint64_t);
 const char *emulator_last_report();
 void emulator_reset();
-void emulator_fail_launch(uint64_t);
+void emulator_fail_launch(int, uint64_t);
 void emulator_set_memory(uint64_t);
 }
 

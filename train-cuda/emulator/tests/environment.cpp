@@ -19,7 +19,7 @@ void test_two_devices() {
     check(cuMemcpyPeerAsync(y.address, second, x.address, first, 256, stream) == 0 && y.read<float>() == x.read<float>(), "a copy between devices");
     cuCtxSetCurrent(first);
     check_caught(launch(fill, {2, 32, 0, nullptr}, x, 64), 400, {"loaded on another device"}, "a kernel on the other device's stream");
-    emulator_fail_launch(1);
+    emulator_fail_launch(0, 1);
     check(launch(kernel("bounds", "fill"), {2, 32}, x, 64) == 700 && cuCtxSynchronize() == 700, "the first device breaks");
     cuCtxSetCurrent(second);
     check(launch(fill, {2, 32, 0, stream}, y, 64) == 0, "the second device goes on");

@@ -19,6 +19,12 @@ void test_lost_card();
 void test_order_by_environment();
 void test_speed();
 void test_races();
+void test_host_functions();
+void test_nccl();
+void test_nccl_races();
+void test_nccl_failures();
+void test_nccl_processes();
+void test_nccl_peer();
 
 std::string ptx_of(const std::string &name) {
     Dl_info info;
@@ -59,6 +65,8 @@ int main(int count, char **names) {
         {"streams", test_streams},     {"modules", test_modules},         {"two_devices", test_two_devices},
         {"small_memory", test_small_memory}, {"old_driver", test_old_driver}, {"lost_card", test_lost_card},
         {"order_by_environment", test_order_by_environment}, {"speed", test_speed}, {"races", test_races},
+        {"host_functions", test_host_functions}, {"nccl", test_nccl}, {"nccl_races", test_nccl_races},
+        {"nccl_failures", test_nccl_failures}, {"nccl_processes", test_nccl_processes}, {"nccl_peer", test_nccl_peer},
     };
     void *context;
     check(cuInit(0) == 0 && cuDevicePrimaryCtxRetain(&context, 0) == 0 && cuCtxSetCurrent(context) == 0, "there is a device");
