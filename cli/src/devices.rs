@@ -4,8 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use cpu::Pool;
-use train_cuda::driver::{Card, Device, cards};
-use train_cuda::run::taken_by_itself;
+use train_cuda::driver::{Device, cards};
 
 use crate::bench_table::bytes;
 use crate::device;
@@ -20,25 +19,23 @@ pub fn run() -> anyhow::Result<ExitCode> {
     device::write_list(&mut out)?;
     writeln!(out, "\nModels train on (--device of train):")?;
     let cards = cards();
-    let usable = cards.as_ref().ok().and_then(|cards| taken_by_itself(cards));
+    // Only opening a card shows whether it will do.
+    let open = |index: usize| Device::open(index).and_then(|device| device.free());
+    let opened: Vec<_> = cards.iter().flatten().map(|card| (card, open(card.index))).collect();
+    let usable = opened.iter().position(|(_, free)| free.is_ok());
     let taken = |is: bool| if is { "; taken by itself" } else { "" };
     writeln!(out, "cpu: {} threads{}", Pool::threads_available(), taken(usable.is_none()))?;
     match &cards {
-        Ok(cards) => {
-            for card in cards {
-                let index = card.index;
-                writeln!(out, "cuda:{index}: {card}{}{}", state(card), taken(usable == Some(card)))?;
+        Ok(_) => {
+            for (i, (card, free)) in opened.iter().enumerate() {
+                let state = match free {
+                    Ok(free) => format!("free: {}", bytes(*free)),
+                    Err(error) => error.to_string(),
+                };
+                writeln!(out, "cuda:{}: {card}; {state}{}", card.index, taken(usable == Some(i)))?;
             }
         }
         Err(error) => writeln!(out, "cuda: {error}")?,
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// What a card has left, or why it cannot train.
-fn state(card: &Card) -> String {
-    match Device::open(card.index).and_then(|device| device.free()) {
-        Ok(free) => format!("; free: {}", bytes(free)),
-        Err(error) => format!("; {error}"),
-    }
 }

@@ -19,7 +19,9 @@ use formats::gguf::Gguf;
 use model::config::ModelConfig;
 use runtime::request::{GenerateRequest, WhenFull};
 use runtime::sampler::Sampling;
-use train_cuda::run::{Choice, candidates};
+use train_cuda::choice::{CardSet, Choice, candidates};
+use train_cuda::run::{Taking, trainer};
+use train_cuda::several::Cluster;
 
 #[cfg(unix)]
 use signal_hook::consts::SIGXFSZ;
@@ -66,10 +68,14 @@ pub struct Args {
     /// the same text goes on with its steps, with other rates or another seed if you like, another text begins at step 0 with its weights
     #[arg(long, value_name = "auto|never|PATH", default_value = "auto", value_parser = resume())]
     resume: Resume,
-    /// Where to train: auto (the first NVIDIA card that can, or else the processor), cpu, cuda or cuda:N. A run may move from one to
+    /// Where to train: auto (the first NVIDIA card that can, or else the processor), cpu, cuda, cuda:N or cuda:N,M. A run may move from one to
     /// another: the same command with another device goes on there
     #[arg(long, value_name = "DEVICE", default_value_t = Choice::Auto)]
     device: Choice,
+    /// Train on several NVIDIA cards, such as 0,1: each takes a share of every batch. torchrun or srun start it on several machines, a
+    /// process a card
+    #[arg(long, value_name = "N,M", conflicts_with = "device")]
+    devices: Option<CardSet>,
     /// stdin: take orders from there while training, a word a line: pause, resume, save, sample, stop. Its end stops nothing
     #[arg(long, value_name = "stdin")]
     control: Option<Orders>,
@@ -100,6 +106,19 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         crate::terminal::write_now(&toml::to_string(&config).context("cannot print the configuration")?)?;
         return Ok(ExitCode::SUCCESS);
     }
+    let choice = args.devices.map_or(args.device, Choice::Cards);
+    let cluster = Cluster::from_env()?;
+    let listener = match &cluster {
+        Some(cluster) => {
+            fits_cluster(choice, &config)?;
+            if cluster.rank > 0 {
+                return follow(cluster);
+            }
+            Some(cluster.listen()?)
+        }
+        None => None,
+    };
+    let taking = cluster.as_ref().zip(listener.as_ref()).map(|(cluster, at)| Taking::Cluster(cluster, at));
     let out = args.out.clone().expect("clap requires it");
     let (give, orders) = sync_channel(16);
     let order = give.clone();
@@ -120,7 +139,11 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if let Some(Orders::Stdin) = args.control {
         orders_from_stdin(give)?;
     }
-    let summary = match open(options, &mut progress, &cancel, args.device) {
+    let opened = match taking {
+        Some(taking) => open_on(taking, options, &mut progress, &cancel),
+        None => open(options, &mut progress, &cancel, choice),
+    };
+    let summary = match opened {
         Ok(Opening::Ready(run)) => run.train(&mut progress, Control::new(&cancel, &orders)),
         Ok(Opening::Complete(summary)) => Ok(summary),
         Ok(Opening::Interrupted { saved }) => {
@@ -152,7 +175,7 @@ fn open(
 ) -> ::train::Result<Opening> {
     match choice.for_network(options.config.model.float) {
         Choice::Cpu => return Run::open(options, progress, cancel, CPU),
-        Choice::Card(card) => return open_on(card, options, progress, cancel),
+        Choice::Cards(cards) => return open_on(Taking::Here(cards), options, progress, cancel),
         Choice::Auto => {}
     }
     let cards = candidates().unwrap_or_else(|why| {
@@ -160,7 +183,8 @@ fn open(
         Vec::new()
     });
     for card in cards {
-        match open_on(card.index, options.clone(), progress, cancel) {
+        let Some(only) = CardSet::new([card.index]) else { break };
+        match open_on(Taking::Here(only), options.clone(), progress, cancel) {
             Err(::train::Error::NoDevice { problem }) => {
                 note(format_args!("not on cuda:{}: {problem}", card.index))
             }
@@ -170,16 +194,39 @@ fn open(
     Run::open(options, progress, cancel, CPU)
 }
 
-/// Opens the run on a card.
+/// Opens the run on one card or several.
 fn open_on(
-    card: usize,
+    taking: Taking<'_>,
     options: Options,
     progress: &mut Progress,
     cancel: &AtomicBool,
 ) -> ::train::Result<Opening> {
     let tell = |what: &str| note(format_args!("{what}"));
-    let make = |config: &Config, model: &ModelConfig| train_cuda::run::trainer(config, model, card, &tell);
-    Run::open(options, progress, cancel, Device { name: train_cuda::run::NAME, make: &make })
+    let make = |config: &Config, model: &ModelConfig| trainer(config, model, taking, &tell);
+    Run::open(options, progress, cancel, Device { name: &taking.name(), make: &make })
+}
+
+/// Several processes train on a card each, which the environment chooses.
+fn fits_cluster(choice: Choice, config: &Config) -> anyhow::Result<()> {
+    if choice == Choice::Cpu || config.model.float {
+        return Err(exit::usage(
+            "several processes (WORLD_SIZE or SLURM_STEP_NUM_TASKS) train on NVIDIA cards alone; start one process to train on the processor",
+        ));
+    }
+    if choice != Choice::Auto && Choice::card(0) != Some(choice) {
+        return Err(exit::usage(format!(
+            "each of several processes (WORLD_SIZE or SLURM_STEP_NUM_TASKS) takes the card of its number on its machine; leave out {choice}"
+        )));
+    }
+    Ok(())
+}
+
+/// A process that is not the first takes part in its run. It leaves when that one does: signals reach all at once, and the first one has something
+/// to save before.
+fn follow(cluster: &Cluster) -> anyhow::Result<ExitCode> {
+    let cancel = stop_flag_and_save("leaving when the first process does", || {});
+    cluster.follow(&cancel, &|what| note(format_args!("{what}")))?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Writes a sample with the model in training, as `tercet generate` would with its file.

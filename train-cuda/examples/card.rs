@@ -109,7 +109,7 @@ fn program(name: &str, matrices: Option<Matrices>) -> Program {
 /// A program on the card; `None` where it does not fit, and says so.
 fn backend(name: &str, program: &Program) -> Result<Option<CudaBackend>> {
     let pass_tokens = program.recipe.batch_tokens();
-    let options = CudaOptions { card: 0, precision: Precision::Bf16, pass_tokens, graph: true };
+    let options = CudaOptions { pass_tokens, ..CudaOptions::on(0) };
     match CudaBackend::new(program.clone(), options) {
         Err(error @ Error::Memory { .. }) => {
             println!("{name} SKIPPED: {error}");

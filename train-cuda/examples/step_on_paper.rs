@@ -41,7 +41,7 @@ fn main() {
         let (config, model) = configuration(&name);
         let program = graph::build(&model, config.recipe());
         let tokens = program.recipe.batch_tokens();
-        let options = CudaOptions { card: 0, precision: Precision::Bf16, pass_tokens: tokens, graph: true };
+        let options = CudaOptions::on(0);
         let launches = paper::step(&program, &options, Card::rtx_4090()).unwrap_or_else(|e| panic!("{e}"));
         let mut kernels: BTreeMap<&str, Work> = BTreeMap::new();
         for launch in &launches {

@@ -2,6 +2,7 @@
 //! it, and what it tells is copied out behind it, so the host is up to [`LAG`] steps ahead and never waits for one to begin the next.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use model::tensors::TensorId;
 use train::Result;
@@ -10,10 +11,11 @@ use train::batch::{Batch, IGNORED};
 use train::program::Program;
 
 use crate::driver;
-use crate::driver::{Device, Graph, Moment, Pinned};
+use crate::driver::{Device, Graph, MeetingPoint, Moment, Pinned};
 use crate::memory::Memory;
 use crate::plan::{CudaOptions, Plan, Sizes};
 use crate::record::Recorder;
+use crate::several::Watch;
 use crate::words::{StepWords, WORDS};
 
 /// Steps that may be on their way while another is sent.
@@ -32,6 +34,8 @@ pub struct CudaBackend {
     evaluation: Option<Graph>,
     slots: Vec<Slot>,
     in_flight: VecDeque<usize>,
+    /// Where it works with other cards: whether they are there.
+    watch: Option<Arc<Watch>>,
 }
 
 /// What the host and the card hand each other for one step.
@@ -73,6 +77,7 @@ impl CudaBackend {
             evaluation: None,
             slots,
             in_flight: VecDeque::new(),
+            watch: None,
         })
     }
 
@@ -91,6 +96,42 @@ impl CudaBackend {
     pub fn compile(&self) -> driver::Result<()> {
         self.device.rehearse(|| self.recorder().step())?;
         self.device.rehearse(|| self.recorder().look()).map(drop)
+    }
+
+    /// Meets the other cards of its share; waits until all have come.
+    ///
+    /// # Errors
+    /// NCCL is not there, or the cards do not reach each other.
+    pub(crate) fn meet(&mut self, point: MeetingPoint, watch: Arc<Watch>) -> driver::Result<()> {
+        let share = self.options.share;
+        self.watch = Some(watch);
+        self.device.meet(point, share.rank, share.cards)
+    }
+
+    /// Steps that were submitted and not collected.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.in_flight.len()
+    }
+
+    /// Has what the first card has of a part of a parameter; all cards are told so at once.
+    ///
+    /// # Errors
+    /// The card or another one failed.
+    pub(crate) fn take_over(&mut self, p: TensorId, part: Part) -> driver::Result<()> {
+        let span = self.memory.span(&self.program, &self.plan, p, part);
+        self.device.spread(span)?;
+        self.settle(&self.device.moment()?)
+    }
+
+    /// Waits for a moment, for which other cards may be needed.
+    pub(crate) fn settle(&self, moment: &Moment) -> driver::Result<()> {
+        let Some(watch) = &self.watch else { return moment.wait() };
+        let settled = moment.wait_while(|| {
+            watch.check()?;
+            self.device.check_others()
+        });
+        // Why the others are gone says more than that their sums do not come.
+        settled.map_err(|error| watch.check().err().unwrap_or(error))
     }
 
     pub(crate) fn recorder(&self) -> Recorder<'_> {
@@ -146,8 +187,9 @@ impl CudaBackend {
 
     fn receive(&mut self) -> driver::Result<Option<StepReport>> {
         let Some(index) = self.in_flight.pop_front() else { return Ok(None) };
+        let done = self.slots[index].done.take().expect("it was sent");
+        self.settle(&done)?;
         let slot = &mut self.slots[index];
-        slot.done.take().expect("it was sent").wait()?;
         let words: &[StepWords] = bytemuck::cast_slice(slot.tells.values()?);
         Ok(Some(words[0].report()))
     }
@@ -155,6 +197,7 @@ impl CudaBackend {
     fn score(&mut self, batch: &Batch, nats: &mut [f32]) -> driver::Result<()> {
         self.copy_in(0, batch, Rates { muon: 0.0, adam: 0.0 })?;
         self.run(|backend| &mut backend.evaluation, |recorder| recorder.passes_of(false))?;
+        self.settle(&self.device.moment()?)?;
         self.memory.nats.read(&self.device, 0, nats)
     }
 }
@@ -162,6 +205,10 @@ impl CudaBackend {
 /// Whatever is still on its way reads and writes what is about to go.
 impl Drop for CudaBackend {
     fn drop(&mut self) {
+        // What waits for cards that are gone waits for ever.
+        if self.watch.as_ref().is_some_and(|watch| watch.check().is_err()) {
+            self.device.leave();
+        }
         // A card that failed has nothing on its way.
         let _ = self.device.wait();
     }

@@ -45,6 +45,28 @@ pub enum Error {
         /// CUDA that the kernels were compiled with.
         needed: &'static str,
     },
+    /// No library for sums over several cards.
+    #[error(
+        "several cards need NVIDIA's NCCL 2 ({problem}); install it (Debian, Ubuntu: libnccl2; or the folder lib of Python's nvidia-nccl-cu12 in LD_LIBRARY_PATH), or train on one card"
+    )]
+    NoNccl {
+        /// What opening it says.
+        problem: String,
+    },
+    /// Another card of several, or the process that has it, is gone.
+    #[error("{who}: {problem}")]
+    Other {
+        /// Which.
+        who: String,
+        /// What it said, or that it said nothing.
+        problem: String,
+    },
+    /// Cards that cannot train together.
+    #[error("{problem}")]
+    Together {
+        /// Why, and what to do.
+        problem: String,
+    },
     /// Too large for the card.
     #[error(
         "training takes {needed} MiB on {card}, which has {free} MiB free; a smaller model or model.context takes less, or end what else uses the card"

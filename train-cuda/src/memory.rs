@@ -9,7 +9,7 @@ use train::backend::Part;
 use train::optim::Matrices;
 use train::program::{Coefs, Program, Quant, Rows};
 
-use crate::driver::{Arg, Buffer, Device};
+use crate::driver::{Arg, Buffer, Device, Span};
 use crate::error::Result;
 use crate::plan::{COEF_GRADIENTS, COEFS, GROUP, Place, Plan};
 use crate::record::{MuonRoom, NORM_PARTS};
@@ -186,6 +186,12 @@ impl Memory {
             Part::Second => &mut parameters.second,
         };
         (buffer, first)
+    }
+
+    /// Where a part of a parameter lies.
+    pub fn span(&mut self, program: &Program, plan: &Plan, p: TensorId, part: Part) -> Span {
+        let (buffer, first) = self.part(plan, p, part);
+        buffer.span(first, program.part_len(p, part))
     }
 
     /// Copies a part of a parameter in.

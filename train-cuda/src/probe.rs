@@ -17,6 +17,7 @@ impl CudaBackend {
     fn all_gradients(&mut self, step: u64, batch: &Batch) -> driver::Result<(f64, Vec<Vec<f32>>)> {
         self.copy_in(step, batch, NO_RATES)?;
         self.recorder().passes_of(true)?;
+        self.settle(&self.device.moment()?)?;
         let mut nats = vec![0.0; batch.tokens.len()];
         self.memory.nats.read(&self.device, 0, &mut nats)?;
         let loss = nats.iter().map(|&n| f64::from(n)).sum::<f64>() / batch.scored().max(1) as f64;

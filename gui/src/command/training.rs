@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use train::run::Order;
-use train_cuda::run::Choice;
+use train_cuda::choice::Choice;
 
 /// See the top of this file.
 #[derive(Clone, Debug, PartialEq)]

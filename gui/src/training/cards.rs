@@ -2,8 +2,8 @@
 //! of its own, when a form is opened for the first time, and again when a person wants it.
 
 use train::run::CPU;
+use train_cuda::choice::{Choice, name_of, taken_by_itself};
 use train_cuda::driver::Card;
-use train_cuda::run::{Choice, NAME, taken_by_itself};
 use train_cuda::{Error, Result as CudaResult};
 
 use crate::jobs::{self, Job};
@@ -16,17 +16,17 @@ pub enum Place {
     Unknown,
     /// The processor.
     Processor,
-    /// A card.
-    Card(Card),
+    /// So many cards, and the first of them.
+    Cards(Card, usize),
 }
 
 impl Place {
     /// What the record of a run calls it.
-    pub fn name(&self) -> Option<&'static str> {
+    pub fn name(&self) -> Option<String> {
         match self {
             Place::Unknown => None,
-            Place::Processor => Some(CPU.name),
-            Place::Card(_) => Some(NAME),
+            Place::Processor => Some(CPU.name.into()),
+            Place::Cards(_, count) => Some(name_of(*count)),
         }
     }
 }
@@ -82,7 +82,7 @@ impl Cards {
             None => true,
         };
         match choice {
-            Choice::Card(index) if !is_there(index) => Choice::Auto,
+            Choice::Cards(cards) if !cards.numbers().all(is_there) => Choice::Auto,
             choice => choice,
         }
     }
@@ -95,11 +95,14 @@ impl Cards {
             None => return Place::Unknown,
             Some(cards) => cards.unwrap_or_default(),
         };
-        let card = match choice {
-            Choice::Card(index) => cards.iter().find(|card| card.index == index),
-            _ => taken_by_itself(cards),
+        let (card, count) = match choice {
+            Choice::Cards(set) => {
+                let first = set.numbers().next();
+                (cards.iter().find(|card| Some(card.index) == first), set.count())
+            }
+            _ => (taken_by_itself(cards), 1),
         };
-        card.map_or(Place::Processor, |card| Place::Card(card.clone()))
+        card.map_or(Place::Processor, |card| Place::Cards(card.clone(), count))
     }
 }
 
@@ -136,10 +139,11 @@ mod tests {
     #[test]
     fn a_choice_goes_where_the_trainer_will() {
         let two = listed(Ok(vec![card(0, (7, 5)), card(1, (8, 9))]));
-        assert_eq!(two.place(Choice::Auto, false), Place::Card(card(1, (8, 9))));
+        assert_eq!(two.place(Choice::Auto, false), Place::Cards(card(1, (8, 9)), 1));
         assert_eq!(two.place(Choice::Auto, true), Place::Processor);
         assert_eq!(two.place(Choice::Cpu, false), Place::Processor);
-        assert_eq!(two.place(Choice::Card(0), false), Place::Card(card(0, (7, 5))));
+        assert_eq!(two.place("cuda".parse().unwrap(), false), Place::Cards(card(0, (7, 5)), 1));
+        assert_eq!(two.place("cuda:0,1".parse().unwrap(), false), Place::Cards(card(0, (7, 5)), 2));
         let old = listed(Ok(vec![card(0, (7, 5))]));
         assert_eq!(old.place(Choice::Auto, false), Place::Processor);
         let none = listed(Err("no".into()));
@@ -152,11 +156,14 @@ mod tests {
     #[test]
     fn a_card_that_is_gone_leaves_it_to_the_trainer() {
         let two = listed(Ok(vec![card(0, (8, 6)), card(1, (8, 9))]));
-        assert_eq!(two.choice("cuda:1"), Choice::Card(1));
-        assert_eq!(two.choice("cuda:2"), Choice::Auto);
+        assert_eq!(
+            [two.choice("cuda:1"), two.choice("cuda:0,1")].map(|c| c.to_string()),
+            ["cuda:1", "cuda:0,1"]
+        );
+        assert_eq!([two.choice("cuda:2"), two.choice("cuda:1,2")], [Choice::Auto; 2]);
         assert_eq!([two.choice(""), two.choice("abacus")], [Choice::Auto; 2]);
         let none = listed(Err("no".into()));
         assert_eq!([none.choice("cuda"), none.choice("cpu")], [Choice::Auto, Choice::Cpu]);
-        assert_eq!(Cards::default().choice("cuda:2"), Choice::Card(2));
+        assert_eq!(Cards::default().choice("cuda:2").to_string(), "cuda:2");
     }
 }

@@ -9,7 +9,7 @@ use std::process::{Child, ChildStdin, Command as Process, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, sync_channel};
 
 use train::run::Order;
-use train_cuda::run::Choice;
+use train_cuda::choice::Choice;
 
 use super::found::Found;
 use crate::jobs::{self, Job};

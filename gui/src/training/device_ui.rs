@@ -1,8 +1,8 @@
 //! Where a new run is trained, drawn: the choice, and what a card will take.
 
 use eframe::egui::{Spinner, Ui};
+use train_cuda::choice::{CardSet, Choice};
 use train_cuda::driver::Card;
-use train_cuda::run::Choice;
 
 use super::cards::Cards;
 use super::fitting::{Fit, Takes};
@@ -44,7 +44,14 @@ pub fn row(ui: &mut Ui, cards: &Cards, chosen: Choice, shared: &Shared) {
         for card in listed {
             let number = if listed.len() > 1 { format!("{}: ", card.index) } else { String::new() };
             let name = format!("{number}{}, {} MiB", card.name, mib(card.memory));
-            offer(ui, &name, &card.to_string(), Choice::Card(card.index));
+            if let Some(choice) = Choice::card(card.index) {
+                offer(ui, &name, &card.to_string(), choice);
+            }
+        }
+        if let (2.., Some(all)) = (listed.len(), CardSet::new(listed.iter().map(|card| card.index))) {
+            let name = format!("all {} cards", listed.len());
+            let about = "Each takes a share of every batch; they must be of one kind, and NVIDIA's NCCL must be installed";
+            offer(ui, &name, about, Choice::Cards(all));
         }
         if cards.is_looking() {
             ui.add(Spinner::new().size(14.0));
@@ -55,16 +62,22 @@ pub fn row(ui: &mut Ui, cards: &Cards, chosen: Choice, shared: &Shared) {
     });
 }
 
-/// What a card will take, line by line: a value, and what it is of.
-pub fn takes(card: &Card, fit: Option<&Fit>, line: &mut impl FnMut(String, &str)) {
+/// What each of so many cards will take, line by line: a value, and what it is of.
+pub fn takes(card: &Card, cards: usize, fit: Option<&Fit>, line: &mut impl FnMut(String, &str)) {
     match fit {
         Some(Ok(Some(Takes { memory, sequences, of }))) => {
             line(
                 format!("{} MiB", mib(*memory)),
-                &format!("of the {} MiB of {}", mib(card.memory), card.name),
+                &format!(
+                    "of the {} MiB of {}{}",
+                    mib(card.memory),
+                    if cards > 1 { "each " } else { "" },
+                    card.name
+                ),
             );
             let together = if sequences == of { format!("all {of}") } else { format!("{sequences} of {of}") };
-            line(together, "sequences of a step at a time, if nothing else uses the card");
+            let of_what = if cards > 1 { "sequences of its share" } else { "sequences of a step" };
+            line(together, &format!("{of_what} at a time, if nothing else uses the card"));
         }
         Some(Ok(None)) => line(card.name.clone(), "trains it; what it takes depends on the vocabulary"),
         Some(Err(_)) => line(card.name.clone(), "cannot train it"),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use train::config::Config;
 use train::needs::{Needs, Vocab};
 use train::preset::{self, PRESETS};
-use train_cuda::run::Choice;
+use train_cuda::choice::Choice;
 
 use super::cards::Place;
 use super::child::Start;
@@ -209,11 +209,11 @@ impl Form {
         if let Some(Ok(texts)) = jobs::take(&mut self.looking) {
             self.texts = texts;
         }
-        let card = match &self.place {
-            Place::Card(card) if self.config.validate().is_ok() => Some(card),
+        let cards = match &self.place {
+            Place::Cards(card, count) if self.config.validate().is_ok() => Some((card, *count)),
             _ => None,
         };
-        self.fitting.logic(card.map(|card| (&self.config, card)), shared);
+        self.fitting.logic(cards.map(|(card, count)| (&self.config, card, count)), shared);
         let wanted = &self.config.data.text;
         let known = self.texts.iter().map(|(path, _)| path);
         if self.looking.is_none() && !known.eq(wanted) {
@@ -298,7 +298,7 @@ impl Form {
     pub fn time(&self, needs: &Needs) -> Option<(f64, &str)> {
         let mine = toml::Table::try_from(&self.config).ok()?;
         let device = self.place.name()?;
-        let mine = shape(flat(&mine), device);
+        let mine = shape(flat(&mine), &device);
         let earlier = self.earlier.iter().find(|e| e.device == device && e.config == mine)?;
         Some((needs.tokens as f64 / earlier.speed.max(1e-9), &earlier.name))
     }
@@ -416,12 +416,12 @@ mod tests {
         assert_eq!(f.time(&needs), Some((10.0, "cpu before")));
         f.take_place(Choice::Auto, Place::Unknown);
         assert_eq!(f.time(&needs), None);
-        f.take_place(Choice::Auto, Place::Card(card()));
+        f.take_place(Choice::Auto, Place::Cards(card(), 1));
         f.config.train.threads = 3;
         assert_eq!(f.time(&needs), Some((1.0, "cuda before")));
         f.take_place(Choice::Cpu, Place::Processor);
         assert_eq!(f.time(&needs), None, "other threads");
-        f.take_place(Choice::Auto, Place::Card(card()));
+        f.take_place(Choice::Auto, Place::Cards(card(), 1));
         f.config.model.blocks += 1;
         assert_eq!(f.time(&f.needs().unwrap().0), None);
     }

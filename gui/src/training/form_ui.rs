@@ -354,7 +354,7 @@ fn needs(ui: &mut Ui, form: &Form) {
         line(format!("{at_most}{}", count(needs.parameters)), "parameters");
         line(count(needs.ternary), "of them ternary");
         match form.place() {
-            Place::Card(card) => device_ui::takes(card, form.fit(), &mut line),
+            Place::Cards(card, cards) => device_ui::takes(card, *cards, form.fit(), &mut line),
             _ => line(format!("about {}", bytes(needs.memory_bytes)), "of memory while training"),
         }
         line(count(needs.tokens), "tokens to learn from");
@@ -363,7 +363,11 @@ fn needs(ui: &mut Ui, form: &Form) {
             line(format!("{times:.1} times"), "through the text");
         }
         if let Some((seconds, name)) = form.time(&needs).filter(|(seconds, _)| *seconds < 1e8) {
-            let place = if matches!(form.place(), Place::Card(_)) { "a card" } else { "the processor" };
+            let place = match form.place() {
+                Place::Cards(_, 1) => "a card",
+                Place::Cards(..) => "as many cards",
+                _ => "the processor",
+            };
             line(
                 format!("about {}", duration(Duration::from_secs_f64(seconds))),
                 &format!("at the speed of {name}, a run of the same shape on {place}"),

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use formats::run_log::{EventLine, Log, RunDir};
 use toml::{Table, Value};
-use train_cuda::run::Choice;
+use train_cuda::choice::Choice;
 
 use super::metric::Point;
 use crate::open::Stamp;
@@ -92,7 +92,7 @@ impl Found {
     pub fn goes_on(&self, chosen: Choice) -> Choice {
         match (self.device(), chosen) {
             ("cpu", _) => Choice::Cpu,
-            (_, Choice::Card(card)) => Choice::Card(card),
+            (_, Choice::Cards(cards)) => Choice::Cards(cards),
             _ => Choice::Auto,
         }
     }

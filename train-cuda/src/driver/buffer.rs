@@ -8,6 +8,7 @@ use cudarc::driver::{CudaContext, CudaSlice, DevicePtr, PinnedHostSlice};
 
 use super::device::Device;
 use super::kernel::Arg;
+use super::nccl::Span;
 use crate::error::{Error, Result};
 
 /// Values in a card's memory.
@@ -54,6 +55,12 @@ impl<T: bytemuck::Pod + cudarc::driver::DeviceRepr> Buffer<T> {
     pub fn at(&self, first: usize) -> Arg {
         assert!(first <= self.len);
         Arg::Pointer(self.pointer + (first * size_of::<T>()) as u64)
+    }
+
+    /// Part of it, for what goes over several cards.
+    pub(crate) fn span(&self, first: usize, len: usize) -> Span {
+        assert!(first + len <= self.len);
+        (self.pointer + (first * size_of::<T>()) as u64, len)
     }
 
     /// Copies values in, from `first` on, after everything that the device was told before, and waits until they are there.
@@ -117,7 +124,7 @@ impl<T: bytemuck::Pod + cudarc::driver::DeviceRepr + cudarc::driver::ValidAsZero
     /// Room for `len` values, all bits 0.
     pub(super) fn new(context: &Arc<CudaContext>, len: usize) -> Result<Pinned<T>> {
         // SAFETY: every bit pattern is a `T`, and it is written before it is read.
-        let slice = unsafe { context.alloc_pinned::<T>(len) };
+        let slice = unsafe { context.alloc_pinned_with_flags::<T>(len, 0) };
         let mut pinned =
             Pinned(slice.map_err(|e| Error::failed(e, "asking for memory that the card reaches"))?);
         pinned.values()?.fill(T::zeroed());

@@ -1,5 +1,5 @@
-//! A card that is open: its memory, its kernels, and one stream on which everything happens in order. Or one on paper, which has no
-//! memory and runs nothing, but writes down what it is told.
+//! A card that is open: its memory, its kernels, and one stream on which everything happens in order; where it works with others, a
+//! second one beside it for what goes over all of them. Or one on paper, which has no memory and runs nothing, but writes down what it is told.
 
 #![expect(unsafe_code, reason = "turns off the bookkeeping that several streams would need")]
 
@@ -22,6 +22,7 @@ use super::card::{Card, open, version};
 use super::graph::Graph;
 use super::kernel::{Arg, Kernel, Shape};
 use super::module::{COMPILED_WITH, ptx, signatures};
+use super::nccl::{Communicator, MeetingPoint, Span};
 use crate::error::{Error, Result};
 
 /// What places are multiples of, in bytes.
@@ -40,6 +41,15 @@ pub struct Device {
     told: Mutex<Vec<Launch>>,
     /// Whether an open card, too, only writes down what it is told.
     rehearsing: AtomicBool,
+    /// Where it works with others.
+    aside: Mutex<Option<Aside>>,
+}
+
+/// A stream beside the card's own, and its place among several cards.
+#[derive(Debug)]
+struct Aside {
+    stream: Arc<CudaStream>,
+    communicator: Communicator,
 }
 
 #[derive(Debug)]
@@ -77,6 +87,9 @@ struct Kernels {
 #[derive(Debug)]
 pub struct Moment(CudaEvent);
 
+/// Between two looks at a card that may wait for others for ever.
+const LOOK_AGAIN: Duration = Duration::from_micros(200);
+
 impl Moment {
     /// Waits for it.
     ///
@@ -84,6 +97,18 @@ impl Moment {
     /// The card failed before.
     pub fn wait(&self) -> Result<()> {
         self.0.synchronize().map_err(|e| Error::failed(e, "waiting for the card"))
+    }
+
+    /// Waits for it as long as `still` has no objection.
+    ///
+    /// # Errors
+    /// What `still` says; the card failed before.
+    pub fn wait_while(&self, still: impl Fn() -> Result<()>) -> Result<()> {
+        while !self.0.try_is_complete().map_err(|e| Error::failed(e, "waiting for the card"))? {
+            still()?;
+            std::thread::sleep(LOOK_AGAIN);
+        }
+        Ok(())
     }
 
     /// How long after `earlier` it was, by the card's own clock; waits for both.
@@ -116,8 +141,8 @@ impl Device {
     }
 
     fn new(card: Card, place: Place) -> Device {
-        let (kernels, told) = (Mutex::default(), Mutex::default());
-        Device { card, kernels, place, told, rehearsing: AtomicBool::new(false) }
+        let (kernels, told, aside) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Device { card, kernels, place, told, rehearsing: AtomicBool::new(false), aside }
     }
 
     /// What a device on paper was told since this was last asked.
@@ -330,6 +355,81 @@ impl Device {
         let graph = stream.end_capture(CUgraphInstantiate_flags(0)).map_err(failed);
         told?;
         Graph::new(graph?.expect("a capture that was begun gives a graph"))
+    }
+
+    /// Joins other cards, as number `rank` of so many; waits until all have come.
+    ///
+    /// # Errors
+    /// NCCL is not there, or the cards do not reach each other.
+    ///
+    /// # Panics
+    /// A device on paper.
+    pub fn meet(&self, point: MeetingPoint, rank: usize, cards: usize) -> Result<()> {
+        let Place::Open { context, stream } = &self.place else { panic!("a device on paper meets nobody") };
+        let opened = context.bind_to_thread().and_then(|()| stream.fork());
+        let stream = opened.map_err(|e| Error::failed(e, "opening a card"))?;
+        let communicator = Communicator::meet(point, rank, cards)?;
+        *locked(&self.aside) = Some(Aside { stream, communicator });
+        Ok(())
+    }
+
+    /// Leaves the other cards; what they still have on their way together never comes.
+    pub fn leave(&self) {
+        *locked(&self.aside) = None;
+    }
+
+    /// Whether the cards still reach each other.
+    ///
+    /// # Errors
+    /// They do not.
+    pub fn check_others(&self) -> Result<()> {
+        locked(&self.aside).as_ref().map_or(Ok(()), |aside| aside.communicator.check())
+    }
+
+    /// Adds up spans of this card's memory over all cards that it has met, in place: after everything that it was told before, and beside what it
+    /// is told from now on until [`Device::rejoin`]. All of them tell the same sums in the same order.
+    ///
+    /// # Errors
+    /// The cards do not reach each other.
+    pub(crate) fn sum_aside(&self, spans: &[Span]) -> Result<()> {
+        self.with_aside(|stream, aside| {
+            aside.stream.join(stream).map_err(|e| Error::failed(e, "adding up over the cards"))?;
+            // SAFETY: a span comes from a buffer, which outlives what the device was told.
+            unsafe { aside.communicator.sum(spans, aside.stream.cu_stream()) }
+        })
+    }
+
+    /// Has what it is told from now on wait for the sums.
+    ///
+    /// # Errors
+    /// The card failed.
+    pub(crate) fn rejoin(&self) -> Result<()> {
+        self.with_aside(|stream, aside| {
+            stream.join(&aside.stream).map_err(|e| Error::failed(e, "adding up over the cards"))
+        })
+    }
+
+    /// Gives the first card's values of a span to all, after everything that it was told before.
+    ///
+    /// # Errors
+    /// The cards do not reach each other.
+    pub(crate) fn spread(&self, span: Span) -> Result<()> {
+        self.with_aside(|stream, aside| {
+            // SAFETY: as in `sum_aside`.
+            unsafe { aside.communicator.spread(span, stream.cu_stream()) }
+        })
+    }
+
+    fn with_aside(&self, tell: impl FnOnce(&CudaStream, &Aside) -> Result<()>) -> Result<()> {
+        let Place::Open { context, stream } = &self.place else { return Ok(()) };
+        if self.rehearsing.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        context.bind_to_thread().map_err(|e| Error::failed(e, "asking for the card"))?;
+        match &*locked(&self.aside) {
+            Some(aside) => tell(stream, aside),
+            None => Ok(()),
+        }
     }
 
     /// The moment when everything is done that it was told so far.

@@ -1,5 +1,5 @@
-//! NVIDIA's driver through cudarc, which opens it when it is first asked for: cards, memory, kernels, graphs. Nothing above
-//! this folder holds a handle of the driver's, and all that is unsafe about it is here.
+//! NVIDIA's driver through cudarc, which opens it when it is first asked for: cards, memory, kernels, graphs; and NCCL, where several cards
+//! work together. Nothing above this folder holds a handle of theirs, and all that is unsafe about it is here.
 
 mod buffer;
 mod card;
@@ -7,6 +7,7 @@ mod device;
 mod graph;
 mod kernel;
 mod module;
+mod nccl;
 
 pub use crate::error::Result;
 pub use buffer::{Buffer, Pinned};
@@ -14,3 +15,6 @@ pub use card::{Card, cards};
 pub use device::{Device, Launch, Moment};
 pub use graph::Graph;
 pub use kernel::{Arg, Kernel, Shape};
+pub use module::kernels_digest;
+pub use nccl::MeetingPoint;
+pub(crate) use nccl::Span;

@@ -1,6 +1,7 @@
 //! The compiled kernels that the program carries, and what arguments each of them takes.
 
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// Name and PTX of every module; `compile` beside this crate's sources made them.
 static MODULES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/modules.rs"));
@@ -12,6 +13,14 @@ pub(super) const COMPILED_WITH: (i32, &str) = (12020, "12.2");
 pub(super) fn ptx(name: &str) -> &'static str {
     let found = MODULES.iter().find(|(module, _)| *module == name);
     found.unwrap_or_else(|| panic!("there is no module {name}")).1
+}
+
+/// A number that other kernels would not have: processes that train together must have the same.
+pub fn kernels_digest() -> u64 {
+    // Of one version of the standard library it is the same everywhere; of two the program differs anyway.
+    let mut hasher = DefaultHasher::new();
+    MODULES.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// What an argument is to the hardware.

@@ -1,7 +1,9 @@
 //! What a program takes on a card: where every array lies and how large it is, known before any of it is asked for.
 
 mod arena;
+mod exchange;
 mod rooms;
+mod share;
 mod touched;
 
 use std::fmt;
@@ -12,7 +14,9 @@ use train::optim::Matrices;
 use train::program::Program;
 
 pub(crate) use arena::{Alike, Arenas, Place};
+pub(crate) use exchange::{Exchange, exchanges};
 pub(crate) use rooms::Rooms;
+pub use share::Share;
 
 use crate::error::{Error, Result};
 use crate::precision::Precision;
@@ -53,6 +57,16 @@ pub struct CudaOptions {
     pub pass_tokens: usize,
     /// Records a step once and replays it; without it every kernel is launched anew.
     pub graph: bool,
+    /// Which sequences of a batch are its own.
+    pub share: Share,
+}
+
+impl CudaOptions {
+    /// A whole batch at a time, on that card alone.
+    pub fn on(card: usize) -> CudaOptions {
+        let pass_tokens = usize::MAX;
+        CudaOptions { card, precision: Precision::Bf16, pass_tokens, graph: true, share: Share::WHOLE }
+    }
 }
 
 /// See the top of this file.
@@ -63,8 +77,12 @@ pub(crate) struct Plan {
     pub seq: usize,
     /// Sequences of a batch.
     pub sequences: usize,
+    /// Which of them are this card's.
+    pub share: Share,
     /// Sequences of a pass.
     pub pass: usize,
+    /// Where there are other cards: the sums over all of them.
+    pub exchanges: Vec<Exchange>,
     pub arenas: Arenas,
     pub rooms: Rooms,
     /// Tables, the head's among them, in the order in which their stored values lie.
@@ -119,8 +137,11 @@ impl Plan {
         let (model, recipe) = (&program.model, &program.recipe);
         check(model, recipe.float)?;
         let precision = options.precision;
-        let pass = options.pass_tokens.div_ceil(recipe.tokens).clamp(1, recipe.sequences.min(SEQUENCES_MAX));
+        let share = options.share;
+        let pass = options.pass_tokens.div_ceil(recipe.tokens);
+        let pass = pass.clamp(1, share.of(recipe.sequences).len().min(SEQUENCES_MAX));
         let arenas = Arenas::new(&program.params);
+        let exchanges = if share.is_part() { exchanges(program, &arenas) } else { Vec::new() };
         let rooms = Rooms::new(program, precision);
         let is_table = |p: &TensorId| matches!(program.params[p.0].kind, TensorKind::Table { .. });
         let tables: Vec<TensorId> = (0..program.params.len()).map(TensorId).filter(is_table).collect();
@@ -137,7 +158,9 @@ impl Plan {
             precision,
             seq: recipe.tokens,
             sequences: recipe.sequences,
+            share,
             pass,
+            exchanges,
             arenas,
             rooms,
             tables,
@@ -232,7 +255,7 @@ mod tests {
         (config.model.width, config.model.context, config.model.streams) = (768, 1024, 1);
         (config.train.batch, config.model.blocks, config.model.heads) = (5, 1, 12);
         let program = graph::build(&config.model_config(50_257), config.recipe());
-        let options = CudaOptions { card: 0, precision: Precision::Bf16, pass_tokens: 3 * 1024, graph: true };
+        let options = CudaOptions { pass_tokens: 3 * 1024, ..CudaOptions::on(0) };
         let room = parts(&Plan::new(&program, &options).unwrap(), &program);
         let mut sizes = Vec::new();
         for launch in crate::paper::step(&program, &options, Card::rtx_4090()).unwrap() {
@@ -252,7 +275,7 @@ mod tests {
             let program = graph::build(&config.model_config(2048), config.recipe());
             for precision in [Precision::Bf16, Precision::F32] {
                 for pass_tokens in [1, 1 << 20] {
-                    let options = CudaOptions { card: 0, precision, pass_tokens, graph: true };
+                    let options = CudaOptions { precision, pass_tokens, ..CudaOptions::on(0) };
                     let plan = Plan::new(&program, &options).unwrap();
                     let device = Device::on_paper(Card::rtx_4090());
                     Memory::new(&device, &program, &plan).unwrap();

@@ -105,7 +105,7 @@ pub fn cpu(program: &Program) -> CpuBackend {
 }
 
 pub fn cuda(program: &Program, precision: Precision) -> CudaBackend {
-    cuda_with(program, CudaOptions { card: 0, precision, pass_tokens: 1 << 20, graph: true })
+    cuda_with(program, CudaOptions { precision, ..CudaOptions::on(0) })
 }
 
 pub fn cuda_with(program: &Program, options: CudaOptions) -> CudaBackend {

@@ -22,36 +22,57 @@ pub enum Order {
     Shuffled(u64),
 }
 
-type SetOrder = unsafe extern "C" fn(i32, u64);
-
 /// What the tests run on.
 struct Place {
-    /// Sets the order, where the device is an emulated one.
-    set_order: Option<SetOrder>,
+    /// Where the devices are emulated ones.
+    emulator: Option<Emulator>,
 }
+
+/// Functions of the emulated driver that CUDA does not have.
+struct Emulator {
+    set_order: unsafe extern "C" fn(i32, u64),
+    fail_launch: unsafe extern "C" fn(i32, u64),
+    reset: unsafe extern "C" fn(),
+}
+
+/// Emulated devices.
+const DEVICES: i32 = 3;
 
 /// Whether tests run on a real card.
 pub fn on_a_card() -> bool {
     std::env::var("TERCET_CUDA").is_ok_and(|v| v == "card")
 }
 
-/// Finds a device once: opens the emulated driver by its path, so that the name `libcuda.so.1` means that one from then on. `None`: there is
-/// no compiler to build it with.
+/// Finds devices once: opens the emulated driver and its NCCL by their paths, so that the names `libcuda.so.1` and `libnccl.so.2` mean those
+/// from then on. `None`: there is no compiler to build them with.
 fn place() -> Option<&'static Place> {
     static PLACE: OnceLock<Option<Place>> = OnceLock::new();
     PLACE
         .get_or_init(|| {
             if on_a_card() {
-                return Some(Place { set_order: None });
+                return Some(Place { emulator: None });
             }
             let folder = build()?;
-            let path = folder.join("libcuda.so.1");
-            // SAFETY: the library is the one that was just built; nothing runs when it is opened.
-            let library = unsafe { libloading::Library::new(&path) };
-            let library = Box::leak(Box::new(library.unwrap_or_else(|e| panic!("{}: {e}", path.display()))));
-            // SAFETY: this is the function's type in `emulator`.
-            let set_order = unsafe { library.get::<SetOrder>(b"emulator_set_order") };
-            Some(Place { set_order: Some(*set_order.unwrap_or_else(|e| panic!("{}: {e}", path.display()))) })
+            let open = |name: &str| {
+                let path = folder.join(name);
+                // SAFETY: the library is one that was just built; nothing runs when it is opened.
+                let library = unsafe { libloading::Library::new(&path) };
+                &*Box::leak(Box::new(library.unwrap_or_else(|e| panic!("{}: {e}", path.display()))))
+            };
+            let driver = open("libcuda.so.1");
+            open("libnccl.so.2");
+            // SAFETY: these are the functions' types in `emulator`; the first is called before anybody else uses the driver.
+            let emulator = unsafe {
+                let set_devices: libloading::Symbol<'_, unsafe extern "C" fn(i32)> =
+                    driver.get(b"emulator_set_devices").expect("the emulator has it");
+                set_devices(DEVICES);
+                Emulator {
+                    set_order: *driver.get(b"emulator_set_order").expect("the emulator has it"),
+                    fail_launch: *driver.get(b"emulator_fail_launch").expect("the emulator has it"),
+                    reset: *driver.get(b"emulator_reset").expect("the emulator has it"),
+                }
+            };
+            Some(Place { emulator: Some(emulator) })
         })
         .as_ref()
 }
@@ -77,7 +98,7 @@ fn build() -> Option<PathBuf> {
 /// Builds the kernels once more, with every access to memory watched, and gives the folder of their modules; `None` where no emulated device
 /// is used.
 pub fn watched_modules() -> Option<PathBuf> {
-    place()?.set_order?;
+    place()?.emulator.as_ref()?;
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cuda-races");
     run_build(&["--races".as_ref(), folder.as_os_str()]);
     Some(folder.join("modules"))
@@ -112,14 +133,30 @@ pub fn bench() -> Option<Bench> {
 impl Bench {
     /// In which order threads and blocks run from now on; a real card has its own.
     pub fn order(&self, order: Order) {
-        if let Some(set) = self.place.set_order {
+        if let Some(emulator) = &self.place.emulator {
             let (kind, seed) = match order {
                 Order::Forward => (0, 0),
                 Order::Reverse => (1, 0),
                 Order::Shuffled(seed) => (2, seed),
             };
             // SAFETY: it sets two numbers that launches read.
-            unsafe { set(kind, seed) };
+            unsafe { (emulator.set_order)(kind, seed) };
+        }
+    }
+
+    /// Has a launch of a device fail, counted from 1, and the device from then on. Not on a real card.
+    pub fn fail_launch(&self, device: i32, launch: u64) {
+        if let Some(emulator) = &self.place.emulator {
+            // SAFETY: it sets a number that launches read, of a device that is there.
+            unsafe { (emulator.fail_launch)(device, launch) };
+        }
+    }
+
+    /// Every device works again.
+    pub fn mend(&self) {
+        if let Some(emulator) = &self.place.emulator {
+            // SAFETY: nothing runs.
+            unsafe { (emulator.reset)() };
         }
     }
 

@@ -18,6 +18,7 @@ mod races;
 mod residual;
 mod rope;
 mod rows;
+mod several;
 mod step;
 mod sums;
 mod table;

@@ -16,7 +16,7 @@ fn every_preset_is_a_step_of_few_launches() {
             for precision in [Precision::Bf16, Precision::F32] {
                 let program = graph::build(&model, recipe);
                 let pass_tokens = recipe.batch_tokens();
-                let options = CudaOptions { card: 0, precision, pass_tokens, graph: true };
+                let options = CudaOptions { precision, pass_tokens, ..CudaOptions::on(0) };
                 let whole = paper::step(&program, &options, Card::rtx_4090()).unwrap().len();
                 // A block takes some fifty, forward and back, and the head a few for each chunk of the vocabulary.
                 assert!(whole < 60 + 60 * model.blocks, "{name}: {whole} launches");
@@ -32,7 +32,7 @@ fn shapes_that_no_kernel_knows_are_refused() {
     let config = preset::tiny();
     let mut model = config.model_config(256);
     (model.heads, model.kv_heads, model.head_dim) = (8, 8, 16);
-    let options = CudaOptions { card: 0, precision: Precision::Bf16, pass_tokens: 1, graph: true };
+    let options = CudaOptions { pass_tokens: 1, ..CudaOptions::on(0) };
     let refused = |program| paper::step(&program, &options, Card::rtx_4090()).unwrap_err().to_string();
     let said = refused(graph::build(&model, config.recipe()));
     assert_eq!(

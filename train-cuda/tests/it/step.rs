@@ -97,10 +97,7 @@ fn a_replayed_step_has_the_bits_of_a_launched_one_in_any_order() {
     let program = program(&model(), Matrices::Muon);
     let run = |graph: bool, order: Order| {
         bench.order(order);
-        let mut backend = cuda_with(
-            &program,
-            CudaOptions { card: 0, precision: Precision::Bf16, pass_tokens: 1 << 20, graph },
-        );
+        let mut backend = cuda_with(&program, CudaOptions { graph, ..CudaOptions::on(0) });
         let losses = losses(&mut backend, &program, 0..3, FAST);
         let mut values = Vec::new();
         for p in (0..program.params.len()).map(model::tensors::TensorId) {
@@ -120,7 +117,7 @@ fn a_replayed_step_has_the_bits_of_a_launched_one_in_any_order() {
 fn a_rehearsal_tells_the_step_on_paper_and_runs_none_of_it() {
     let Some(_bench) = bench() else { return };
     let program = program(&model(), Matrices::Muon);
-    let options = CudaOptions { card: 0, precision: Precision::Bf16, pass_tokens: 1 << 20, graph: true };
+    let options = CudaOptions::on(0);
     let mut backend = cuda_with(&program, options);
     let launches = backend.launches().unwrap();
     let paper = train_cuda::paper::step(&program, &options, backend.device().card().clone()).unwrap();
@@ -142,7 +139,7 @@ fn passes_add_up() {
     let Some(_bench) = bench() else { return };
     let program = program(&other_model(), Matrices::AdamW);
     let gradients = |pass_tokens: usize, precision: Precision| {
-        let options = CudaOptions { card: 0, precision, pass_tokens, graph: true };
+        let options = CudaOptions { precision, pass_tokens, ..CudaOptions::on(0) };
         cuda_with(&program, options).gradients(2, &batch(&program, 9)).unwrap()
     };
     for (precision, bound) in [(Precision::F32, 1e-5), (Precision::Bf16, 1e-2)] {

@@ -1,0 +1,114 @@
+//! A card that is not the first: it does what it is told, as far as its share of a batch goes.
+
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+
+use model::tensors::TensorId;
+use train::backend::{Backend, Part, Probe, Rates};
+use train::batch::Batch;
+use train::program::Program;
+
+use super::call::{Answer, Call};
+use super::watch::Watch;
+use crate::backend::CudaBackend;
+use crate::driver::{Device, MeetingPoint};
+use crate::error::{Error, Result};
+use crate::plan::CudaOptions;
+use crate::run::fit;
+
+/// See the top of this file.
+pub struct Follower<'a> {
+    pub device: Device,
+    pub program: Program,
+    /// How it goes about it, but for how much at a time.
+    pub options: CudaOptions,
+    /// What it is told.
+    pub calls: Receiver<Arc<Call>>,
+    /// Where it answers.
+    pub answer: &'a dyn Fn(Answer),
+    /// Whether the others are there.
+    pub watch: Arc<Watch>,
+}
+
+impl Follower<'_> {
+    /// Takes part until the run ends.
+    ///
+    /// # Errors
+    /// The card does not take the program, or fails; the others are gone.
+    pub fn work(self) -> Result<()> {
+        let Follower { device, program, options, calls, answer, watch } = self;
+        let own = fit(&program, device.card(), device.free()?, options)?;
+        let card = device.card();
+        answer(Answer::Fits {
+            card: card.name.clone(),
+            capability: card.capability,
+            sequences: own.sequences,
+        });
+        let mut backend = None;
+        let mut device = Some(device);
+        while let Ok(call) = calls.recv() {
+            match (&*call, &mut backend) {
+                (Call::Take { sequences }, None) => {
+                    let pass_tokens = sequences * program.recipe.tokens;
+                    let options = CudaOptions { pass_tokens, ..options };
+                    let device = device.take().expect("its memory is taken once");
+                    let taken = CudaBackend::on(device, program.clone(), options)?;
+                    taken.compile()?;
+                    backend = Some(taken);
+                    answer(Answer::Ready);
+                }
+                (Call::Meet { point }, Some(backend)) => join(backend, point, &watch)?,
+                (Call::End, _) => return Ok(()),
+                (Call::Lost { .. }, _) => return watch.check(),
+                (call, Some(backend)) => follow(backend, call, answer).map_err(of_train)?,
+                (call, None) => panic!("{call:?} was told before memory was taken"),
+            }
+        }
+        watch.check()
+    }
+}
+
+/// Has a card meet the others.
+pub fn join(backend: &mut CudaBackend, point: &[u8], watch: &Arc<Watch>) -> Result<()> {
+    let point = MeetingPoint::from_bytes(point).ok_or_else(|| Error::Together {
+        problem: "the processes are of different versions of tercet; start the same one everywhere".into(),
+    })?;
+    backend.meet(point, Arc::clone(watch))
+}
+
+/// Does what the first card does.
+fn follow(backend: &mut CudaBackend, call: &Call, answer: &dyn Fn(Answer)) -> train::Result<()> {
+    let batch =
+        |tokens: &[u32], targets: &[u32]| Batch { tokens: tokens.to_vec(), targets: targets.to_vec() };
+    match call {
+        Call::Step { step, muon, adam, tokens, targets } => {
+            let rates = Rates { muon: *muon, adam: *adam };
+            backend.submit(*step, &batch(tokens, targets), rates)?;
+            // The first card reports them; here the place is needed.
+            if backend.in_flight() > backend.lag() {
+                backend.collect()?;
+            }
+            return Ok(());
+        }
+        // Everything else comes when no step is on its way.
+        _ => while backend.collect()?.is_some() {},
+    }
+    match call {
+        Call::Gradients { step, tokens, targets } => drop(backend.gradients(*step, &batch(tokens, targets))?),
+        Call::Evaluate { tokens, targets } => {
+            let mut nats = vec![0.0; tokens.len()];
+            backend.evaluate(&batch(tokens, targets), &mut nats)?;
+        }
+        Call::Copy { parameter, part } => {
+            backend.take_over(TensorId(*parameter), Part::ALL[usize::from(*part)])?
+        }
+        Call::Look => answer(Answer::codes(&backend.look()?)),
+        call => panic!("{call:?} is told at the beginning or the end"),
+    }
+    Ok(())
+}
+
+/// What a card of a run says, as what a card says.
+fn of_train(error: train::Error) -> Error {
+    Error::Together { problem: error.to_string() }
+}
