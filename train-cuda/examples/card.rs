@@ -18,7 +18,7 @@ use train::optim::Matrices;
 use train::program::Program;
 use train_cuda::driver::{Arg, Device, Launch, Shape};
 use train_cuda::measure::replays;
-use train_cuda::{CudaBackend, CudaOptions, Error, Precision, Result};
+use train_cuda::{CudaBackend, CudaOptions, Error, Result};
 
 const SHAPES: [&str; 3] = ["showcase", "shakespeare", "125m"];
 /// Batches that training goes through in turn.

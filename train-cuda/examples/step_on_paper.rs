@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use common::{configuration, cost};
 use train::graph;
 use train_cuda::driver::Card;
-use train_cuda::{CudaBackend, CudaOptions, Precision, paper};
+use train_cuda::{CudaBackend, CudaOptions, paper};
 
 /// An RTX 4090 as its data sheet has it: bytes and operations a second.
 const BANDWIDTH: f64 = 1008e9;

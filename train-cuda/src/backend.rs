@@ -63,6 +63,7 @@ impl CudaBackend {
     /// # Errors
     /// A shape that the kernels do not know, or not enough memory, which is said before any is taken.
     pub fn on(device: Device, program: Program, options: CudaOptions) -> driver::Result<CudaBackend> {
+        let program = options.program(&program);
         let plan = Plan::new(&program, &options)?;
         device.card().check_room(plan.sizes.total(), device.free()?)?;
         let memory = Memory::new(&device, &program, &plan)?;
@@ -86,7 +87,7 @@ impl CudaBackend {
     /// # Errors
     /// A shape that the kernels do not know.
     pub fn sizes(program: &Program, options: &CudaOptions) -> driver::Result<Sizes> {
-        Plan::new(program, options).map(|plan| plan.sizes)
+        Plan::new(&options.program(program), options).map(|plan| plan.sizes)
     }
 
     /// Has the driver compile every kernel that a step and an evaluation take, which is long the first time on a machine.

@@ -7,11 +7,11 @@ use model::init::initial;
 use model::tensors::TensorId;
 use train::backend::Part;
 use train::optim::Matrices;
-use train::program::{Coefs, Program, Quant, Rows};
+use train::program::Program;
 
-use crate::driver::{Arg, Buffer, Device, Span};
+use crate::driver::{Buffer, Device, Span};
 use crate::error::Result;
-use crate::plan::{COEF_GRADIENTS, COEFS, GROUP, Place, Plan};
+use crate::plan::{Array, COEF_GRADIENTS, GROUP, Place, Plan};
 use crate::record::{MuonRoom, NORM_PARTS};
 use crate::words::WORDS;
 
@@ -23,16 +23,6 @@ pub(crate) struct Parameters {
     pub first: Buffer<f32>,
     /// Empty where nothing is remembered of the kind.
     pub second: Buffer<f32>,
-}
-
-/// Rows as ternary products read them.
-#[derive(Debug)]
-pub(crate) struct QuantRows {
-    pub q: Buffer<i8>,
-    /// A scale for each token.
-    pub a: Buffer<f32>,
-    /// `a q`, in the backward pass's precision.
-    pub dequantised: Buffer<u8>,
 }
 
 /// What reports count.
@@ -62,8 +52,6 @@ pub(crate) struct Memory {
     /// The same in f16, for tensor cores.
     pub operand: Buffer<u16>,
     rooms: Vec<Buffer<u8>>,
-    quants: Vec<QuantRows>,
-    coefs: Vec<Buffer<f32>>,
     pub coef_gradients: Buffer<f32>,
     pub cos: Buffer<f32>,
     pub sin: Buffer<f32>,
@@ -112,14 +100,6 @@ impl Memory {
         };
         let rooms =
             plan.rooms.bytes.iter().map(|bytes| device.buffer(bytes * tokens)).collect::<Result<_>>()?;
-        let quants = program.buffers.quants.iter().map(|width| {
-            let values = width * tokens;
-            let dequantised = device.buffer(values * grad)?;
-            Ok(QuantRows { q: device.buffer(values)?, a: device.buffer(tokens)?, dequantised })
-        });
-        let quants = quants.collect::<Result<_>>()?;
-        let coefs =
-            (0..program.buffers.coefs).map(|_| device.buffer(tokens * COEFS)).collect::<Result<_>>()?;
         let model = &program.model;
         let table = RopeTable::new(plan.seq, model.head_dim, model.rope_base);
         let (cos, sin): (Vec<&[f32]>, Vec<&[f32]>) = (0..plan.seq).map(|i| table.at(i)).unzip();
@@ -133,8 +113,6 @@ impl Memory {
             rounded: device.buffer(values)?,
             operand: device.buffer(values)?,
             rooms,
-            quants,
-            coefs,
             coef_gradients: device.buffer(tokens * COEF_GRADIENTS)?,
             cos: device.upload(&cos.concat())?,
             sin: device.upload(&sin.concat())?,
@@ -155,24 +133,9 @@ impl Memory {
         Ok(memory)
     }
 
-    /// The place of a buffer.
-    pub fn rows(&self, plan: &Plan, rows: Rows) -> Arg {
-        self.rooms[plan.rooms.of(rows)].arg()
-    }
-
-    /// The bytes of a buffer.
-    pub fn room(&self, plan: &Plan, rows: Rows) -> &Buffer<u8> {
-        &self.rooms[plan.rooms.of(rows)]
-    }
-
-    /// Quantised rows.
-    pub fn quant(&self, q: Quant) -> &QuantRows {
-        &self.quants[q.0]
-    }
-
-    /// Coefficients.
-    pub fn coefs(&self, c: Coefs) -> Arg {
-        self.coefs[c.0].arg()
+    /// The bytes of an array.
+    pub fn room(&self, plan: &Plan, array: Array) -> &Buffer<u8> {
+        &self.rooms[plan.rooms.of(array)]
     }
 
     fn part(&mut self, plan: &Plan, p: TensorId, part: Part) -> (&mut Buffer<f32>, usize) {

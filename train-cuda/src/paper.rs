@@ -16,7 +16,7 @@ use crate::record::Recorder;
 /// # Panics
 /// A kernel that is given other arguments than its own.
 pub fn step(program: &Program, options: &CudaOptions, card: Card) -> Result<Vec<Launch>> {
-    let device = Device::on_paper(card);
+    let (device, program) = (Device::on_paper(card), &options.program(program));
     let plan = Plan::new(program, options)?;
     let memory = Memory::new(&device, program, &plan)?;
     device.told();

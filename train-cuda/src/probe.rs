@@ -9,7 +9,7 @@ use train::batch::Batch;
 use crate::backend::CudaBackend;
 use crate::driver;
 use crate::memory::values;
-use crate::plan::{GROUP, Place};
+use crate::plan::{Array, GROUP, Place};
 
 const NO_RATES: Rates = Rates { muon: 0.0, adam: 0.0 };
 
@@ -51,7 +51,7 @@ impl CudaBackend {
             let mut some = vec![0.0; pass.tokens * vocab];
             out.read(&self.device, 0, &mut some)?;
             logits.extend(some);
-            let room = self.memory.room(&self.plan, self.program.streams);
+            let room = self.memory.room(&self.plan, Array::Rows(self.program.streams));
             streams.extend(values::<f32>(&self.device, room, pass.tokens * wide)?);
         }
         Ok((logits, streams))

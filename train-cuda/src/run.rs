@@ -47,30 +47,55 @@ pub struct Fit {
     pub options: CudaOptions,
     /// Sequences at a time.
     pub sequences: usize,
+    /// Sequences of its share of a batch.
+    pub of: usize,
     /// Bytes.
     pub sizes: Sizes,
 }
 
-/// As much of a card's share of a batch at a time as fits in so many bytes; everything else as `options` say.
+impl Fit {
+    /// How a card's share goes, to stand behind its name: nothing where there is nothing to say.
+    pub(crate) fn manner(&self) -> String {
+        let at_a_time = match self.sequences {
+            all if all == self.of => String::new(),
+            1 => ", a sequence at a time".to_owned(),
+            some => format!(", {some} sequences at a time"),
+        };
+        at_a_time + if self.options.recompute { ", activations computed twice" } else { "" }
+    }
+}
+
+/// As much of a card's share of a batch at a time as fits in so many bytes; everything else as `options` say. Fewer sequences cost next to
+/// nothing, computing activations twice a third of the way forward and back, so that is done only where a single sequence would not fit otherwise.
 ///
 /// # Errors
 /// A shape that the kernels do not know, or a single sequence that does not fit.
 pub fn fit(program: &Program, card: &Card, free: u64, options: CudaOptions) -> Result<Fit> {
-    let (recipe, share) = (&program.recipe, options.share);
-    if recipe.sequences < share.cards {
+    let (sequences, cards) = (program.recipe.sequences, options.share.cards);
+    if sequences < cards {
         return Err(Error::Together {
             problem: format!(
-                "{} cards cannot share a batch of {} (train.batch); each takes one sequence at least: take fewer cards or a larger batch",
-                share.cards, recipe.sequences
+                "{cards} cards cannot share a batch of {sequences} (train.batch); each takes one sequence at least: take fewer cards or a larger batch"
             ),
         });
     }
-    let mut sequences = share.of(recipe.sequences).len();
+    match fit_in_passes(program, card, free, options) {
+        Err(Error::Memory { .. }) if !options.recompute => {
+            fit_in_passes(program, card, free, CudaOptions { recompute: true, ..options })
+        }
+        other => other,
+    }
+}
+
+fn fit_in_passes(program: &Program, card: &Card, free: u64, options: CudaOptions) -> Result<Fit> {
+    let recipe = &program.recipe;
+    let of = options.share.of(recipe.sequences).len();
+    let mut sequences = of;
     loop {
         let options = CudaOptions { pass_tokens: sequences * recipe.tokens, ..options };
         let sizes = CudaBackend::sizes(program, &options)?;
         match card.check_room(sizes.total(), free) {
-            Ok(()) => return Ok(Fit { options, sequences, sizes }),
+            Ok(()) => return Ok(Fit { options, sequences, of, sizes }),
             Err(error) if sequences == 1 => return Err(error),
             Err(_) => sequences = sequences.div_ceil(2),
         }
@@ -89,7 +114,7 @@ pub fn trainer(
 ) -> train::Result<Trainer> {
     let program = graph::build(model, config.recipe());
     let open = || -> Result<Box<dyn Backend>> {
-        let taken = |card: &Card, taken: Taken| tell(&taken.describe(card));
+        let taken = |card: &Card, taken: &Taken| tell(&taken.describe(card));
         Ok(match taking {
             Taking::Here(cards) => match cards.only() {
                 Some(card) => Box::new(alone(&program, card, tell)?),
@@ -113,8 +138,7 @@ pub fn trainer(
 fn alone(program: &Program, card: usize, tell: &dyn Fn(&str)) -> Result<CudaBackend> {
     let device = Device::open(card)?;
     let fit = fit(program, device.card(), device.free()?, CudaOptions::on(card))?;
-    let at_a_time = at_a_time(fit.sequences, program.recipe.sequences);
-    tell(&format!("training on {}{at_a_time}; {}", device.card(), fit.sizes));
+    tell(&format!("training on {}{}; {}", device.card(), fit.manner(), fit.sizes));
     let backend = CudaBackend::on(device, program.clone(), fit.options)?;
     let began = Instant::now();
     backend.compile()?;
@@ -125,7 +149,31 @@ fn alone(program: &Program, card: usize, tell: &dyn Fn(&str)) -> Result<CudaBack
     Ok(backend)
 }
 
-/// Words on how many sequences go at a time, where that is not all of them.
-pub(crate) fn at_a_time(sequences: usize, all: usize) -> String {
-    if sequences == all { String::new() } else { format!(", {sequences} sequences at a time") }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A smaller pass first, then activations twice, then neither will do.
+    #[test]
+    fn a_batch_fits_the_cheapest_way_there_is() {
+        let mut config = train::preset::showcase();
+        (config.model.context, config.train.batch, config.model.blocks) = (1024, 4, 12);
+        let program = graph::build(&config.model_config(512), config.recipe());
+        let card = Card::rtx_4090();
+        let at = |free: u64| fit(&program, &card, free, CudaOptions::on(0));
+        let taken = |fit: &Fit| (fit.sequences, fit.options.recompute);
+        let whole = at(u64::MAX).unwrap();
+        assert_eq!((taken(&whole), whole.manner().as_str()), ((4, false), ""));
+        let half = at(whole.sizes.total() - 1).unwrap();
+        assert_eq!((taken(&half), half.manner().as_str()), ((2, false), ", 2 sequences at a time"));
+        let one = at(half.sizes.total() - 1).unwrap();
+        assert_eq!((taken(&one), one.manner().as_str()), ((1, false), ", a sequence at a time"));
+        // Then as many at once as fit.
+        let twice = at(one.sizes.total() - 1).unwrap();
+        assert_eq!(taken(&twice), (4, true), "{} and {}", one.sizes, twice.sizes);
+        assert_eq!(twice.manner(), ", activations computed twice");
+        let fewer = at(twice.sizes.total() - 1).unwrap();
+        assert_eq!(fewer.manner(), ", 2 sequences at a time, activations computed twice");
+        assert!(matches!(at(1 << 20), Err(Error::Memory { .. })));
+    }
 }

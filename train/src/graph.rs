@@ -5,7 +5,7 @@ use model::config::ModelConfig;
 use model::forward::{self, Forward};
 use model::tensors::TensorId;
 
-use crate::program::{Buffers, Coefs, Op, Program, Quant, Rows, Site};
+use crate::program::{Buffers, Connection, Op, Program, Quant, Rows, Site};
 use crate::recipe::Recipe;
 
 /// The program of `config`, trained as `recipe` says.
@@ -59,7 +59,8 @@ struct Graph<'a> {
     /// The parts of each buffer of the pass, once something has written them.
     rows: Vec<Vec<Pair>>,
     quants: Vec<Read>,
-    coefs: Vec<Coefs>,
+    /// Those of a single stream have nothing to compute.
+    connections: Vec<Option<Connection>>,
     sites: u32,
     streams: Option<Rows>,
     end: Option<End>,
@@ -68,11 +69,24 @@ struct Graph<'a> {
 impl<'a> Graph<'a> {
     fn new(pass: &'a Forward) -> Self {
         let mut buffers = Buffers::default();
-        let coefs = pass.connections.iter().map(|_| buffers.coefs()).collect();
+        let connections = pass.connections.iter();
+        let connections = connections
+            .map(|c| c.hyper.map(|weights| Connection { weights, coefs: buffers.coefs() }))
+            .collect();
         let quants = pass.quants.iter().map(|&w| Read { q: buffers.quant(w), gradient: buffers.rows(w) });
         let quants = quants.collect();
         let rows = vec![Vec::new(); pass.rows.len()];
-        Graph { pass, buffers, forward: Vec::new(), rows, quants, coefs, sites: 0, streams: None, end: None }
+        Graph {
+            pass,
+            buffers,
+            forward: Vec::new(),
+            rows,
+            quants,
+            connections,
+            sites: 0,
+            streams: None,
+            end: None,
+        }
     }
 
     fn pair(&mut self, width: usize) -> Pair {
@@ -112,14 +126,14 @@ impl<'a> Graph<'a> {
                 vec![Op::EmbedBackward { table, scale, site, d_x: x.gradient }]
             }
             forward::Op::HyperRead { connection: id, x, y } => {
-                let (x, y, coefs) = (self.one(x), self.make_one(y), self.coefs[id.0]);
-                let connection = self.pass.connections[id.0].hyper;
-                self.forward.push(Op::HyperRead { connection, x: x.value, coefs, y: y.value });
+                let (x, y, connection) = (self.one(x), self.make_one(y), self.connections[id.0]);
+                self.forward.push(Op::HyperRead { connection, x: x.value, y: y.value });
                 let (d_y, d_x) = (y.gradient, x.gradient);
-                vec![Op::HyperReadBackward { connection, x: x.value, coefs, d_y, d_x }]
+                vec![Op::HyperReadBackward { connection, x: x.value, d_y, d_x }]
             }
             forward::Op::HyperWrite { connection, x, f, out } => {
-                let (x, f, coefs, site) = (self.one(x), self.one(f), self.coefs[connection.0], self.site());
+                let (x, f, site) = (self.one(x), self.one(f), self.site());
+                let coefs = self.connections[connection.0].map(|c| c.coefs);
                 // The gradient before the write takes the place of that after it.
                 let value = self.buffers.rows(self.pass.width(out));
                 self.rows[out.0] = vec![Pair { value, gradient: x.gradient }];

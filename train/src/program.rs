@@ -8,16 +8,25 @@ use crate::recipe::Recipe;
 use model::tensors::{TensorId, TensorSpec};
 
 /// A buffer of f32 rows, one row a token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Rows(pub usize);
 
 /// A buffer of rows as a ternary product reads them: int8 with one scale a token (f32 when the model is not quantised).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Quant(pub usize);
 
 /// A buffer of hyper-connection coefficients, one record a token, with their gradient.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Coefs(pub usize);
+
+/// The connection of several streams with a sub-layer.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Connection {
+    /// Its parameters.
+    pub weights: Hyper,
+    /// Where its coefficients are.
+    pub coefs: Coefs,
+}
 
 /// Where a dropout mask is drawn; every place has a number of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,13 +41,13 @@ pub enum Op {
     /// Adds the gradient of `Embed` to the table.
     EmbedBackward { table: TensorId, scale: f32, site: Site, d_x: Rows },
     /// Coefficients of the connection from the streams, and `y = sum_i pre_i x_i`. `None`: one stream, `y = x`.
-    HyperRead { connection: Option<Hyper>, x: Rows, coefs: Coefs, y: Rows },
-    /// `out = R x + post (outer) dropout(f)`.
-    HyperWrite { x: Rows, coefs: Coefs, f: Rows, site: Site, out: Rows },
+    HyperRead { connection: Option<Connection>, x: Rows, y: Rows },
+    /// `out = R x + post (outer) dropout(f)`. No coefficients: one stream, `out = x + dropout(f)`.
+    HyperWrite { x: Rows, coefs: Option<Coefs>, f: Rows, site: Site, out: Rows },
     /// `d_f` from the streams' gradient `d_x`, which becomes the gradient before the write; records `d_post`, `d_R`.
-    HyperWriteBackward { x: Rows, coefs: Coefs, f: Rows, site: Site, d_x: Rows, d_f: Rows },
+    HyperWriteBackward { x: Rows, coefs: Option<Coefs>, f: Rows, site: Site, d_x: Rows, d_f: Rows },
     /// Adds `d_y` through the read and through all three coefficients to `d_x`.
-    HyperReadBackward { connection: Option<Hyper>, x: Rows, coefs: Coefs, d_y: Rows, d_x: Rows },
+    HyperReadBackward { connection: Option<Connection>, x: Rows, d_y: Rows, d_x: Rows },
     /// `q = quantise(rms_norm(x) * gain)`; keeps `1 / rms`. No gain and no norm: `gain` is `None`, and `q = quantise(x)`.
     NormQuantise { x: Rows, gain: Option<TensorId>, q: Quant, inv_rms: Rows },
     /// Gradient of `NormQuantise`, straight through the rounding: overwrites `d_x`.
@@ -158,7 +167,7 @@ pub struct Program {
     pub buffers: Buffers,
     /// From token ids to nats; run alone for evaluation.
     pub forward: Vec<Op>,
-    /// From the loss back to the parameters.
+    /// From the loss back to the parameters; where less is kept, with ops of the way forward between.
     pub backward: Vec<Op>,
     /// The buffer that holds each token's cross-entropy after the forward pass.
     pub nats: Rows,

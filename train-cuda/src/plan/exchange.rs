@@ -73,7 +73,8 @@ fn joined(mut ranges: Vec<Range<usize>>) -> Vec<Range<usize>> {
 fn adds_to(op: &Op) -> Vec<TensorId> {
     match *op {
         Op::EmbedBackward { table, .. } => vec![table],
-        Op::HyperReadBackward { connection: Some(hyper), .. } => {
+        Op::HyperReadBackward { connection: Some(connection), .. } => {
+            let hyper = connection.weights;
             [hyper.weight, hyper.bias, hyper.alpha].concat()
         }
         Op::NormQuantiseBackward { gain, .. } | Op::NormRopeBackward { gain, .. } => {

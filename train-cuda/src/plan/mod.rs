@@ -1,10 +1,10 @@
 //! What a program takes on a card: where every array lies and how large it is, known before any of it is asked for.
 
 mod arena;
+mod array;
 mod exchange;
 mod rooms;
 mod share;
-mod touched;
 
 use std::fmt;
 
@@ -12,8 +12,10 @@ use model::config::ModelConfig;
 use model::tensors::{TensorId, TensorKind};
 use train::optim::Matrices;
 use train::program::Program;
+use train::recompute::recomputed;
 
 pub(crate) use arena::{Alike, Arenas, Place};
+pub(crate) use array::Array;
 pub(crate) use exchange::{Exchange, exchanges};
 pub(crate) use rooms::Rooms;
 pub use share::Share;
@@ -59,13 +61,26 @@ pub struct CudaOptions {
     pub graph: bool,
     /// Which sequences of a batch are its own.
     pub share: Share,
+    /// Computes activations a second time on the way back instead of keeping them: less memory, the same bits, a forward pass more.
+    pub recompute: bool,
 }
 
 impl CudaOptions {
-    /// A whole batch at a time, on that card alone.
+    /// A whole batch at a time, on that card alone, everything kept.
     pub fn on(card: usize) -> CudaOptions {
-        let pass_tokens = usize::MAX;
-        CudaOptions { card, precision: Precision::Bf16, pass_tokens, graph: true, share: Share::WHOLE }
+        CudaOptions {
+            card,
+            precision: Precision::Bf16,
+            pass_tokens: usize::MAX,
+            graph: true,
+            share: Share::WHOLE,
+            recompute: false,
+        }
+    }
+
+    /// The program as it is run.
+    pub(crate) fn program(&self, program: &Program) -> Program {
+        if self.recompute { recomputed(program) } else { program.clone() }
     }
 }
 
@@ -99,7 +114,7 @@ pub struct Sizes {
     pub parameters: u64,
     /// What products read of the weights.
     pub operands: u64,
-    /// Activations and their gradients.
+    /// Activations and their gradients, as far as they are there at once.
     pub rows: u64,
     /// Working memory of single kernels.
     pub scratch: u64,
@@ -192,10 +207,7 @@ impl Plan {
         let seconds = if program.recipe.optimiser.matrices == Matrices::Muon { 0 } else { a.ternary };
         let parameters = 4 * (3 * a.ternary + seconds + 4 * a.dense) + a.ternary;
         let operands = a.ternary * (1 + grad) + a.ternary / GROUP * 2 + self.table_values(program) * 6;
-        let quants = &program.buffers.quants;
-        let quant: usize = quants.iter().map(|w| w * (1 + grad) + 4).sum();
-        let coefs = 4 * (program.buffers.coefs * COEFS + COEF_GRADIENTS);
-        let rows = self.rooms.bytes.iter().sum::<usize>() * tokens + tokens * (quant + coefs);
+        let rows = (self.rooms.bytes.iter().sum::<usize>() + 4 * COEF_GRADIENTS) * tokens;
         let batch = 12 * self.batch_tokens();
         let head = self.head(program);
         let muon = match program.recipe.optimiser.matrices {
@@ -273,9 +285,15 @@ mod tests {
         for (name, _) in preset::PRESETS {
             let config = preset::named(name).unwrap();
             let program = graph::build(&config.model_config(2048), config.recipe());
-            for precision in [Precision::Bf16, Precision::F32] {
+            for (precision, recompute) in [
+                (Precision::Bf16, false),
+                (Precision::F32, false),
+                (Precision::Bf16, true),
+                (Precision::F32, true),
+            ] {
                 for pass_tokens in [1, 1 << 20] {
-                    let options = CudaOptions { precision, pass_tokens, ..CudaOptions::on(0) };
+                    let options = CudaOptions { precision, pass_tokens, recompute, ..CudaOptions::on(0) };
+                    let program = options.program(&program);
                     let plan = Plan::new(&program, &options).unwrap();
                     let device = Device::on_paper(Card::rtx_4090());
                     Memory::new(&device, &program, &plan).unwrap();

@@ -1,8 +1,7 @@
 //! The ops of the way back.
 
-use model::forward::Hyper;
 use model::tensors::TensorId;
-use train::program::{Coefs, Op, Program, Rows};
+use train::program::{Connection, Op, Program, Rows};
 
 use super::forward::{Attention, Heads, activation, elementwise, interleaved, per_head, warp_per_token};
 use super::head::Splits;
@@ -89,7 +88,7 @@ impl Recorder<'_> {
             }
             Op::HyperWriteBackward { x, coefs, f, site, d_x, d_f } => {
                 let width = self.width(f);
-                if streams == 1 {
+                let Some(coefs) = coefs else {
                     let mut args = args_vec![self.words(), self.rows(d_x), self.rows(d_f), tokens, width];
                     args.extend(self.mask(pass, site));
                     return self.run_here(
@@ -98,10 +97,10 @@ impl Recorder<'_> {
                         elementwise(tokens * width),
                         &args,
                     );
-                }
+                };
                 let mut args = args_vec![
                     self.rows(x),
-                    self.memory.coefs(coefs),
+                    self.coefs(coefs),
                     self.rows(f),
                     self.words(),
                     self.rows(d_x),
@@ -119,8 +118,8 @@ impl Recorder<'_> {
                 let args = args![self.rows(d_y), self.rows(d_x), values as u64];
                 self.run_here("residual", "residual_read_backward", elementwise(values), &args)
             }
-            Op::HyperReadBackward { connection: Some(h), x, coefs, d_y, d_x } => {
-                self.hyper_read_backward(pass, &h, x, coefs, d_y, d_x)
+            Op::HyperReadBackward { connection: Some(c), x, d_y, d_x } => {
+                self.hyper_read_backward(pass, c, x, d_y, d_x)
             }
             // What is only quantised passes its gradient on as it is.
             Op::NormQuantiseBackward { gain: None, .. } => Ok(()),
@@ -146,11 +145,11 @@ impl Recorder<'_> {
                 let heads = self.width(x) / head_dim;
                 let parts = if gain.is_some() { self.memory.parts.arg() } else { Arg::NULL };
                 let args = args![
-                    self.rows(x),
+                    self.rows_of(gain, x),
                     self.gain(gain),
                     self.memory.cos.arg(),
                     self.memory.sin.arg(),
-                    self.rows(inv_rms),
+                    self.rows_of(gain, inv_rms),
                     self.rows(d_y),
                     parts,
                     tokens,
@@ -212,7 +211,8 @@ impl Recorder<'_> {
                 )?;
                 self.sum_parts(pass, gain, blocks, width)
             }
-            _ => unreachable!("{op:?} is not a backward op"),
+            // Told again, because it was not kept.
+            _ => self.forward(op, pass),
         }
     }
 
@@ -225,14 +225,13 @@ impl Recorder<'_> {
     fn hyper_read_backward(
         &self,
         pass: &Pass,
-        h: &Hyper,
+        Connection { weights: h, coefs }: Connection,
         x: Rows,
-        coefs: Coefs,
         d_y: Rows,
         d_x: Rows,
     ) -> Result<()> {
         let (tokens, streams, width) = (pass.tokens, self.program.model.streams, self.width(d_y));
-        let (x, coefs, d_y, d_x) = (self.rows(x), self.memory.coefs(coefs), self.rows(d_y), self.rows(d_x));
+        let (x, coefs, d_y, d_x) = (self.rows(x), self.coefs(coefs), self.rows(d_y), self.rows(d_x));
         let alphas = h.alpha.map(|p| self.plain(p));
         let gradients = self.memory.coef_gradients.arg();
         let args = [&[x, coefs, gradients, d_y][..], &alphas, &args![tokens, width, streams]].concat();

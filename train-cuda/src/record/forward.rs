@@ -6,6 +6,7 @@ use train::program::Op;
 use super::{Pass, Recorder};
 use crate::driver::{Arg, Shape};
 use crate::error::Result;
+use crate::plan::Array;
 
 /// Shared memory of a block that needs no asking, in bytes.
 const SHARED: usize = 48 << 10;
@@ -35,11 +36,11 @@ impl Recorder<'_> {
             }
             // One stream: it is what is read.
             Op::HyperRead { connection: None, .. } => Ok(()),
-            Op::HyperRead { connection: Some(h), x, coefs, y } => {
+            Op::HyperRead { connection: Some(c), x, y } => {
                 let width = self.width(y);
                 let mut args = args_vec![self.rows(x)];
-                args.extend(self.hyper(&h));
-                args.extend(args![self.memory.coefs(coefs), self.rows(y)]);
+                args.extend(self.hyper(&c.weights));
+                args.extend(args![self.coefs(c.coefs), self.rows(y)]);
                 args.extend(args![tokens, width, streams, eps]);
                 let shared = if streams == 2 { 17_408 } else { 43_520 };
                 self.run("hyper", "hyper_read", warp_per_token(tokens).shared(shared), &args)
@@ -47,23 +48,15 @@ impl Recorder<'_> {
             Op::HyperWrite { x, coefs, f, site, out } => {
                 let width = self.width(f);
                 let (x, f, out) = (self.rows(x), self.rows(f), self.rows(out));
-                let (mut args, name, module) = match streams {
-                    1 => (
+                let (mut args, name, module) = match coefs {
+                    None => (
                         args_vec![x, f, self.words(), out, tokens, width],
                         "residual_write",
                         self.plan.precision.module("residual"),
                     ),
-                    _ => {
-                        let args = args_vec![
-                            x,
-                            self.memory.coefs(coefs),
-                            f,
-                            self.words(),
-                            out,
-                            tokens,
-                            width,
-                            streams,
-                        ];
+                    Some(coefs) => {
+                        let coefs = self.coefs(coefs);
+                        let args = args_vec![x, coefs, f, self.words(), out, tokens, width, streams];
                         (args, "hyper_write", "hyper".to_owned())
                     }
                 };
@@ -71,14 +64,13 @@ impl Recorder<'_> {
                 self.run(&module, name, elementwise(tokens * width), &args)
             }
             Op::NormQuantise { x, gain, q, inv_rms } => {
-                let quant = self.memory.quant(q);
                 let args = args![
                     self.rows(x),
                     self.gain(gain),
-                    quant.q.arg(),
-                    quant.a.arg(),
-                    quant.dequantised.arg(),
-                    self.rows(inv_rms),
+                    self.array(Array::Codes(q)),
+                    self.array(Array::Scale(q)),
+                    self.array(Array::Dequantised(q)),
+                    self.rows_of(gain, inv_rms),
                     tokens,
                     self.width(x),
                     eps,
@@ -94,7 +86,7 @@ impl Recorder<'_> {
                     self.memory.cos.arg(),
                     self.memory.sin.arg(),
                     self.rows(y),
-                    self.rows(inv_rms),
+                    self.rows_of(gain, inv_rms),
                     tokens,
                     heads,
                     head_dim,

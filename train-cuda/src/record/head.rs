@@ -8,7 +8,7 @@ use super::products::Exact;
 use super::{Pass, Recorder};
 use crate::driver::{Arg, Shape};
 use crate::error::Result;
-use crate::plan::Plan;
+use crate::plan::{Array, Plan};
 use crate::precision::Precision;
 
 /// Side of the tiles of logits, threads of a block, and the bytes of shared memory of the kernels.
@@ -110,7 +110,7 @@ impl Recorder<'_> {
         let (values, logits) = (m.rounded.at(self.table_at(table)), m.head.logits.arg());
         for first in (0..pass.tokens).step_by(self.plan.chunk) {
             let tokens = self.plan.chunk.min(pass.tokens - first);
-            let some = |rows: Rows| m.room(self.plan, rows).at(4 * first * width);
+            let some = |rows: Rows| m.room(self.plan, Array::Rows(rows)).at(4 * first * width);
             self.logits(some(y), values, logits, tokens)?;
             let args = args![
                 logits,

@@ -20,12 +20,12 @@ mod step;
 mod update;
 
 use model::tensors::TensorId;
-use train::program::{Program, Rows, Site};
+use train::program::{Coefs, Program, Rows, Site};
 
 use crate::driver::{Arg, Device, Shape};
 use crate::error::Result;
 use crate::memory::Memory;
-use crate::plan::{Place, Plan};
+use crate::plan::{Array, Place, Plan};
 use crate::precision::Precision;
 
 pub(crate) use backward::parts;
@@ -61,9 +61,24 @@ impl Recorder<'_> {
         self.program.buffers.rows[rows.0]
     }
 
-    /// The place of a buffer.
+    /// The place of an array.
+    fn array(&self, array: Array) -> Arg {
+        self.memory.room(self.plan, array).arg()
+    }
+
+    /// The place of rows.
     fn rows(&self, rows: Rows) -> Arg {
-        self.memory.rows(self.plan, rows)
+        self.array(Array::Rows(rows))
+    }
+
+    /// The place of coefficients.
+    fn coefs(&self, coefs: Coefs) -> Arg {
+        self.array(Array::Coefs(coefs))
+    }
+
+    /// The place of rows that go with a gain, if there is one.
+    fn rows_of(&self, gain: Option<TensorId>, rows: Rows) -> Arg {
+        gain.map_or(Arg::NULL, |_| self.rows(rows))
     }
 
     /// The place of a parameter that is no ternary matrix.

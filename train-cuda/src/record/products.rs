@@ -6,7 +6,7 @@ use train::program::{Quant, Rows};
 use super::{Pass, Recorder};
 use crate::driver::{Arg, Shape};
 use crate::error::Result;
-use crate::plan::GROUP;
+use crate::plan::{Array, GROUP};
 
 /// Side of the small tiles and of the large ones, and the threads and bytes of shared memory that go with them.
 const TILES: [Tile; 2] = [
@@ -79,14 +79,13 @@ impl Recorder<'_> {
         let tile = tile(pass.tokens, rows, self.multiprocessors());
         let shape =
             Shape { blocks: tile.blocks(pass.tokens, rows), threads: tile.threads, shared: tile.linear };
-        let quant = m.quant(q);
         self.run(
             "linear",
             &format!("linear_{}", tile.side),
             shape,
             &args![
-                quant.q.arg(),
-                quant.a.arg(),
+                self.array(Array::Codes(q)),
+                self.array(Array::Scale(q)),
                 m.codes.at(at),
                 m.scales.at(at / GROUP),
                 self.rows(y),
@@ -110,7 +109,7 @@ impl Recorder<'_> {
         let (rows, cols) = self.sides(weight);
         let (m, tokens) = (self.memory, pass.tokens);
         let dequantised = m.dequantised.at(self.plan.arenas.ternary_at(weight) * self.plan.precision.bytes());
-        let x = m.quant(q).dequantised.arg();
+        let x = self.array(Array::Dequantised(q));
         let (d_y, d_q, d_w) = (self.rows(d_y), self.rows(d_q), self.gradient(weight));
         let (beta_w, beta_q) = (f32::from(pass.accumulate), f32::from(accumulate));
         if self.is_exact() {

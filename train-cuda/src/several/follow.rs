@@ -50,7 +50,7 @@ impl Follower<'_> {
             match (&*call, &mut backend) {
                 (Call::Take { sequences }, None) => {
                     let pass_tokens = sequences * program.recipe.tokens;
-                    let options = CudaOptions { pass_tokens, ..options };
+                    let options = CudaOptions { pass_tokens, ..own.options };
                     let device = device.take().expect("its memory is taken once");
                     let taken = CudaBackend::on(device, program.clone(), options)?;
                     taken.compile()?;

@@ -16,8 +16,8 @@ use crate::backend::CudaBackend;
 use crate::choice::CardSet;
 use crate::driver::{self, Card, Device, MeetingPoint};
 use crate::error::Error;
-use crate::plan::{CudaOptions, Share, Sizes};
-use crate::run::{at_a_time, fit};
+use crate::plan::{CudaOptions, Share};
+use crate::run::{Fit, fit};
 
 /// What the others call this one.
 const FIRST: &str = "the first card";
@@ -38,28 +38,24 @@ struct Others {
 }
 
 /// What several cards take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Taken {
     /// How many they are.
     pub cards: usize,
-    /// Sequences of a card at a time.
-    pub sequences: usize,
-    /// Sequences of a card's share, at most.
-    pub of: usize,
-    /// Bytes of each card.
-    pub sizes: Sizes,
+    /// Of the card with the largest share.
+    pub each: Fit,
 }
 
 impl Taken {
     /// In words; `card` is one of them.
     pub fn describe(&self, card: &Card) -> String {
-        let at_a_time = at_a_time(self.sequences, self.of);
-        format!("training on {} cards, the first {card}{at_a_time}; each {}", self.cards, self.sizes)
+        let Taken { cards, each } = self;
+        format!("training on {cards} cards, the first {card}{}; each {}", each.manner(), each.sizes)
     }
 }
 
 /// Who hears what will be taken, before it is: of the first card, and of each.
-type Tell<'a> = &'a dyn Fn(&Card, Taken);
+type Tell<'a> = &'a dyn Fn(&Card, &Taken);
 
 impl Several {
     /// Several cards of this machine: the first is this thread's, each other one has a thread of its own. `options` say how each goes about it, but
@@ -191,11 +187,10 @@ impl Others {
                 answer => return Err(unexpected(line, &answer)),
             }
         }
-        let pass_tokens = sequences * program.recipe.tokens;
-        let options = CudaOptions { pass_tokens, ..options };
-        let (sizes, of) =
-            (CudaBackend::sizes(program, &options)?, largest.of(program.recipe.sequences).len());
-        tell(device.card(), Taken { cards: share.cards, sequences, of, sizes });
+        let options = CudaOptions { pass_tokens: sequences * program.recipe.tokens, ..own.options };
+        let sizes = CudaBackend::sizes(program, &options)?;
+        let each = Fit { options, sequences, sizes, ..own };
+        tell(device.card(), &Taken { cards: share.cards, each });
         self.tell(Call::Take { sequences })?;
         let mut own = CudaBackend::on(device, program.clone(), CudaOptions { share, ..options })?;
         own.compile()?;

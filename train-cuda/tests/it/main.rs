@@ -15,6 +15,7 @@ mod norm;
 mod paper;
 mod quantise;
 mod races;
+mod recompute;
 mod residual;
 mod rope;
 mod rows;

@@ -119,7 +119,7 @@ fn more_cards_than_sequences_are_refused() {
     let mut program = program(&model(), Matrices::Muon);
     program.recipe.sequences = 1;
     let cards = CardSet::new([0, 1]).unwrap();
-    let tell = |_: &Card, taken: Taken| panic!("{taken:?}");
+    let tell = |_: &Card, taken: &Taken| panic!("{taken:?}");
     let error = Several::here(&program, cards, CudaOptions::on(0), &tell).unwrap_err().to_string();
     assert!(error.contains("2 cards cannot share a batch of 1 (train.batch)"), "{error}");
 }

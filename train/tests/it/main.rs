@@ -5,6 +5,7 @@ mod forward_ops;
 mod gradients;
 mod lag;
 mod oracle;
+mod recompute;
 mod run;
 mod shapes;
 mod skip;

@@ -30,33 +30,24 @@ fn ordinary_residual() -> HyperCoefficients {
 /// Coefficients of every token, and the sub-layer's input `y` (d wide) from the streams `x` (n x d wide).
 pub(crate) fn read(
     kn: &Kernels,
-    weights: Option<&HyperWeights<'_>>,
+    weights: &HyperWeights<'_>,
     width: usize,
     x: &[f32],
     coefs: &mut [HyperCoefficients],
     y: &mut [f32],
 ) {
-    let streams = weights.map_or(1, |w| w.streams);
-    for ((x, y), c) in x.chunks_exact(streams * width).zip(y.chunks_exact_mut(width)).zip(coefs) {
-        match weights {
-            Some(w) => {
-                kn.hyper_coefficients(w, x, c);
-                kn.hyper_read(c, x, y);
-            }
-            None => {
-                *c = ordinary_residual();
-                y.copy_from_slice(x);
-            }
-        }
+    for ((x, y), c) in x.chunks_exact(weights.streams * width).zip(y.chunks_exact_mut(width)).zip(coefs) {
+        kn.hyper_coefficients(weights, x, c);
+        kn.hyper_read(c, x, y);
     }
 }
 
-/// `out = R x + post (outer) dropout(f)`.
+/// `out = R x + post (outer) dropout(f)`; without coefficients those of a single stream.
 pub(crate) fn write(
     kn: &Kernels,
     width: usize,
     x: &[f32],
-    coefs: &[HyperCoefficients],
+    coefs: Option<&[HyperCoefficients]>,
     f: &[f32],
     first_token: usize,
     mask: Mask,
@@ -65,8 +56,10 @@ pub(crate) fn write(
 ) {
     let streams = x.len() / f.len();
     row.resize(width, 0.0);
+    let ordinary = ordinary_residual();
     let tokens = x.chunks_exact(streams * width).zip(out.chunks_exact_mut(streams * width));
-    for (i, (((x, out), f), c)) in tokens.zip(f.chunks_exact(width)).zip(coefs).enumerate() {
+    for (i, ((x, out), f)) in tokens.zip(f.chunks_exact(width)).enumerate() {
+        let c = coefs.map_or(&ordinary, |c| &c[i]);
         let f = dropped(kn, f, first_token + i, mask, row);
         kn.hyper_write(c, x, f, out);
     }
@@ -88,7 +81,7 @@ pub(crate) fn write_backward(
     kn: &Kernels,
     width: usize,
     x: &[f32],
-    coefs: &[HyperCoefficients],
+    coefs: Option<&[HyperCoefficients]>,
     f: &[f32],
     first_token: usize,
     mask: Mask,
@@ -100,9 +93,11 @@ pub(crate) fn write_backward(
     let streams = x.len() / f.len();
     row.resize(width.max(streams * width), 0.0);
     let wide = streams * width;
-    let tokens = x.chunks_exact(wide).zip(d_x.chunks_exact_mut(wide)).zip(coefs).zip(gradients);
+    let ordinary = ordinary_residual();
+    let tokens = x.chunks_exact(wide).zip(d_x.chunks_exact_mut(wide)).zip(gradients);
     let inner = f.chunks_exact(width).zip(d_f.chunks_exact_mut(width));
-    for (i, ((((x, d_x), c), g), (f, d_f))) in tokens.zip(inner).enumerate() {
+    for (i, (((x, d_x), g), (f, d_f))) in tokens.zip(inner).enumerate() {
+        let c = coefs.map_or(&ordinary, |c| &c[i]);
         if streams > 1 {
             let f = dropped(kn, f, first_token + i, mask, &mut row[..width]);
             kn.vectorise(|| write_coefficients(width, x, f, d_x, g, streams));
@@ -156,20 +151,16 @@ fn axpy(s: f32, x: &[f32], y: &mut [f32]) {
 /// Gradient of [`read`] and of all coefficients: adds to `d_x` and to the parameters' gradient.
 pub(crate) fn read_backward(
     kn: &Kernels,
-    weights: Option<&HyperWeights<'_>>,
+    w: &HyperWeights<'_>,
     width: usize,
     x: &[f32],
     coefs: &[HyperCoefficients],
     gradients: &[CoefficientGradient],
     d_y: &[f32],
     d_x: &mut [f32],
-    parameters: Option<ConnectionGradient<'_>>,
+    mut p: ConnectionGradient<'_>,
     row: &mut Vec<f32>,
 ) {
-    let (Some(w), Some(mut p)) = (weights, parameters) else {
-        kn.vectorise(|| axpy(1.0, d_y, d_x));
-        return;
-    };
     let wide = w.streams * width;
     row.resize(wide, 0.0);
     let tokens = x.chunks_exact(wide).zip(d_x.chunks_exact_mut(wide)).zip(d_y.chunks_exact(width));

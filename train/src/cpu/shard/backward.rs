@@ -4,8 +4,7 @@ use super::{Pass, Shard};
 use crate::cpu::ops::attention::{self, Heads};
 use crate::cpu::ops::hyper::{self, ConnectionGradient};
 use crate::cpu::ops::{activation, bit_linear, embed, norm, norm_rope};
-use crate::program::{Coefs, Op, Rows};
-use model::forward::Hyper;
+use crate::program::{Connection, Op, Rows};
 
 impl Shard {
     pub(super) fn backward(&mut self, op: &Op, p: &Pass<'_>) {
@@ -25,7 +24,7 @@ impl Shard {
                 let mut gradients = std::mem::take(&mut self.coef_gradients);
                 let mut row = std::mem::take(&mut self.row);
                 let (width, mask) = (self.width(f), p.mask(site));
-                let (x, f, c) = (self.read(x), self.read(f), self.coefs(coefs));
+                let (x, f, c) = (self.read(x), self.read(f), coefs.map(|c| self.coefs(c)));
                 hyper::write_backward(
                     kn,
                     width,
@@ -44,8 +43,13 @@ impl Shard {
                 self.put(d_x, dx);
                 self.put(d_f, df);
             }
-            Op::HyperReadBackward { connection, x, coefs, d_y, d_x } => {
-                self.read_backward(p, connection, x, coefs, d_y, d_x)
+            Op::HyperReadBackward { connection: None, d_y, d_x, .. } => {
+                let mut dx = self.take(d_x);
+                kn.add_scaled(1.0, self.read(d_y), &mut dx);
+                self.put(d_x, dx);
+            }
+            Op::HyperReadBackward { connection: Some(connection), x, d_y, d_x } => {
+                self.read_backward(p, connection, x, d_y, d_x)
             }
             Op::NormQuantiseBackward { x, gain, inv_rms, d_q, d_x } => {
                 let mut dx = self.take(d_x);
@@ -137,47 +141,39 @@ impl Shard {
                 self.gradients[gain.0] = g;
                 self.put(d_x, dx);
             }
-            _ => unreachable!("{op:?} is not a backward op"),
+            // Told again, because it was not kept.
+            _ => self.forward(op, p),
         }
     }
 
     fn read_backward(
         &mut self,
         p: &Pass<'_>,
-        connection: Option<Hyper>,
+        Connection { weights: c, coefs }: Connection,
         x: Rows,
-        coefs: Coefs,
         d_y: Rows,
         d_x: Rows,
     ) {
         let mut dx = self.take(d_x);
         let mut row = std::mem::take(&mut self.row);
-        let weights = connection.as_ref().map(|c| p.hyper(c));
-        let mut owned = connection.map(|c| {
-            [c.weight, c.bias, c.alpha].map(|ps| ps.map(|p| std::mem::take(&mut self.gradients[p.0])))
-        });
-        let gradient = owned.as_mut().map(|[w, b, a]| ConnectionGradient {
-            weight: w.each_mut().map(|v| &mut v[..]),
-            bias: b.each_mut().map(|v| &mut v[..]),
-            alpha: a.each_mut().map(|v| &mut v[..]),
-        });
+        let ids = [c.weight, c.bias, c.alpha];
+        let mut owned = ids.map(|ps| ps.map(|p| std::mem::take(&mut self.gradients[p.0])));
+        let [weight, bias, alpha] = owned.each_mut().map(|part| part.each_mut().map(|v| &mut v[..]));
         hyper::read_backward(
             p.kn,
-            weights.as_ref(),
+            &p.hyper(&c),
             self.width(d_y),
             self.read(x),
             self.coefs(coefs),
             &self.coef_gradients,
             self.read(d_y),
             &mut dx,
-            gradient,
+            ConnectionGradient { weight, bias, alpha },
             &mut row,
         );
-        if let (Some(c), Some(owned)) = (connection, owned) {
-            for (ids, values) in [c.weight, c.bias, c.alpha].into_iter().zip(owned) {
-                for (id, v) in ids.into_iter().zip(values) {
-                    self.gradients[id.0] = v;
-                }
+        for (ids, values) in ids.into_iter().zip(owned) {
+            for (id, v) in ids.into_iter().zip(values) {
+                self.gradients[id.0] = v;
             }
         }
         self.row = row;

@@ -3,7 +3,7 @@
 use super::{Pass, Shard};
 use crate::cpu::ops::attention::{self, Heads};
 use crate::cpu::ops::{bit_linear, cross_entropy, embed, hyper, norm_rope};
-use crate::program::{Op, Quant, Rows};
+use crate::program::{Connection, Op, Quant, Rows};
 use model::tensors::TensorId;
 
 impl Shard {
@@ -27,11 +27,15 @@ impl Shard {
                 );
                 self.put(x, out);
             }
-            Op::HyperRead { connection, x, coefs, y } => {
-                let weights = connection.as_ref().map(|c| p.hyper(c));
+            Op::HyperRead { connection: None, x, y } => {
+                let mut out = self.take(y);
+                out.copy_from_slice(self.read(x));
+                self.put(y, out);
+            }
+            Op::HyperRead { connection: Some(Connection { weights, coefs }), x, y } => {
                 let mut c = std::mem::take(&mut self.coefs[coefs.0]);
                 let mut out = self.take(y);
-                hyper::read(kn, weights.as_ref(), self.width(y), self.read(x), &mut c, &mut out);
+                hyper::read(kn, &p.hyper(&weights), self.width(y), self.read(x), &mut c, &mut out);
                 self.put(y, out);
                 self.coefs[coefs.0] = c;
             }
@@ -39,8 +43,8 @@ impl Shard {
                 let mut o = self.take(out);
                 let mut row = std::mem::take(&mut self.row);
                 let (width, mask) = (self.width(f), p.mask(site));
-                let (x, f) = (self.read(x), self.read(f));
-                hyper::write(kn, width, x, self.coefs(coefs), f, p.first_token, mask, &mut o, &mut row);
+                let (x, f, c) = (self.read(x), self.read(f), coefs.map(|c| self.coefs(c)));
+                hyper::write(kn, width, x, c, f, p.first_token, mask, &mut o, &mut row);
                 self.row = row;
                 self.put(out, o);
             }
