@@ -1,12 +1,12 @@
 //! Dropout (Srivastava et al. 2014) whose mask is a pure function of (step, site, token, column): nothing is stored, the backward pass
 //! draws the same mask again, and a GPU can do likewise.
 
-use crate::rng::SplitMix64;
+use crate::draws::Draws;
 
 /// The masks of one site in one step.
 #[derive(Clone, Copy, Debug)]
 pub struct Mask {
-    key: u32,
+    draws: Draws,
     /// A value survives where its hash is at least this.
     threshold: u32,
     /// Survivors are multiplied by `1 / (1 - p)`.
@@ -16,8 +16,8 @@ pub struct Mask {
 impl Mask {
     /// The mask of `site` in `step`; `p` in [0, 1) is the share dropped.
     pub fn new(seed: u64, step: u64, site: u32, p: f32) -> Mask {
-        let key = SplitMix64::new(&[seed, step, u64::from(site)]).next_u64() as u32;
-        Mask { key, threshold: (f64::from(p) * 4_294_967_296.0) as u32, scale: 1.0 / (1.0 - p) }
+        let threshold = (f64::from(p) * 4_294_967_296.0) as u32;
+        Mask { draws: Draws::new(seed, step, site), threshold, scale: 1.0 / (1.0 - p) }
     }
 
     /// Whether anything is dropped at all.
@@ -30,20 +30,10 @@ impl Mask {
     pub fn apply(&self, token: usize, row: &mut [f32]) {
         let first = (token as u32).wrapping_mul(row.len() as u32);
         for (i, v) in row.iter_mut().enumerate() {
-            let keep = mix(first.wrapping_add(i as u32) ^ self.key) >= self.threshold;
+            let keep = self.draws.at(first.wrapping_add(i as u32)) >= self.threshold;
             *v *= if keep { self.scale } else { 0.0 };
         }
     }
-}
-
-/// A bijection of 32 bits with low bias: every input bit flips every output bit about half of the time.
-#[inline(always)]
-fn mix(mut x: u32) -> u32 {
-    x ^= x >> 16;
-    x = x.wrapping_mul(0x7FEB_352D);
-    x ^= x >> 15;
-    x = x.wrapping_mul(0x846C_A68B);
-    x ^ (x >> 16)
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 pub mod architecture;
 pub mod config;
+pub mod draws;
 pub mod dropout;
 pub mod forward;
 pub mod init;

@@ -38,13 +38,11 @@ __device__ __forceinline__ uint64_t split_mix(uint64_t &state) {
     return z ^ (z >> 31);
 }
 
-// The dropout mask of one site in one step, bit for bit `model::dropout::Mask`.
-struct Mask {
-    uint32_t key, threshold;
-    float scale;
+// Random bits of one site in one step, bit for bit `model::draws::Draws`.
+struct Draws {
+    uint32_t key;
 
-    __device__ __forceinline__ Mask(uint64_t seed, uint64_t step, uint32_t site, uint32_t threshold, float scale)
-        : threshold(threshold), scale(scale) {
+    __device__ __forceinline__ Draws(uint64_t seed, uint64_t step, uint32_t site) {
         uint64_t state = 0x746572636574ull;
         uint64_t words[3] = {seed, step, site};
         for (int i = 0; i < 3; i++) {
@@ -54,16 +52,30 @@ struct Mask {
         key = (uint32_t)split_mix(state);
     }
 
-    // The value at `index` = token * width + column, or nothing of it.
-    __device__ __forceinline__ float apply(float v, uint32_t index) const {
-        if (threshold == 0) return v;
-        uint32_t x = index ^ key;
+    // The 32 bits of a place.
+    __device__ __forceinline__ uint32_t at(uint32_t place) const {
+        uint32_t x = place ^ key;
         x ^= x >> 16;
         x *= 0x7FEB352Du;
         x ^= x >> 15;
         x *= 0x846CA68Bu;
-        x ^= x >> 16;
-        return v * (x >= threshold ? scale : 0.0f);
+        return x ^ (x >> 16);
+    }
+};
+
+// The dropout mask of one site in one step, bit for bit `model::dropout::Mask`.
+struct Mask {
+    Draws draws;
+    uint32_t threshold;
+    float scale;
+
+    __device__ __forceinline__ Mask(uint64_t seed, uint64_t step, uint32_t site, uint32_t threshold, float scale)
+        : draws(seed, step, site), threshold(threshold), scale(scale) {}
+
+    // The value at `index` = token * width + column, or nothing of it.
+    __device__ __forceinline__ float apply(float v, uint32_t index) const {
+        if (threshold == 0) return v;
+        return v * (draws.at(index) >= threshold ? scale : 0.0f);
     }
 };
 

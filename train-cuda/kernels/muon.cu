@@ -4,7 +4,7 @@
 // X is the matrix with its shorter side first (m x n, m <= n): a tall W is transposed on the way in and on the way out, so that there is
 // one kind of product. A and Q are symmetric (m x m): tiles on and above the diagonal are computed and mirrored.
 //
-//   muon_momentum      b = mu b + g, X = g + mu b                  grid: all.tiles of 64
+//   muon_momentum      b = mu b + g, X = g + mu b                  grid: all.tiles of 64   or muon_momentum_bf16
 //   muon_norms         scales = 1 / (|X| + 1e-7)                    grid: matrices
 //   ns_steps times, X alternating between two buffers:
 //     muon_symmetric   A = X X^T, times scale^2 in the first       grid: upper.tiles     square = 0
@@ -16,7 +16,7 @@
 // after matrix: `all` has those of X, `upper` those of A whose column is not left of their row. X, A and Q are grad_t.
 // Threads and dynamic shared memory: momentum and norms 256 and none; _64 kernels 128 and 49,152 bytes (f32: 8,704); _128 kernels 256 and
 // 98,304 bytes (bf16 alone).
-#include "common.cuh"
+#include "moments.cuh"
 
 #if defined(GRADIENTS_F32)
 #include "product_f32.cuh"
@@ -64,13 +64,13 @@ constexpr float NORM_EPS = 1e-7f;
 
 constexpr int SIDE = 64; // of the tiles of momentum
 
-extern "C" __global__ void __launch_bounds__(256)
-    muon_momentum(const float *g, float *b, grad_t *x, float *parts, const MuonMatrix *matrices, const MuonTile *tiles, const StepWords *words,
-                  float momentum) {
+// The momentum moves the matrix as it is computed, and is kept as `kept` says.
+template <class Kept>
+__device__ __forceinline__ void momentum_of(const float *g, typename Kept::moment_t *b, grad_t *x, float *parts, const MuonMatrix *matrices,
+                                            const MuonTile *tiles, float momentum, const Kept kept) {
     constexpr int LANES = SIDE / 4, STEP = 256 / LANES; // float4s of a row, and rows at a time
     __shared__ float turned[SIDE][SIDE + 1];
     __shared__ float room[32];
-    if (words->skip) return;
     const MuonTile tile = tiles[blockIdx.x];
     const MuonMatrix matrix = matrices[tile.matrix];
     const bool tall = matrix.rows > matrix.cols;
@@ -85,7 +85,7 @@ extern "C" __global__ void __launch_bounds__(256)
         if (first_row + i >= matrix.rows || first_column + column >= matrix.cols) continue;
         const size_t at = size_t(first_row + i) * matrix.cols + first_column + column;
         const float4 gradient = *(const float4 *)(g + at);
-        float4 old = *(float4 *)(b + at);
+        const float4 old = moment4(b + at);
         float u[4] = {gradient.x, gradient.y, gradient.z, gradient.w}, moment[4] = {old.x, old.y, old.z, old.w};
 #pragma unroll
         for (int c = 0; c < 4; c++) {
@@ -95,7 +95,7 @@ extern "C" __global__ void __launch_bounds__(256)
             if (tall) turned[column + c][i] = u[c];
         }
         if (!tall) store_quad(x + at, u);
-        *(float4 *)(b + at) = make_float4(moment[0], moment[1], moment[2], moment[3]);
+        kept.first4(b + at, make_float4(moment[0], moment[1], moment[2], moment[3]), matrix.at + at);
     }
     const float part = block_sum(squares, room); // and the barrier that `turned` needs
     if (threadIdx.x == 0) parts[blockIdx.x] = part;
@@ -106,6 +106,21 @@ extern "C" __global__ void __launch_bounds__(256)
         const float u[4] = {turned[i][column], turned[i][column + 1], turned[i][column + 2], turned[i][column + 3]};
         store_quad(x + size_t(first_column + i) * matrix.rows + first_row + column, u);
     }
+}
+
+extern "C" __global__ void __launch_bounds__(256)
+    muon_momentum(const float *g, float *b, grad_t *x, float *parts, const MuonMatrix *matrices, const MuonTile *tiles, const StepWords *words,
+                  float momentum) {
+    if (words->skip) return;
+    momentum_of(g, b, x, parts, matrices, tiles, momentum, KeptF32{});
+}
+
+// With momentum in bf16, rounded at random.
+extern "C" __global__ void __launch_bounds__(256)
+    muon_momentum_bf16(const float *g, bf16_t *b, grad_t *x, float *parts, const MuonMatrix *matrices, const MuonTile *tiles, const StepWords *words,
+                       float momentum, uint64_t seed, uint32_t site) {
+    if (words->skip) return;
+    momentum_of(g, b, x, parts, matrices, tiles, momentum, KeptBf16{Draws(seed, words->step, site), 0});
 }
 
 extern "C" __global__ void __launch_bounds__(256) muon_norms(const float *parts, float *scales, const MuonMatrix *matrices) {

@@ -1,5 +1,5 @@
 // The end of a step: what it reports, whether it counts, and AdamW.
-#include "vector.cuh"
+#include "moments.cuh"
 
 // The sum of a double a thread over a block, in a fixed order, known to all. `room` is one double a thread.
 __device__ __forceinline__ double block_sum_f64(double v, double *room) {
@@ -74,24 +74,47 @@ struct AdamW {
 };
 
 // w, g, m, v: [values], g read times words->clip. Blocks of 256 threads, four values a thread; what is left over, or all of it where an array
-// does not begin at a multiple of 16 bytes, is taken one by one.
-extern "C" __global__ void __launch_bounds__(256)
-    adamw(float *__restrict__ w, const float *__restrict__ g, float *__restrict__ m, float *__restrict__ v, const StepWords *__restrict__ words, uint64_t values,
-          float beta1, float beta2, float eps, float weight_decay) {
-    if (words->skip) return;
-    AdamW adam = {beta1, beta2, eps, weight_decay, words->rate_adam, words->adam_c1, words->adam_c2, words->clip};
+// does not begin at a multiple of four values' bytes, is taken one by one. Moments move w as they are computed, and are kept as `kept` says.
+template <class Kept>
+__device__ __forceinline__ void update_values(float *__restrict__ w, const float *__restrict__ g, typename Kept::moment_t *__restrict__ m,
+                                              typename Kept::moment_t *__restrict__ v, uint64_t values, const AdamW adam, const Kept kept) {
     uint64_t me = (uint64_t)blockIdx.x * 256 + threadIdx.x, threads = (uint64_t)gridDim.x * 256;
-    bool aligned = (((size_t)w | (size_t)g | (size_t)m | (size_t)v) & 15) == 0;
+    bool aligned = (((size_t)w | (size_t)g) & 15) == 0 && (((size_t)m | (size_t)v) & (4 * sizeof(*m) - 1)) == 0;
     uint64_t vectors = aligned ? values / 4 : 0;
     for (uint64_t i = me; i < vectors; i += threads) {
-        float4 w4 = load4(w + 4 * i), g4 = load4(g + 4 * i), m4 = load4(m + 4 * i), v4 = load4(v + 4 * i);
+        float4 w4 = load4(w + 4 * i), g4 = load4(g + 4 * i), m4 = moment4(m + 4 * i), v4 = moment4(v + 4 * i);
         adam.update(w4.x, g4.x, m4.x, v4.x);
         adam.update(w4.y, g4.y, m4.y, v4.y);
         adam.update(w4.z, g4.z, m4.z, v4.z);
         adam.update(w4.w, g4.w, m4.w, v4.w);
         store4(w + 4 * i, w4);
-        store4(m + 4 * i, m4);
-        store4(v + 4 * i, v4);
+        kept.first4(m + 4 * i, m4, 4 * i);
+        kept.second4(v + 4 * i, v4, 4 * i);
     }
-    for (uint64_t i = 4 * vectors + me; i < values; i += threads) adam.update(w[i], g[i], m[i], v[i]);
+    for (uint64_t i = 4 * vectors + me; i < values; i += threads) {
+        float m1 = moment(m + i), v1 = moment(v + i);
+        adam.update(w[i], g[i], m1, v1);
+        kept.first(m + i, m1, i);
+        kept.second(v + i, v1, i);
+    }
+}
+
+__device__ __forceinline__ AdamW adam_of(const StepWords *words, float beta1, float beta2, float eps, float weight_decay) {
+    return {beta1, beta2, eps, weight_decay, words->rate_adam, words->adam_c1, words->adam_c2, words->clip};
+}
+
+extern "C" __global__ void __launch_bounds__(256)
+    adamw(float *__restrict__ w, const float *__restrict__ g, float *__restrict__ m, float *__restrict__ v, const StepWords *__restrict__ words, uint64_t values,
+          float beta1, float beta2, float eps, float weight_decay) {
+    if (words->skip) return;
+    update_values(w, g, m, v, values, adam_of(words, beta1, beta2, eps, weight_decay), KeptF32{});
+}
+
+// With moments in bf16, rounded at random; `place` is that of the first value in its array.
+extern "C" __global__ void __launch_bounds__(256)
+    adamw_bf16(float *__restrict__ w, const float *__restrict__ g, bf16_t *__restrict__ m, bf16_t *__restrict__ v, const StepWords *__restrict__ words,
+               uint64_t values, float beta1, float beta2, float eps, float weight_decay, uint64_t seed, uint32_t site, uint64_t place) {
+    if (words->skip) return;
+    KeptBf16 kept = {Draws(seed, words->step, site), place};
+    update_values(w, g, m, v, values, adam_of(words, beta1, beta2, eps, weight_decay), kept);
 }

@@ -69,7 +69,7 @@ pub enum Error {
     },
     /// Too large for the card.
     #[error(
-        "training takes {needed} MiB on {card}, which has {free} MiB free; a smaller model or model.context takes less, or end what else uses the card"
+        "training takes {needed} MiB on {card}, which has {free} MiB free; a smaller model or model.context takes less, so do moments in bf16 (optimiser.moments), or end what else uses the card"
     )]
     Memory {
         /// Its name.

@@ -8,6 +8,7 @@ mod backend;
 mod error;
 pub mod measure;
 mod memory;
+mod moments;
 pub mod paper;
 mod plan;
 mod precision;

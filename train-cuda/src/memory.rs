@@ -11,6 +11,7 @@ use train::program::Program;
 
 use crate::driver::{Buffer, Device, Span};
 use crate::error::Result;
+use crate::moments::MomentBuffer;
 use crate::plan::{Array, COEF_GRADIENTS, GROUP, Place, Plan};
 use crate::record::{MuonRoom, NORM_PARTS};
 use crate::words::WORDS;
@@ -20,9 +21,11 @@ use crate::words::WORDS;
 pub(crate) struct Parameters {
     pub latent: Buffer<f32>,
     pub gradient: Buffer<f32>,
-    pub first: Buffer<f32>,
+    pub first: MomentBuffer,
     /// Empty where nothing is remembered of the kind.
-    pub second: Buffer<f32>,
+    pub second: MomentBuffer,
+    /// Where what rounds the two draws its bits.
+    pub site: u32,
 }
 
 /// What reports count.
@@ -90,12 +93,16 @@ impl Memory {
         let (a, tokens, batch) = (&plan.arenas, plan.tokens(), plan.batch_tokens());
         let grad = plan.precision.bytes();
         let muon = program.recipe.optimiser.matrices == Matrices::Muon;
-        let parameters = |values: usize, seconds: usize| -> Result<Parameters> {
+        let kept = program.recipe.optimiser.moments;
+        let parameters = |array: &Place, seconds: usize| -> Result<Parameters> {
+            let (Place::Ternary(range) | Place::Dense(range)) = array;
+            let values = range.len();
             Ok(Parameters {
                 latent: device.zeros(values)?,
                 gradient: device.zeros(values)?,
-                first: device.zeros(values)?,
-                second: device.zeros(seconds)?,
+                first: MomentBuffer::zeros(device, kept, values)?,
+                second: MomentBuffer::zeros(device, kept, seconds)?,
+                site: array.site(),
             })
         };
         let rooms =
@@ -105,8 +112,8 @@ impl Memory {
         let (cos, sin): (Vec<&[f32]>, Vec<&[f32]>) = (0..plan.seq).map(|i| table.at(i)).unzip();
         let values = plan.table_values(program);
         let mut memory = Memory {
-            ternary: parameters(a.ternary, if muon { 0 } else { a.ternary })?,
-            dense: parameters(a.dense, a.dense)?,
+            ternary: parameters(&Place::Ternary(0..a.ternary), if muon { 0 } else { a.ternary })?,
+            dense: parameters(&Place::Dense(0..a.dense), a.dense)?,
             codes: device.buffer(a.ternary)?,
             scales: device.buffer(a.ternary / GROUP)?,
             dequantised: device.buffer(a.ternary * grad)?,
@@ -138,23 +145,23 @@ impl Memory {
         &self.rooms[plan.rooms.of(array)]
     }
 
-    fn part(&mut self, plan: &Plan, p: TensorId, part: Part) -> (&mut Buffer<f32>, usize) {
-        let (parameters, first) = match plan.arenas.place(p) {
+    /// The array of a parameter, and where it begins there.
+    fn parameters(&mut self, plan: &Plan, p: TensorId) -> (&mut Parameters, usize) {
+        match plan.arenas.place(p) {
             Place::Ternary(range) => (&mut self.ternary, range.start),
             Place::Dense(range) => (&mut self.dense, range.start),
-        };
-        let buffer = match part {
-            Part::Latent => &mut parameters.latent,
-            Part::First => &mut parameters.first,
-            Part::Second => &mut parameters.second,
-        };
-        (buffer, first)
+        }
     }
 
     /// Where a part of a parameter lies.
     pub fn span(&mut self, program: &Program, plan: &Plan, p: TensorId, part: Part) -> Span {
-        let (buffer, first) = self.part(plan, p, part);
-        buffer.span(first, program.part_len(p, part))
+        let (parameters, first) = self.parameters(plan, p);
+        let len = program.part_len(p, part);
+        match part {
+            Part::Latent => parameters.latent.span(first, len),
+            Part::First => parameters.first.span(first, len),
+            Part::Second => parameters.second.span(first, len),
+        }
     }
 
     /// Copies a part of a parameter in.
@@ -166,8 +173,12 @@ impl Memory {
         part: Part,
         values: &[f32],
     ) -> Result<()> {
-        let (buffer, first) = self.part(plan, p, part);
-        buffer.write(device, first, values)
+        let (parameters, first) = self.parameters(plan, p);
+        match part {
+            Part::Latent => parameters.latent.write(device, first, values),
+            Part::First => parameters.first.write(device, first, values),
+            Part::Second => parameters.second.write(device, first, values),
+        }
     }
 
     /// Copies a part of a parameter out.
@@ -179,8 +190,12 @@ impl Memory {
         part: Part,
         out: &mut [f32],
     ) -> Result<()> {
-        let (buffer, first) = self.part(plan, p, part);
-        buffer.read(device, first, out)
+        let (parameters, first) = self.parameters(plan, p);
+        match part {
+            Part::Latent => parameters.latent.read(device, first, out),
+            Part::First => parameters.first.read(device, first, out),
+            Part::Second => parameters.second.read(device, first, out),
+        }
     }
 }
 

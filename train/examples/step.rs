@@ -10,7 +10,7 @@ use train::backend::Rates;
 use train::batch::Batch;
 use train::cpu::{CpuBackend, CpuOptions};
 use train::graph;
-use train::optim::{Matrices, Settings, adamw, muon};
+use train::optim::{Matrices, Moments, Settings, adamw, muon};
 use train::recipe::Recipe;
 use train::trainer::Trainer;
 
@@ -56,6 +56,7 @@ fn main() {
             muon: muon::Settings { momentum: 0.95, ns_steps: arg("NS", 5), weight_decay: 0.0 },
             adam: adamw::Settings { beta1: 0.9, beta2: 0.95, eps: 1e-8, weight_decay: 0.0 },
             clip_norm: 1.0,
+            moments: Moments::F32,
         },
     };
     let options = CpuOptions { shards: arg("SHARDS", 2), threads, pass_tokens: arg("PASS", 512) };

@@ -2,6 +2,7 @@
 //!
 //! `graph` turns a model's config into a `program`; a `backend` runs it; `trainer` is what everybody else calls.
 
+pub mod arena;
 pub mod backend;
 pub mod batch;
 mod bpe;

@@ -3,7 +3,7 @@
 
 use crate::config::{Activation, Config, Data, Model, Optimiser, Report, Schedule, Stored, Tokenizer, Train};
 use crate::error::{Error, Result};
-use crate::optim::Matrices;
+use crate::optim::{Matrices, Moments};
 
 /// Names and one line about each, in the order `--help` shows them.
 pub const PRESETS: [(&str, &str); 4] = [
@@ -67,6 +67,7 @@ pub fn shakespeare() -> Config {
         },
         optimiser: Optimiser {
             matrices: Matrices::Muon,
+            moments: Moments::F32,
             muon_lr: 0.02,
             muon_momentum: 0.95,
             muon_ns_steps: 5,

@@ -14,7 +14,7 @@ use train::backend::Part;
 use train::batch::Batch;
 use train::cpu::{CpuBackend, CpuOptions};
 use train::graph;
-use train::optim::{Matrices, Settings, adamw, muon};
+use train::optim::{Matrices, Moments, Settings, adamw, muon};
 use train::recipe::Recipe;
 
 /// Logits of the trainer and of the runtime share every rounding to int8 and f16; only the f32 sums of the head differ in order.
@@ -60,6 +60,7 @@ fn trainer(c: &ModelConfig) -> Trainer<CpuBackend> {
             muon: muon::Settings { momentum: 0.95, ns_steps: 5, weight_decay: 0.0 },
             adam: adamw::Settings { beta1: 0.9, beta2: 0.95, eps: 1e-8, weight_decay: 0.0 },
             clip_norm: 1.0,
+            moments: Moments::F32,
         },
     };
     let program = graph::build(c, recipe);

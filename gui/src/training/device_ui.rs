@@ -65,7 +65,7 @@ pub fn row(ui: &mut Ui, cards: &Cards, chosen: Choice, shared: &Shared) {
 /// What each of so many cards will take, line by line: a value, and what it is of.
 pub fn takes(card: &Card, cards: usize, fit: Option<&Fit>, line: &mut impl FnMut(String, &str)) {
     match fit {
-        Some(Ok(Some(Takes { memory, sequences, of }))) => {
+        Some(Ok(Some(Takes { memory, sequences, of, twice }))) => {
             line(
                 format!("{} MiB", mib(*memory)),
                 &format!(
@@ -78,6 +78,12 @@ pub fn takes(card: &Card, cards: usize, fit: Option<&Fit>, line: &mut impl FnMut
             let together = if sequences == of { format!("all {of}") } else { format!("{sequences} of {of}") };
             let of_what = if cards > 1 { "sequences of its share" } else { "sequences of a step" };
             line(together, &format!("{of_what} at a time, if nothing else uses the card"));
+            if *twice {
+                line(
+                    "twice".into(),
+                    "is how often activations are computed, for want of memory: a third slower",
+                );
+            }
         }
         Some(Ok(None)) => line(card.name.clone(), "trains it; what it takes depends on the vocabulary"),
         Some(Err(_)) => line(card.name.clone(), "cannot train it"),

@@ -20,6 +20,8 @@ pub struct Takes {
     pub sequences: usize,
     /// Of so many of a step, or of a card's share of it.
     pub of: usize,
+    /// Activations are computed twice.
+    pub twice: bool,
 }
 
 /// `None` inside if it cannot be told before the run.
@@ -76,8 +78,8 @@ fn takes(config: &Config, card: &Card, cards: usize) -> Fit {
         Err(Error::Memory { .. }) if matches!(vocab, Ok(Vocab::AtMost(_))) => return Ok(None),
         Err(error) => return Err(why(&error)),
     };
-    let of = share.of(program.recipe.sequences).len();
-    Ok(Some(Takes { memory: fit.sizes.total(), sequences: fit.sequences, of }))
+    let (memory, twice) = (fit.sizes.total(), fit.options.recompute);
+    Ok(Some(Takes { memory, sequences: fit.sequences, of: fit.of, twice }))
 }
 
 #[cfg(test)]

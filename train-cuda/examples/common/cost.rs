@@ -69,6 +69,7 @@ pub fn of(launch: &Launch, program: &Program) -> ([f64; 2], f64) {
             ([0.0, 2.0 * sequences * seq * seq * heads * head_dim], sequences * seq * heads * head_dim * 16.0)
         }
         "muon_momentum" => (none, ternary * 14.0),
+        "muon_momentum_bf16" => (none, ternary * 10.0),
         "muon_norms" => (none, 0.0),
         name if name.starts_with("muon_symmetric") => {
             let of = |(m, n): (f64, f64)| if number(5) == 0.0 { m * m * n } else { m * m * m };
@@ -83,6 +84,7 @@ pub fn of(launch: &Launch, program: &Program) -> ([f64; 2], f64) {
         "norm_parts" => (none, number(2) * 4.0),
         "finish_step" => (none, number(4) * 8.0),
         "adamw" => (none, number(5) * 28.0),
+        "adamw_bf16" => (none, number(5) * 20.0),
         "embed" => (none, number(4) * number(5) * 4.0 * (1.0 + streams)),
         "embed_backward" => (none, number(4) * number(5) * 4.0 * (2.0 + streams)),
         "norm_quantise" => (none, number(6) * number(7) * 7.0),

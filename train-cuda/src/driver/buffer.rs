@@ -60,7 +60,7 @@ impl<T: bytemuck::Pod + cudarc::driver::DeviceRepr> Buffer<T> {
     /// Part of it, for what goes over several cards.
     pub(crate) fn span(&self, first: usize, len: usize) -> Span {
         assert!(first + len <= self.len);
-        (self.pointer + (first * size_of::<T>()) as u64, len)
+        Span { at: self.pointer + (first * size_of::<T>()) as u64, bytes: len * size_of::<T>() }
     }
 
     /// Copies values in, from `first` on, after everything that the device was told before, and waits until they are there.

@@ -386,7 +386,7 @@ impl Device {
         locked(&self.aside).as_ref().map_or(Ok(()), |aside| aside.communicator.check())
     }
 
-    /// Adds up spans of this card's memory over all cards that it has met, in place: after everything that it was told before, and beside what it
+    /// Adds up spans of f32 of this card's memory over all cards that it has met, in place: after everything that it was told before, and beside what it
     /// is told from now on until [`Device::rejoin`]. All of them tell the same sums in the same order.
     ///
     /// # Errors

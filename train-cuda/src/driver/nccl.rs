@@ -18,8 +18,9 @@ type Outcome = c_int;
 
 const SUCCESS: Outcome = 0;
 const IN_PROGRESS: Outcome = 7;
-/// `ncclFloat32` and `ncclSum`.
+/// `ncclFloat32`, `ncclUint8`, `ncclSum`.
 const F32: c_int = 7;
+const BYTES: c_int = 1;
 const SUM: c_int = 0;
 
 /// What cards must agree on to find each other.
@@ -128,8 +129,12 @@ unsafe impl Send for Communicator {}
 // SAFETY: as above; all else is told by the one thread that tells the device.
 unsafe impl Sync for Communicator {}
 
-/// f32 of a card's memory: where they begin, and how many.
-pub type Span = (CUdeviceptr, usize);
+/// Some of a card's memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    pub at: CUdeviceptr,
+    pub bytes: usize,
+}
 
 impl Communicator {
     /// Meets the others, and waits until all have come. The card's context is the thread's.
@@ -142,7 +147,7 @@ impl Communicator {
         Ok(Communicator { library, raw })
     }
 
-    /// Sums each span over all cards, in place, after what the stream was told before.
+    /// Sums each span of f32 over all cards, in place, after what the stream was told before.
     ///
     /// # Safety
     /// The spans are the card's memory, and stay until the stream is through.
@@ -150,7 +155,8 @@ impl Communicator {
         let doing = "adding up over the cards";
         // SAFETY: a group has no arguments.
         self.library.done(unsafe { (self.library.group_start)() }, doing)?;
-        for &(at, count) in spans {
+        for &Span { at, bytes } in spans {
+            let count = bytes / size_of::<f32>();
             // SAFETY: whoever asks knows the span.
             let outcome = unsafe { (self.library.all_reduce)(at, at, count, F32, SUM, self.raw, stream) };
             self.library.done(outcome, doing)?;
@@ -163,9 +169,9 @@ impl Communicator {
     ///
     /// # Safety
     /// As [`Communicator::sum`].
-    pub(super) unsafe fn spread(&self, (at, count): Span, stream: CUstream) -> Result<()> {
+    pub(super) unsafe fn spread(&self, Span { at, bytes }: Span, stream: CUstream) -> Result<()> {
         // SAFETY: whoever asks knows the span.
-        let outcome = unsafe { (self.library.broadcast)(at, at, count, F32, 0, self.raw, stream) };
+        let outcome = unsafe { (self.library.broadcast)(at, at, bytes, BYTES, 0, self.raw, stream) };
         self.library.done(outcome, "giving values to the other cards")
     }
 

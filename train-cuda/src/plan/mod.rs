@@ -1,6 +1,5 @@
 //! What a program takes on a card: where every array lies and how large it is, known before any of it is asked for.
 
-mod arena;
 mod array;
 mod exchange;
 mod rooms;
@@ -14,13 +13,14 @@ use train::optim::Matrices;
 use train::program::Program;
 use train::recompute::recomputed;
 
-pub(crate) use arena::{Alike, Arenas, Place};
 pub(crate) use array::Array;
 pub(crate) use exchange::{Exchange, exchanges};
 pub(crate) use rooms::Rooms;
 pub use share::Share;
+pub(crate) use train::arena::{Alike, Arenas, Place};
 
 use crate::error::{Error, Result};
+use crate::moments::bytes;
 use crate::precision::Precision;
 use crate::record::{Table, parts};
 
@@ -205,7 +205,8 @@ impl Plan {
         let (a, tokens) = (&self.arenas, self.tokens());
         let grad = self.precision.bytes();
         let seconds = if program.recipe.optimiser.matrices == Matrices::Muon { 0 } else { a.ternary };
-        let parameters = 4 * (3 * a.ternary + seconds + 4 * a.dense) + a.ternary;
+        let moments = bytes(program.recipe.optimiser.moments) * (a.ternary + seconds + 2 * a.dense);
+        let parameters = 4 * 2 * (a.ternary + a.dense) + moments + a.ternary;
         let operands = a.ternary * (1 + grad) + a.ternary / GROUP * 2 + self.table_values(program) * 6;
         let rows = (self.rooms.bytes.iter().sum::<usize>() + 4 * COEF_GRADIENTS) * tokens;
         let batch = 12 * self.batch_tokens();
@@ -258,6 +259,7 @@ mod tests {
     use super::*;
     use crate::driver::{Arg, Card, Device};
     use crate::memory::Memory;
+    use train::optim::Moments;
     use train::{graph, preset};
 
     /// A last pass of fewer tokens finds room for its parts too.
@@ -285,22 +287,23 @@ mod tests {
         for (name, _) in preset::PRESETS {
             let config = preset::named(name).unwrap();
             let program = graph::build(&config.model_config(2048), config.recipe());
-            for (precision, recompute) in [
-                (Precision::Bf16, false),
-                (Precision::F32, false),
-                (Precision::Bf16, true),
-                (Precision::F32, true),
+            for (precision, recompute, moments) in [
+                (Precision::Bf16, false, Moments::Bf16),
+                (Precision::F32, false, Moments::F32),
+                (Precision::Bf16, true, Moments::F32),
+                (Precision::F32, true, Moments::Bf16),
             ] {
                 for pass_tokens in [1, 1 << 20] {
                     let options = CudaOptions { precision, pass_tokens, recompute, ..CudaOptions::on(0) };
-                    let program = options.program(&program);
+                    let mut program = options.program(&program);
+                    program.recipe.optimiser.moments = moments;
                     let plan = Plan::new(&program, &options).unwrap();
                     let device = Device::on_paper(Card::rtx_4090());
                     Memory::new(&device, &program, &plan).unwrap();
                     let (taken, counted) = (device.taken() as f64, (plan.sizes.total() - MARGIN) as f64);
                     assert!(
                         (taken / counted - 1.0).abs() < 0.02,
-                        "{name}, {options:?}: {taken} taken, {counted} counted"
+                        "{name}, {options:?}, {moments:?}: {taken} taken, {counted} counted"
                     );
                 }
             }

@@ -1,13 +1,14 @@
 //! Muon for every ternary matrix at once: the table of matrices and the lists of tiles that its kernels walk, and the order of its launches.
 
 use bytemuck::{Pod, Zeroable};
-use train::optim::Matrices;
+use train::optim::{Matrices, Moments};
 use train::program::Program;
 
 use super::Recorder;
 use super::products::EXACT_SHARED;
 use crate::driver::{Arg, Buffer, Device, Shape};
 use crate::error::Result;
+use crate::moments::kernel;
 use crate::plan::{Alike, Plan};
 use crate::precision::Precision;
 
@@ -172,9 +173,9 @@ impl Recorder<'_> {
         let (p, settings) = (&self.memory.ternary, &self.program.recipe.optimiser.muon);
         let m = self.memory.muon.as_ref().expect("Muon has its arrays");
         let matrices = m.matrices.arg();
-        let args = args![
+        let mut args = args_vec![
             p.gradient.arg(),
-            p.first.arg(),
+            p.first.at(0),
             m.x[0].arg(),
             m.parts.arg(),
             matrices,
@@ -182,7 +183,12 @@ impl Recorder<'_> {
             self.words(),
             settings.momentum,
         ];
-        self.run_here("muon", "muon_momentum", Shape::line(m.small.counts[0], 256), &args)?;
+        let kept = self.program.recipe.optimiser.moments;
+        if kept == Moments::Bf16 {
+            args.extend(args![self.program.recipe.seed, p.site]);
+        }
+        let momentum = kernel("muon_momentum", kept);
+        self.run_here("muon", &momentum, Shape::line(m.small.counts[0], 256), &args)?;
         let args = args![m.parts.arg(), m.scale.arg(), matrices];
         self.run_here("muon", "muon_norms", Shape::line(m.count, 256), &args)?;
 

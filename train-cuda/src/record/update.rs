@@ -1,11 +1,12 @@
 //! Behind the last op: loss, norm and clip, then the optimisers; and the report on codes.
 
-use train::optim::Matrices;
+use train::optim::{Matrices, Moments};
 
 use super::Recorder;
 use crate::driver::Shape;
 use crate::error::Result;
 use crate::memory::Parameters;
+use crate::moments::kernel;
 
 /// Blocks that sum the squares of one array of gradients.
 pub(crate) const NORM_PARTS: usize = 256;
@@ -49,7 +50,7 @@ impl Recorder<'_> {
             return Ok(());
         }
         let s = &self.program.recipe.optimiser.adam;
-        let args = args![
+        let mut args = args_vec![
             p.latent.at(first),
             p.gradient.at(first),
             p.first.at(first),
@@ -61,7 +62,11 @@ impl Recorder<'_> {
             s.eps,
             decay,
         ];
-        self.run("update", "adamw", Shape::line(values.div_ceil(1024), THREADS), &args)
+        let kept = self.program.recipe.optimiser.moments;
+        if kept == Moments::Bf16 {
+            args.extend(args![self.program.recipe.seed, p.site, first as u64]);
+        }
+        self.run("update", &kernel("adamw", kept), Shape::line(values.div_ceil(1024), THREADS), &args)
     }
 
     /// Counts the codes of the latent values against those of the look before, which they become.

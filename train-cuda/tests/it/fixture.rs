@@ -7,7 +7,7 @@ use train::backend::{Backend, Probe, Rates};
 use train::batch::{Batch, IGNORED};
 use train::cpu::{CpuBackend, CpuOptions};
 use train::graph;
-use train::optim::{Matrices, Settings, adamw, muon};
+use train::optim::{Matrices, Moments, Settings, adamw, muon};
 use train::program::Program;
 use train::recipe::Recipe;
 use train_cuda::{CudaBackend, CudaOptions, Precision};
@@ -72,6 +72,7 @@ pub fn recipe(matrices: Matrices) -> Recipe {
             muon: muon::Settings { momentum: 0.95, ns_steps: 5, weight_decay: 0.01 },
             adam: adamw::Settings { beta1: 0.9, beta2: 0.95, eps: 1e-8, weight_decay: 0.1 },
             clip_norm: 1.0,
+            moments: Moments::F32,
         },
     }
 }
@@ -85,6 +86,12 @@ pub const SLOW: Rates = Rates { muon: 0.0005, adam: 0.0002 };
 
 pub fn program(model: &ModelConfig, matrices: Matrices) -> Program {
     graph::build(model, recipe(matrices))
+}
+
+/// The same with moments in bf16.
+pub fn with_moments_in_bf16(mut program: Program) -> Program {
+    program.recipe.optimiser.moments = Moments::Bf16;
+    program
 }
 
 /// Random ids that repeat, and a few targets that are not scored.

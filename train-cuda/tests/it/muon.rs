@@ -1,6 +1,8 @@
 //! Muon on the device against the processor's.
 
 use cpu::Kernels;
+use train::arena::Place;
+use train::optim::Rounding;
 use train::optim::muon::{Settings, update};
 use train_cuda::driver::{Arg, Buffer, Shape};
 
@@ -264,4 +266,52 @@ fn muon_only_decays_without_a_gradient() {
         let decayed: Vec<f32> = w.iter().map(|w| (1.0 - RATE * SETTINGS.weight_decay) * w).collect();
         assert_eq!(model.state().0, decayed, "{}", build.module);
     }
+}
+
+/// What the matrices move by is the same to the bit; what is kept of it is rounded as the processor rounds.
+#[test]
+fn muon_keeps_momentum_in_bf16_as_the_processor_does() {
+    let Some(b) = bench() else { return };
+    let (_, mut start, gradients) = numbers(&SHAPES, 1);
+    start.iter_mut().for_each(|v| *v = f32::from_bits(v.to_bits() & 0xFFFF_0000));
+    let halves: Vec<u16> = start.iter().map(|v| (v.to_bits() >> 16) as u16).collect();
+    let (seed, step) = (77u64, 5u32);
+    let site = Place::Ternary(0..1).site();
+    let t = tables(&SHAPES, 64);
+    let (matrices, tiles) = (b.upload(t.matrices.as_flattened()), b.upload(t.all.as_flattened()));
+    let gradient = b.upload(&gradients[0]);
+    for (build, order) in [F32, BF16[0]].into_iter().flat_map(|build| ORDERS.map(|order| (build, order))) {
+        b.order(order);
+        let run = |name: &str, momentum: Arg, more: &[Arg], skip: bool| {
+            let mut words = [0u32; 14];
+            (words[0], words[13]) = (step, skip.into());
+            let words = b.upload(&words);
+            let (x, parts) = (
+                b.upload(&vec![0u16; start.len() * build.grad_bytes / 2]),
+                b.upload(&vec![0f32; t.all.len()]),
+            );
+            let mut args = vec![gradient.arg(), momentum, x.arg(), parts.arg(), matrices.arg(), tiles.arg()];
+            args.extend([words.arg(), SETTINGS.momentum.into()]);
+            args.extend(more);
+            b.run(build.module, name, Shape::line(t.all.len(), 256), &args);
+            (b.download(&x), bits(&b.download(&parts)))
+        };
+        let (exact, kept) = (b.upload(&start), b.upload(&halves));
+        run("muon_momentum_bf16", kept.arg(), &[seed.into(), site.into()], true);
+        assert!(b.download(&kept) == halves, "{}: a skipped step", build.module);
+        let want = run("muon_momentum", exact.arg(), &[], false);
+        let got = run("muon_momentum_bf16", kept.arg(), &[seed.into(), site.into()], false);
+        assert!(got == want, "{}", build.module);
+        let mut want = b.download(&exact);
+        let mut at = 0;
+        for (rows, cols) in SHAPES {
+            let here = at..at + rows * cols;
+            at = here.end;
+            let rounding = Rounding::new(seed, step.into(), &Place::Ternary(here.clone()));
+            rounding.first(Kernels::best(), &mut want[here]);
+        }
+        let got: Vec<u32> = b.download(&kept).iter().map(|&v| u32::from(v) << 16).collect();
+        assert!(got == bits(&want), "{}", build.module);
+    }
+    b.order(Order::Forward);
 }

@@ -4,6 +4,7 @@ use model::config::{Activation, ModelConfig, StoredType};
 use train::backend::{Backend, Part, Probe};
 use train::batch::{Batch, IGNORED};
 use train::optim::Matrices;
+use train::program::Program;
 use train_cuda::{CudaOptions, Precision};
 
 use crate::fixture::*;
@@ -68,6 +69,25 @@ fn twenty_steps_lose_what_the_cpu_loses() {
             let error = worst(&got, &want);
             println!("{name}, {matrices:?}, {precision:?}: worst relative difference {error:.1e}");
             assert!(error < bound, "{name}, {matrices:?}, {precision:?}: {error:e}\n{got:?}\n{want:?}");
+        }
+    }
+}
+
+/// Both devices round by the same bits, but values that are not the same to the bit. So now and then a moment falls on the other side of its gap,
+/// 1 in 256 of it away, and codes flip earlier than they would. Measured 2.0e-4 where gradients are f32.
+#[test]
+fn twenty_steps_with_moments_in_bf16_lose_what_the_cpu_loses() {
+    let Some(_bench) = bench() else { return };
+    for (model, matrices) in [(model(), Matrices::Muon), (other_model(), Matrices::AdamW)] {
+        let exact = program(&model, matrices);
+        let program = with_moments_in_bf16(exact.clone());
+        let want = losses(&mut cpu(&program), &program, 0..STEPS, SLOW);
+        assert!(want != losses(&mut cpu(&exact), &exact, 0..STEPS, SLOW));
+        for (precision, bound) in [(Precision::F32, 5e-4), (Precision::Bf16, 2e-3)] {
+            let got = losses(&mut cuda(&program, precision), &program, 0..STEPS, SLOW);
+            let error = worst(&got, &want);
+            println!("{matrices:?}, {precision:?}: worst relative difference {error:.1e}");
+            assert!(error < bound, "{matrices:?}, {precision:?}: {error:e}\n{got:?}\n{want:?}");
         }
     }
 }
@@ -178,30 +198,54 @@ fn evaluation_scores_as_the_cpu_does_and_changes_nothing() {
     );
 }
 
+/// Copies everything that training changes.
+fn move_to(program: &Program, from: &mut dyn Backend, to: &mut dyn Backend) {
+    for p in (0..program.params.len()).map(model::tensors::TensorId) {
+        for part in Part::ALL {
+            let mut values = vec![0.0; program.part_len(p, part)];
+            from.read(p, part, &mut values).unwrap();
+            to.write(p, part, &values).unwrap();
+            let mut there = vec![1.0; values.len()];
+            to.read(p, part, &mut there).unwrap();
+            let same = values.iter().zip(&there).all(|(a, b)| a.to_bits() == b.to_bits());
+            assert!(same, "{} {part:?} became another", program.params[p.0].name);
+        }
+    }
+}
+
 #[test]
 fn a_run_moves_between_devices() {
     let Some(_bench) = bench() else { return };
     let program = program(&model(), Matrices::Muon);
-    let move_to = |from: &mut dyn Backend, to: &mut dyn Backend| {
-        for p in (0..program.params.len()).map(model::tensors::TensorId) {
-            for part in Part::ALL {
-                let mut values = vec![0.0; program.part_len(p, part)];
-                from.read(p, part, &mut values).unwrap();
-                to.write(p, part, &values).unwrap();
-            }
-        }
-    };
-    let mut stays = cpu(&program);
-    let want = losses(&mut stays, &program, 0..10, SLOW);
-    let mut first = cuda(&program, Precision::F32);
-    let mut got = losses(&mut first, &program, 0..5, SLOW);
-    let mut second = cpu(&program);
-    move_to(&mut first, &mut second);
-    got.extend(losses(&mut second, &program, 5..8, SLOW));
-    let mut third = cuda(&program, Precision::F32);
-    move_to(&mut second, &mut third);
-    got.extend(losses(&mut third, &program, 8..10, SLOW));
-    assert!(worst(&got, &want) < 1e-4, "{got:?} {want:?}");
+    for program in [program.clone(), with_moments_in_bf16(program)] {
+        let mut stays = cpu(&program);
+        let want = losses(&mut stays, &program, 0..10, SLOW);
+        let mut first = cuda(&program, Precision::F32);
+        let mut got = losses(&mut first, &program, 0..5, SLOW);
+        let mut second = cpu(&program);
+        move_to(&program, &mut first, &mut second);
+        got.extend(losses(&mut second, &program, 5..8, SLOW));
+        let mut third = cuda(&program, Precision::F32);
+        move_to(&program, &mut second, &mut third);
+        got.extend(losses(&mut third, &program, 8..10, SLOW));
+        assert!(worst(&got, &want) < 1e-4, "{got:?} {want:?}");
+    }
+}
+
+#[test]
+fn a_run_that_goes_on_has_the_bits_of_one_that_never_stopped() {
+    let Some(_bench) = bench() else { return };
+    for (model, matrices) in [(model(), Matrices::Muon), (other_model(), Matrices::AdamW)] {
+        let program = with_moments_in_bf16(program(&model, matrices));
+        let mut whole = cuda(&program, Precision::Bf16);
+        let want = losses(&mut whole, &program, 0..5, FAST);
+        let mut first = cuda(&program, Precision::Bf16);
+        let mut got = losses(&mut first, &program, 0..2, FAST);
+        let mut second = cuda(&program, Precision::Bf16);
+        move_to(&program, &mut first, &mut second);
+        got.extend(losses(&mut second, &program, 2..5, FAST));
+        assert_eq!(got, want, "{matrices:?}");
+    }
 }
 
 #[test]
@@ -228,7 +272,13 @@ fn looks_count_what_the_cpu_counts() {
 fn a_step_that_is_not_finite_changes_nothing() {
     let Some(_bench) = bench() else { return };
     let program = program(&model(), Matrices::Muon);
-    let mut backend = cuda(&program, Precision::Bf16);
+    is_left_out_where_not_finite(&program);
+    is_left_out_where_not_finite(&with_moments_in_bf16(program));
+}
+
+fn is_left_out_where_not_finite(program: &Program) {
+    let mut backend = cuda(program, Precision::Bf16);
+    losses(&mut backend, program, 0..1, FAST);
     let gain = program.params.iter().position(|s| s.name == "output_norm.weight").unwrap();
     let gain = model::tensors::TensorId(gain);
     let mut values = vec![0.0; program.part_len(gain, Part::Latent)];
@@ -247,15 +297,15 @@ fn a_step_that_is_not_finite_changes_nothing() {
         all
     };
     let before = state(&mut backend);
-    let batch: Batch = batch(&program, 1);
-    backend.submit(0, &batch, FAST).unwrap();
+    let batch: Batch = batch(program, 1);
+    backend.submit(1, &batch, FAST).unwrap();
     let report = backend.collect().unwrap().unwrap();
     assert!(report.skipped && !(report.loss.is_finite() && report.grad_norm.is_finite()), "{report:?}");
     assert!(state(&mut backend) == before);
     // Mended, it goes on.
     values[3] = 1.0;
     backend.write(gain, Part::Latent, &values).unwrap();
-    backend.submit(1, &batch, FAST).unwrap();
+    backend.submit(2, &batch, FAST).unwrap();
     assert!(!backend.collect().unwrap().unwrap().skipped);
     assert!(state(&mut backend) != before);
 }

@@ -1,6 +1,8 @@
 //! The end of a step: loss, norm, clip, skip, and AdamW with the processor's bits.
 
 use cpu::Kernels;
+use train::arena::Place;
+use train::optim::Rounding;
 use train::optim::adamw::{Settings, update};
 use train_cuda::driver::Shape;
 
@@ -101,6 +103,54 @@ fn adamw_has_the_processors_bits() {
         }
         for (got, want) in device.iter().zip(&want) {
             same_bits(&format!("{len} from {first}"), &b.download(got), want);
+        }
+    }
+}
+
+#[test]
+fn adamw_with_moments_in_bf16_has_the_processors_bits() {
+    let Some(b) = bench() else { return };
+    let settings = Settings { beta1: 0.9, beta2: 0.95, eps: 1e-8, weight_decay: 0.1 };
+    let (seed, rate, clip) = (0x1234_5678_9ABC, 0.01, 0.37);
+    for (len, first) in [(1usize, 0usize), (7, 0), (5003, 64), (1030, 67)] {
+        let mut n = Numbers::new(len as u64);
+        let place = Place::Dense(first..first + len);
+        let mut want = [n.vec(first + len), vec![0.0; first + len], vec![0.0; first + len]];
+        let w = b.upload(&want[0]);
+        let moments = [0, 1].map(|_| b.upload(&vec![0u16; first + len]));
+        for step in 5..9u64 {
+            let gradient = n.vec(first + len);
+            let t = step as i32 + 1;
+            let correction = |beta: f32| (1.0 / (1.0 - f64::from(beta).powi(t))) as f32;
+            let words = Words {
+                step,
+                rate_adam: rate,
+                adam_c1: correction(settings.beta1),
+                adam_c2: correction(settings.beta2),
+                clip,
+                skip: false,
+            };
+            let g = b.upload(&gradient);
+            for skip in [true, false] {
+                let before = moments.each_ref().map(|m| b.download(m));
+                let words = Words { skip, ..words }.upload(&b);
+                let [m, v] = moments.each_ref().map(|d| d.at(first));
+                let mut args = vec![w.at(first), g.at(first), m, v, words.arg(), (len as u64).into()];
+                args.extend(values![settings.beta1, settings.beta2, settings.eps, settings.weight_decay]);
+                args.extend(values![seed, place.site(), first as u64]);
+                b.run("update", "adamw_bf16", line(len), &args);
+                assert!(!skip || moments.each_ref().map(|m| b.download(m)) == before);
+            }
+            let [w, m, v] = want.each_mut().map(|v| &mut v[first..]);
+            let kernels = Kernels::best();
+            update(kernels, w, &gradient[first..], m, v, step, rate, clip, &settings);
+            Rounding::new(seed, step, &place).first(kernels, m);
+            Rounding::new(seed, step, &place).second(kernels, v);
+        }
+        same_bits(&format!("{len} from {first}"), &b.download(&w), &want[0]);
+        for (got, want) in moments.iter().zip(&want[1..]) {
+            let got: Vec<f32> = b.download(got).iter().map(|&v| f32::from_bits(u32::from(v) << 16)).collect();
+            same_bits(&format!("{len} from {first}"), &got, want);
         }
     }
 }

@@ -66,6 +66,7 @@ impl Config {
                     weight_decay: o.adam_weight_decay as f32,
                 },
                 clip_norm: o.clip_norm as f32,
+                moments: o.moments,
             },
         }
     }
@@ -105,6 +106,18 @@ mod tests {
         assert_eq!(c.model.activation, Activation::Relu2Gated);
     }
 
+    /// Runs that were begun before there was a choice kept f32.
+    #[test]
+    fn config_without_moments_means_f32() {
+        let c = set(&["optimiser.moments=bf16"]).unwrap();
+        assert_eq!(c.optimiser.moments, optim::Moments::Bf16);
+        assert_eq!(c.recipe().optimiser.moments, optim::Moments::Bf16);
+        let text = toml::to_string(&c).unwrap();
+        let old = text.replace("moments = \"bf16\"\n", "");
+        assert!(old.len() < text.len());
+        assert_eq!(toml::from_str::<Config>(&old).unwrap(), set(&[]).unwrap());
+    }
+
     #[test]
     fn config_unknown_key_names_the_nearest() {
         for wrong in ["model.widht=256", "width=256", "modle.width=256"] {
@@ -122,6 +135,7 @@ mod tests {
             ("model.width=-1", "invalid value"),
             ("model.streams=3", "1, 2 or 4"),
             ("model.activation=gelu", "swiglu"),
+            ("optimiser.moments=f16", "bf16"),
             ("train.dropout=1.0", "below 1"),
             ("train.steps=0", "at least 1"),
             ("model.heads=0", "at least 1"),

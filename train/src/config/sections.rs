@@ -3,7 +3,7 @@
 use cpu::Pool;
 use serde::{Deserialize, Serialize};
 
-use crate::optim::Matrices;
+use crate::optim::{Matrices, Moments};
 
 /// How text becomes token ids.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -58,6 +58,9 @@ pub struct Optimiser {
     /// What updates the ternary matrices; the keys of the other do nothing for them.
     #[serde(default)]
     pub matrices: Matrices,
+    /// How what the optimiser remembers is kept: `f32`, or `bf16` rounded at random, which takes half the memory on a card.
+    #[serde(default)]
+    pub moments: Moments,
     /// Learning rate of the ternary matrices under Muon.
     pub muon_lr: f64,
     /// Nesterov momentum.

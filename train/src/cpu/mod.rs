@@ -14,6 +14,7 @@ use cpu::{Kernels, Pool};
 
 pub use ops::cross_entropy::IGNORED;
 
+use crate::arena::Arenas;
 use crate::backend::{Backend, CodesCount, Part, Rates, StepReport};
 use crate::batch::Batch;
 use crate::error::{Error, Result};
@@ -47,6 +48,8 @@ pub struct CpuBackend {
     rope: RopeTable,
     params: Parameters,
     moments: Vec<Moments>,
+    /// Where they are counted to lie; here each is an array of its own.
+    arenas: Arenas,
     /// Codes of the ternary matrices at the last look; the others' are empty.
     remembered: Vec<Vec<i8>>,
     shards: Vec<Shard>,
@@ -78,6 +81,7 @@ impl CpuBackend {
             rope: RopeTable::new(recipe.tokens, model.head_dim, model.rope_base),
             params: Parameters(params),
             moments,
+            arenas: Arenas::new(&program.params),
             remembered,
             shards,
             fresh: false,

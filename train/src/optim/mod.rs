@@ -2,10 +2,13 @@
 //! and on which thread, is the backend's business.
 
 pub mod adamw;
+mod moments;
 pub mod muon;
 
 use cpu::Kernels;
 use serde::{Deserialize, Serialize};
+
+pub use moments::{Moments, Rounding};
 
 /// What updates the ternary matrices.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +32,8 @@ pub struct Settings {
     pub adam: adamw::Settings,
     /// Largest global gradient norm that AdamW sees; 0: no limit. Muon does not depend on the gradient's size.
     pub clip_norm: f32,
+    /// How what they remember is kept.
+    pub moments: Moments,
 }
 
 impl Settings {
@@ -73,6 +78,7 @@ mod tests {
             muon: muon::Settings { momentum: 0.95, ns_steps: 5, weight_decay: 0.0 },
             adam: adamw::Settings { beta1: 0.9, beta2: 0.95, eps: 1e-8, weight_decay: 0.0 },
             clip_norm,
+            moments: Moments::F32,
         };
         assert_eq!(s(1.0).clip(4.0), 0.25);
         assert_eq!(s(1.0).clip(0.5), 1.0);

@@ -7,7 +7,7 @@ use train::backend::{Part, Probe, Rates};
 use train::batch::IGNORED;
 use train::cpu::{CpuBackend, CpuOptions};
 use train::graph;
-use train::optim::{Matrices, Settings, adamw, muon};
+use train::optim::{Matrices, Moments, Settings, adamw, muon};
 use train::recipe::Recipe;
 use train::trainer::Named;
 
@@ -27,6 +27,7 @@ pub fn recipe() -> Recipe {
             muon: muon::Settings { momentum: 0.95, ns_steps: 5, weight_decay: 0.0 },
             adam: adamw::Settings { beta1: 0.9, beta2: 0.95, eps: 1e-8, weight_decay: 0.0 },
             clip_norm: 1.0,
+            moments: Moments::F32,
         },
     }
 }

@@ -4,6 +4,7 @@ mod fixture;
 mod forward_ops;
 mod gradients;
 mod lag;
+mod moments;
 mod oracle;
 mod recompute;
 mod run;

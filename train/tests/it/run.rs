@@ -160,6 +160,30 @@ fn run_with_adamw_for_the_matrices_learns_and_resumes() {
     assert!(train(options(&muon, &whole)).unwrap_err().to_string().contains("optimiser.matrices"));
 }
 
+/// A checkpoint holds every bit of moments that are kept in bf16, and the bits that round them belong to the step.
+#[test]
+fn run_with_moments_in_bf16_learns_and_resumes() {
+    let dir = tempfile::tempdir().unwrap();
+    for matrices in ["muon", "adamw"] {
+        let settings = [format!("optimiser.matrices={matrices}"), "optimiser.moments=bf16".to_owned()];
+        let settings: Vec<&str> = settings.iter().map(String::as_str).chain(["train.steps=30"]).collect();
+        let config = config(dir.path(), &settings);
+        let [whole, parts] = ["whole", "parts"].map(|name| dir.path().join(format!("{matrices}-{name}")));
+        train(options(&config, &whole)).unwrap();
+        let expected = essence(&whole);
+        let (first, last) = (&expected.lines[0], &expected.lines[29]);
+        assert!(last.loss < 0.8 * first.loss, "{} to {}", first.loss, last.loss);
+        for pause in [11, 17] {
+            train(Options { pause_after: Some(pause), ..options(&config, &parts) }).unwrap();
+        }
+        train(options(&config, &parts)).unwrap();
+        assert!(essence(&parts) == expected);
+        let mut kept = config.clone();
+        kept.optimiser.moments = train::optim::Moments::F32;
+        assert!(train(options(&kept, &whole)).unwrap_err().to_string().contains("optimiser.moments"));
+    }
+}
+
 #[test]
 fn run_that_is_complete_stays_as_it_is() {
     let dir = tempfile::tempdir().unwrap();

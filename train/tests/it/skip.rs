@@ -5,7 +5,7 @@ use super::oracle::Batch;
 use super::oracle::params::config;
 use model::tensors::TensorId;
 use train::backend::{Part, Rates, StepReport};
-use train::optim::{Matrices, Settings};
+use train::optim::{Matrices, Moments, Settings};
 use train::recipe::Recipe;
 
 const RATES: Rates = Rates { muon: 0.02, adam: 0.01 };
@@ -38,9 +38,11 @@ fn step_with_gain(trainer: &mut Trainer, batch: &Batch, value: f32) -> StepRepor
 
 #[test]
 fn skipped_step_leaves_every_bit() {
-    for matrices in [Matrices::Muon, Matrices::AdamW] {
-        let recipe =
-            Recipe { optimiser: Settings { matrices, ..recipe().optimiser }, dropout: 0.1, ..recipe() };
+    for (matrices, moments) in
+        [(Matrices::Muon, Moments::F32), (Matrices::AdamW, Moments::F32), (Matrices::Muon, Moments::Bf16)]
+    {
+        let optimiser = Settings { matrices, moments, ..recipe().optimiser };
+        let recipe = Recipe { optimiser, dropout: 0.1, ..recipe() };
         let c = config(2);
         let batch = batch(&c, 140);
         let (mut one, mut twin) = (trainer(&c, recipe), trainer(&c, recipe));

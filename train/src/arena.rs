@@ -1,5 +1,6 @@
-//! Where parameters lie: all ternary matrices in one array, those of a shape side by side so that one launch takes them all; everything
-//! else in another, those that decay first.
+//! Where parameters lie on a device that keeps them in two arrays: all ternary matrices in one, those of a shape side by side so that one launch
+//! takes them all; everything else in another, those that decay first. On every device a value's place in its array is what its moments'
+//! random bits are drawn by.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
