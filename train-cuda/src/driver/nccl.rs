@@ -43,8 +43,8 @@ impl MeetingPoint {
         let library = library()?;
         let mut point = MeetingPoint([0; 128]);
         // SAFETY: it writes into the place that it is given, whose size is that of its type.
-        library
-            .done(unsafe { (library.get_unique_id)(&raw mut point) }, "looking for a way between cards")?;
+        let outcome = unsafe { (library.get_unique_id)(&raw mut point) };
+        library.done(outcome, "looking for a way between cards")?;
         Ok(point)
     }
 
@@ -154,7 +154,8 @@ impl Communicator {
     pub(super) unsafe fn sum(&self, spans: &[Span], stream: CUstream) -> Result<()> {
         let doing = "adding up over the cards";
         // SAFETY: a group has no arguments.
-        self.library.done(unsafe { (self.library.group_start)() }, doing)?;
+        let started = unsafe { (self.library.group_start)() };
+        self.library.done(started, doing)?;
         for &Span { at, bytes } in spans {
             let count = bytes / size_of::<f32>();
             // SAFETY: whoever asks knows the span.
@@ -162,7 +163,8 @@ impl Communicator {
             self.library.done(outcome, doing)?;
         }
         // SAFETY: as above.
-        self.library.done(unsafe { (self.library.group_end)() }, doing)
+        let ended = unsafe { (self.library.group_end)() };
+        self.library.done(ended, doing)
     }
 
     /// Gives a span of the first card's to all, after what the stream was told before.
