@@ -106,7 +106,10 @@ impl CudaBackend {
     pub(crate) fn meet(&mut self, point: MeetingPoint, watch: Arc<Watch>) -> driver::Result<()> {
         let share = self.options.share;
         self.watch = Some(watch);
-        self.device.meet(point, share.rank, share.cards)
+        self.device.meet(point, share.rank, share.cards)?;
+        // NCCL builds its ways when they are first needed, which it had better not while a step is recorded.
+        self.recorder().exchange_all()?;
+        self.settle(&self.device.moment()?)
     }
 
     /// Steps that were submitted and not collected.

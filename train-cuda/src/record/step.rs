@@ -49,7 +49,7 @@ impl Recorder<'_> {
         for pass in self.plan.passes(train) {
             self.program.forward.iter().try_for_each(|op| self.forward(op, &pass))?;
             if pass.last && self.plan.share.is_part() {
-                self.device.sum_aside(&[self.memory.nats.span(0, self.memory.nats.len())])?;
+                self.exchange_nats()?;
             }
             if train {
                 self.way_back(&pass)?;
@@ -71,6 +71,17 @@ impl Recorder<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Every sum of a step, over whatever is there.
+    pub fn exchange_all(&self) -> Result<()> {
+        self.exchange_nats()?;
+        self.plan.exchanges.iter().try_for_each(|exchange| self.exchange(exchange))?;
+        self.device.rejoin()
+    }
+
+    fn exchange_nats(&self) -> Result<()> {
+        self.device.sum_aside(&[self.memory.nats.span(0, self.memory.nats.len())])
     }
 
     fn exchange(&self, exchange: &Exchange) -> Result<()> {
