@@ -24,6 +24,7 @@ fn request(prompt: &[u32], max_tokens: usize) -> GenerateRequest {
         stop: vec![],
         when_full: WhenFull::Slide,
         log_probs: Some(0),
+        ..GenerateRequest::default()
     }
 }
 
@@ -165,6 +166,7 @@ fn engine_serves_requests_in_turn_and_as_directly() {
         for event in generation {
             match event {
                 Event::Prefill { done, total } => assert_eq!((done, total), (8, 8)),
+                Event::Scored { .. } => unreachable!(),
                 Event::Token { id, .. } => ids.push(id),
                 Event::Done { finish, .. } => {
                     assert_eq!(finish, Finish::Length);

@@ -267,6 +267,7 @@ fn greedy(prompt: Vec<u32>, max_tokens: usize) -> GenerateRequest {
         stop: Vec::new(),
         when_full: WhenFull::Stop,
         log_probs: None,
+        ..GenerateRequest::default()
     }
 }
 
@@ -278,7 +279,7 @@ fn written(events: &mut dyn Iterator<Item = Event>) -> (Vec<u32>, usize) {
             Event::Token { id, .. } => ids.push(id),
             Event::Done { stats, .. } => reused = stats.reused_tokens,
             Event::Error(error) => panic!("{error}"),
-            Event::Prefill { .. } => {}
+            Event::Prefill { .. } | Event::Scored { .. } => {}
         }
     }
     (ids, reused)
