@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use cargo_metadata::{CargoOpt, DependencyKind, MetadataCommand};
 
 /// Each crate and the crates of ours it may use. A new edge is a design decision: change the drawing first.
-const ALLOWED: [(&str, &[&str]); 11] = [
+const ALLOWED: [(&str, &[&str]); 12] = [
     ("formats", &[]),
     ("shaders", &[]),
     ("model", &["formats"]),
@@ -15,8 +15,12 @@ const ALLOWED: [(&str, &[&str]); 11] = [
     ("train-cuda", &["formats", "model", "cpu", "train"]),
     ("bench", &["formats", "model", "cpu", "runtime"]),
     ("text", &["formats", "model", "cpu", "runtime"]),
+    ("serve", &["formats", "model", "runtime", "text"]),
     ("gui", &["formats", "model", "cpu", "runtime", "text", "bench", "train", "train-cuda"]),
-    ("tercet", &["formats", "model", "cpu", "runtime", "text", "bench", "train", "train-cuda", "gui"]),
+    (
+        "tercet",
+        &["formats", "model", "cpu", "runtime", "text", "bench", "train", "train-cuda", "serve", "gui"],
+    ),
 ];
 
 #[test]
