@@ -27,6 +27,8 @@ use crate::threads::Threads;
 const KEY_VARIABLE: &str = "TERCET_API_KEY";
 /// Most bytes of a file of keys.
 const KEYS_BYTES_MAX: u64 = 1 << 20;
+/// Most bytes of a template: more than one may have.
+const TEMPLATE_BYTES_MAX: u64 = 1 << 20;
 
 /// What `tercet serve` was asked.
 #[derive(Debug, clap::Args)]
@@ -76,6 +78,9 @@ pub struct Args {
     /// Most threads of a model, of which the fastest number works; results do not depend on it [default: all, at most 16]
     #[arg(long, value_name = "N")]
     threads: Option<Threads>,
+    /// Have conversations written down as this Jinja template says, whatever a model's file says
+    #[arg(long, value_name = "FILE")]
+    chat_template: Option<PathBuf>,
     #[command(flatten)]
     device: DeviceArg,
 }
@@ -136,7 +141,10 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
 /// Starts one model, and says how it runs.
 fn model(args: &Args, file: &std::path::Path, devices: &Arc<Devices>) -> anyhow::Result<Served> {
-    let opened = Opened::open(file)?;
+    let mut opened = Opened::open(file)?;
+    if let Some(template) = &args.chat_template {
+        opened.chat_template = Some(utf8::read(template, TEMPLATE_BYTES_MAX)?);
+    }
     if opened.chat_template.is_some() {
         // A template that cannot be used is no surprise for the first client.
         text::chat::check(&opened)?;
@@ -161,7 +169,7 @@ fn model(args: &Args, file: &std::path::Path, devices: &Arc<Devices>) -> anyhow:
     tell(&served.remarks());
     let running = served.running();
     let context = running.engine.context();
-    note(format_args!("{}: {} ; {texts} texts of {context} tokens", served.name(), how_it_runs(&running)));
+    note(format_args!("{}: {}; {texts} texts of {context} tokens", served.name(), how_it_runs(&running)));
     Ok(served)
 }
 

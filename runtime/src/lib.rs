@@ -13,6 +13,7 @@ mod lane;
 mod mailbox;
 mod model;
 pub mod pass;
+mod patience;
 mod pieces;
 pub mod request;
 pub mod sampler;

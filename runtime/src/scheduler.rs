@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::kv::KvMemory;
 use crate::mailbox::Outbox;
 use crate::pass::{Span, TextId, Worker, common};
+use crate::patience::Patience;
 use crate::request::{Event, Finish, GenerateRequest, Stats};
 
 /// A request, and where the answer goes.
@@ -63,6 +64,7 @@ pub struct Scheduler<'w> {
     running: Vec<Running>,
     /// Of generations that have ended, until their clients have read the end.
     leaving: Vec<Outbox>,
+    patience: Patience,
     passes: u64,
     tokens: u64,
 }
@@ -91,6 +93,7 @@ impl<'w> Scheduler<'w> {
             waiting: VecDeque::new(),
             running: Vec::new(),
             leaving: Vec::new(),
+            patience: Patience::new(),
             passes: 0,
             tokens: 0,
         })
@@ -158,6 +161,12 @@ impl<'w> Scheduler<'w> {
             let Job { request, outbox } = self.waiting.remove(next).expect("looked at above");
             let text = match self.text_for(beginning(&request)) {
                 Ok(text) => text,
+                // A device has room for those that are there, then, and this one waits for one of them.
+                Err(error) if error.is_of_device() && !self.running.is_empty() => {
+                    (self.texts_max, self.kept_max) = (self.running.len(), 0);
+                    self.waiting.insert(next, Job { request, outbox });
+                    return;
+                }
                 Err(error) => {
                     self.leave(outbox, Event::Error(error));
                     continue;
@@ -294,7 +303,12 @@ impl<'w> Scheduler<'w> {
         let (writers, readers): (Vec<usize>, Vec<usize>) = (0..self.running.len())
             .filter(|&i| ready(&self.running[i]))
             .partition(|&i| !self.running[i].continuation.reads());
-        let mut room = self.worker.step_tokens().saturating_sub(writers.len()).max(1);
+        let (step, writing) = (self.worker.step_tokens(), writers.len());
+        let mut room = step.saturating_sub(writing).max(1);
+        if writing > 0 {
+            room = room.min(self.patience.tokens());
+        }
+        let mut read = 0;
         for (i, reads) in
             writers.into_iter().map(|i| (i, false)).chain(readers.into_iter().map(|i| (i, true)))
         {
@@ -306,6 +320,7 @@ impl<'w> Scheduler<'w> {
             self.worker.truncate(text, wanted.keep);
             if reads {
                 room -= wanted.tokens.len();
+                read += wanted.tokens.len();
             }
             spans.push(Span { text, tokens: wanted.tokens, want: wanted.want });
             who.push(i);
@@ -325,6 +340,9 @@ impl<'w> Scheduler<'w> {
             passed = self.worker.pass(&spans, &give_up);
         }
         let time = start.elapsed();
+        if writing > 0 && read > 0 {
+            self.patience.note(read, time, step);
+        }
         self.passes += 1;
         self.tokens += spans.iter().map(|span| span.tokens.len() as u64).sum::<u64>();
         if let Err(error) = passed {

@@ -34,6 +34,8 @@ struct Sums {
     page: usize,
     /// Most tokens of all texts together.
     limit: usize,
+    /// Most texts that there is room for.
+    texts_max: usize,
 }
 
 impl Sums {
@@ -52,6 +54,7 @@ impl Sums {
             given_up: false,
             page: usize::MAX,
             limit: usize::MAX,
+            texts_max: usize::MAX,
         }
     }
 }
@@ -62,6 +65,9 @@ impl Worker for Sums {
     }
 
     fn open(&mut self, _: usize) -> Result<TextId> {
+        if self.texts.len() == self.texts_max {
+            return Err(Error::Gpu { adapter: "small".into(), message: "no room".into() });
+        }
         self.texts.push(Vec::new());
         Ok(TextId(self.texts.len() - 1))
     }
@@ -394,6 +400,18 @@ fn scheduler_takes_memory_from_idle_texts_before_it_refuses_anybody() {
     let large = ask(&mut scheduler, &[8; 8], 3, 99);
     run(&mut scheduler);
     assert_eq!(told(&large), (vec![], "keys and values would take 8 pages; 7 are allowed".into()));
+}
+
+#[test]
+fn scheduler_has_who_finds_no_room_on_a_device_wait_for_others() {
+    let mut worker = Sums::new();
+    worker.texts_max = 2;
+    let mut scheduler = Scheduler::new(&mut worker, 64, 9, 9).unwrap();
+    let all = [1, 2, 3, 4, 5].map(|first| ask(&mut scheduler, &[first], 4, 99));
+    run(&mut scheduler);
+    for (first, inbox) in (1..).zip(&all) {
+        assert_eq!(told(inbox), (sums(&[first], 4), "Length".into()));
+    }
 }
 
 #[test]

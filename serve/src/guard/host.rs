@@ -75,3 +75,20 @@ fn address(host: &str) -> Option<IpAddr> {
         None => host.parse().ok(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_are_addresses_are_written_as_addresses_are() {
+        for address in ["127.0.0.1", "10.0.0.7", "[::1]", "[fe80::1]"] {
+            assert!(is_address(address), "{address}");
+        }
+        // Browsers resolve these to addresses before they ask, or look them up.
+        for name in ["127.1", "0x7f000001", "::1", "[127.0.0.1]", "localhost", "1.2.3.4.example", ""] {
+            assert!(!is_address(name), "{name}");
+        }
+        assert!(is_loopback("127.9.9.9") && is_loopback("[::1]") && !is_loopback("10.0.0.7"));
+    }
+}

@@ -147,3 +147,89 @@ impl Drop for Place {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::Future;
+    use std::pin::{Pin, pin};
+    use std::task::{Context, Waker};
+
+    type Waits<'l> = Pin<Box<dyn Future<Output = Place> + 'l>>;
+
+    /// Who of these has a place now; it is let go of at once.
+    fn served(waiting: &mut Vec<(&'static str, Waits<'_>)>) -> Option<&'static str> {
+        let mut task = Context::from_waker(Waker::noop());
+        for i in 0..waiting.len() {
+            if let std::task::Poll::Ready(place) = waiting[i].1.as_mut().poll(&mut task) {
+                let (name, _) = waiting.remove(i);
+                drop(place);
+                return Some(name);
+            }
+        }
+        None
+    }
+
+    fn place(line: &Line) -> Place {
+        let mut task = Context::from_waker(Waker::noop());
+        match pin!(line.place()).poll(&mut task) {
+            std::task::Poll::Ready(place) => place,
+            std::task::Poll::Pending => panic!("no place is free"),
+        }
+    }
+
+    fn wait<'l>(line: &'l Line) -> Waits<'l> {
+        let mut waits: Waits<'l> = Box::pin(line.place());
+        assert!(waits.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        waits
+    }
+
+    #[test]
+    fn queue_has_requests_take_turns_however_many_texts_they_have() {
+        let queue = Queue::new(1, 9);
+        let lines = [(); 3].map(|()| queue.join().unwrap());
+        let first = place(&lines[0]);
+        let mut waiting: Vec<_> =
+            ["a1", "a2", "a3", "a4"].into_iter().map(|name| (name, wait(&lines[1]))).collect();
+        waiting.push(("b1", wait(&lines[2])));
+        assert_eq!((queue.waiting(), served(&mut waiting)), (2, None));
+        drop(first);
+        let order: Vec<_> = std::iter::from_fn(|| served(&mut waiting)).collect();
+        assert_eq!(order, ["a1", "b1", "a2", "a3", "a4"]);
+        assert_eq!((queue.waiting(), queue.state().free), (0, 1));
+    }
+
+    #[test]
+    fn queue_turns_away_whom_it_has_no_room_for() {
+        let queue = Queue::new(1, 1);
+        let lines = [queue.join().unwrap(), queue.join().unwrap()];
+        let first = place(&lines[0]);
+        let second = wait(&lines[1]);
+        assert_eq!(queue.join().unwrap_err(), Turned::Full(1));
+        drop(second);
+        drop(lines);
+        // Whoever left makes room; whoever has a place keeps it.
+        let third = queue.join().unwrap();
+        let waits = wait(&third);
+        drop(first);
+        assert_eq!(queue.state().free, 0);
+        drop(waits);
+        assert_eq!(queue.state().free, 1);
+        queue.close();
+        assert_eq!(queue.join().unwrap_err(), Turned::Closed);
+    }
+
+    #[test]
+    fn queue_passes_over_those_who_are_gone() {
+        let queue = Queue::new(1, 9);
+        let lines = [(); 3].map(|()| queue.join().unwrap());
+        let first = place(&lines[0]);
+        let gone = [wait(&lines[1]), wait(&lines[1])];
+        let stays = wait(&lines[2]);
+        drop(gone);
+        drop(first);
+        let mut waiting = vec![("stays", stays)];
+        assert_eq!(served(&mut waiting), Some("stays"));
+        assert_eq!(queue.state().free, 1);
+    }
+}

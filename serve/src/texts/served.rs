@@ -19,6 +19,8 @@ pub struct Served {
     options: ModelOptions,
     devices: Arc<Devices>,
     running: Mutex<Arc<Running>>,
+    /// Held while it is started anew.
+    restarting: Mutex<()>,
     queue: Arc<Queue>,
 }
 
@@ -40,7 +42,9 @@ impl Served {
         let running = Running::start(opened.clone(), &options.setup, &devices, &mut unwatched)?;
         let queue = Queue::new(options.setup.engine.texts, options.queue);
         let created = crate::api::choices::seconds_now();
-        Ok(Served { name, created, opened, options, devices, running: Mutex::new(Arc::new(running)), queue })
+        let running = Mutex::new(Arc::new(running));
+        let restarting = Mutex::default();
+        Ok(Served { name, created, opened, options, devices, running, restarting, queue })
     }
 
     /// What requests call it by.
@@ -83,19 +87,16 @@ impl Served {
         &self.queue
     }
 
-    /// Starts it anew in the place of `broken`, unless that was done already. It takes a while.
+    /// Starts it anew in the place of `broken`, unless that was done already. It takes a while, in which others find the broken one.
     ///
     /// # Errors
     /// As [`start`](Self::start).
     pub fn restart(&self, broken: &Arc<Running>) -> text::Result<()> {
-        let mut now = self.now();
-        if Arc::ptr_eq(&now, broken) {
-            *now = Arc::new(Running::start(
-                self.opened.clone(),
-                &self.options.setup,
-                &self.devices,
-                &mut unwatched,
-            )?);
+        let _alone = self.restarting.lock().unwrap_or_else(PoisonError::into_inner);
+        if Arc::ptr_eq(&self.now(), broken) {
+            let (opened, setup) = (self.opened.clone(), &self.options.setup);
+            let running = Arc::new(Running::start(opened, setup, &self.devices, &mut unwatched)?);
+            *self.now() = running;
         }
         Ok(())
     }

@@ -25,14 +25,20 @@ fn narrow() -> Wish {
 #[test]
 fn client_that_goes_away_ends_its_text() {
     let test = Test::start();
-    let mut socket = test.begin(PATH, &long());
+    // Texts for half a minute.
+    let mut body = long();
+    body["n"] = json!(128);
+    let mut socket = test.begin(PATH, &body);
     let mut some = [0; 2000];
     assert!(socket.read(&mut some).unwrap() > 0);
     test.until("it writes", |server| server.requests().iter().any(|r| r.written_tokens > 3));
+    let written = || test.server.models()[0].running().engine.load().tokens;
+    let before = written();
     drop(socket);
     test.until("nobody is served", |server| server.requests().is_empty());
     test.until("the engine is idle", |server| server.models()[0].running().engine.load().running == 0);
-    assert!(test.metric("tercet_tokens_predicted_total") < 900.0);
+    // How soon it is heard depends on how busy the machine is.
+    assert!(written() - before < 2000, "{} more", written() - before);
 
     // The same for one that waits for the whole, and while its prompt is read.
     let (mut socket, mut body) = (test.socket(), long());
