@@ -56,18 +56,11 @@ pub struct Engine {
     threads: usize,
     gpu: Option<Arc<GpuModel>>,
     fault: Fault,
-    orders: Option<Sender<Order>>,
+    /// What is to be served; `None` has the thread look whether it is to stop.
+    jobs: Option<Sender<Option<Job>>>,
     load: Arc<Mutex<Load>>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
-}
-
-/// What the thread is told.
-#[derive(Debug)]
-enum Order {
-    Serve(Job),
-    /// To look whether it is to stop.
-    Look,
 }
 
 /// A request being served. Dropping it cancels.
@@ -104,7 +97,7 @@ impl Engine {
     pub fn start_on(model: Arc<Model>, gpu: Option<Arc<GpuModel>>, options: EngineOptions) -> Result<Self> {
         let context = options.context.unwrap_or(model.config().context);
         let threads = threads_of_use(options.threads.unwrap_or_else(default_threads));
-        let (orders, queue) = channel();
+        let (jobs, queue) = channel();
         let (ready, started) = sync_channel(1);
         let stop = Arc::new(AtomicBool::new(false));
         let (fault, load) = (Fault::default(), Arc::<Mutex<Load>>::default());
@@ -139,17 +132,7 @@ impl Engine {
             })
             .map_err(|source| Error::Resource { what: "thread for the engine", source })?;
         started.recv().map_err(|_| Error::EngineStopped)??;
-        Ok(Engine {
-            model,
-            context,
-            threads,
-            gpu,
-            fault,
-            orders: Some(orders),
-            load,
-            stop,
-            thread: Some(thread),
-        })
+        Ok(Engine { model, context, threads, gpu, fault, jobs: Some(jobs), load, stop, thread: Some(thread) })
     }
 
     /// The model it runs.
@@ -183,8 +166,8 @@ impl Engine {
     /// [`Error::EngineStopped`] if the thread is gone.
     pub fn generate(&self, request: GenerateRequest) -> Result<Generation> {
         let (outbox, inbox) = mailbox(EVENTS);
-        let orders = self.orders.as_ref().ok_or(Error::EngineStopped)?;
-        orders.send(Order::Serve(Job { request, outbox })).map_err(|_| Error::EngineStopped)?;
+        let jobs = self.jobs.as_ref().ok_or(Error::EngineStopped)?;
+        jobs.send(Some(Job { request, outbox })).map_err(|_| Error::EngineStopped)?;
         Ok(Generation { inbox })
     }
 
@@ -201,9 +184,9 @@ impl Engine {
     /// Ends the thread soon: what is being served ends there without a last event, and no more is.
     pub fn stop(&self) {
         self.stop.store(true, Ordering::Relaxed);
-        if let Some(orders) = &self.orders {
+        if let Some(jobs) = &self.jobs {
             // If nobody hears it, the thread is gone already.
-            let _ = orders.send(Order::Look);
+            let _ = jobs.send(None);
         }
     }
 }
@@ -212,7 +195,7 @@ impl Drop for Engine {
     /// Cancels what is being served and waits for the thread.
     fn drop(&mut self) {
         self.stop();
-        self.orders = None;
+        self.jobs = None;
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
@@ -251,22 +234,15 @@ impl Iterator for Generation {
 }
 
 /// The engine's thread, until no client can hand in anything more.
-fn serve(mut scheduler: Scheduler<'_>, queue: &Receiver<Order>, stop: &AtomicBool, load: &Mutex<Load>) {
+fn serve(mut scheduler: Scheduler<'_>, queue: &Receiver<Option<Job>>, stop: &AtomicBool, load: &Mutex<Load>) {
     loop {
-        let first = if scheduler.is_done() {
+        if scheduler.is_done() {
             match queue.recv() {
-                Ok(order) => Some(order),
+                Ok(job) => job.into_iter().for_each(|job| scheduler.take(job)),
                 Err(_) => return,
             }
-        } else {
-            None
-        };
-        for order in first.into_iter().chain(queue.try_iter()) {
-            match order {
-                Order::Serve(job) => scheduler.take(job),
-                Order::Look => {}
-            }
         }
+        queue.try_iter().flatten().for_each(|job| scheduler.take(job));
         if stop.load(Ordering::Relaxed) {
             return;
         }

@@ -151,8 +151,9 @@ impl<'w> Scheduler<'w> {
             }
         }
         let mut next = 0;
-        // Whoever gave memory away is to have it back before anybody else gets some.
-        while self.running.len() < self.texts_max && !self.running.iter().any(|running| running.paused) {
+        // Whoever gave memory away and could go on is to have it back before anybody else gets some.
+        let waits = |running: &Running| running.paused && running.outbox.is_empty();
+        while self.running.len() < self.texts_max && !self.running.iter().any(waits) {
             let Some(job) = self.waiting.get(next) else { return };
             if self.is_being_read(&job.request) {
                 next += 1;
@@ -190,7 +191,7 @@ impl<'w> Scheduler<'w> {
     fn is_being_read(&self, request: &GenerateRequest) -> bool {
         let prompt = beginning(request);
         let page = self.worker.page_tokens();
-        if prompt.len() <= page || !(self.has_room() || !self.idle.is_empty()) {
+        if prompt.len() <= page || (!self.has_room() && self.idle.is_empty()) {
             return false;
         }
         let pages = |count: usize| count.min(prompt.len() - 1) / page;
@@ -297,7 +298,14 @@ impl<'w> Scheduler<'w> {
     /// One pass, with one token of everybody who writes and as much as there is time for of those who read. Says whether anybody was in it.
     fn pass(&mut self, stop: &AtomicBool) -> bool {
         let (mut spans, mut who) = (Vec::new(), Vec::new());
-        let ready = |r: &Running| !r.paused && r.outbox.is_empty() && r.continuation.finish().is_none();
+        let could = |r: &Running| r.outbox.is_empty() && r.continuation.finish().is_none();
+        let ready = |r: &Running| !r.paused && could(r);
+        if !self.running.iter().any(ready)
+            && let Some(running) = self.running.iter_mut().find(|running| could(running))
+        {
+            // Those whom it made way for are asleep now.
+            running.paused = false;
+        }
         // All of those who write, with one token each, and what they leave of a step for those who read: at least one token, so that
         // neither waits for ever.
         let (writers, readers): (Vec<usize>, Vec<usize>) = (0..self.running.len())
@@ -369,19 +377,18 @@ impl<'w> Scheduler<'w> {
         true
     }
 
-    /// There is not memory enough for all. One less may be enough: the one that came last, whether it is in this pass or not, has had least
-    /// done for it, and gives back what it has until another has ended. One that is alone is at its end.
+    /// There is not memory enough for all. One less may be enough: one whose client does not read anyway, or else the one that came last, has
+    /// had least done for it. It gives back what it has until another has ended. One that is alone is at its end.
     fn pause_or_fail(&mut self, who: &[usize], error: Error) {
         let holds = |running: &Running| !running.paused;
         let last = self.running.iter().rposition(holds).expect("somebody was in the pass");
-        if self.running[..last].iter().any(holds) {
-            let Running { continuation, text, paused, .. } = &mut self.running[last];
-            self.worker.truncate(*text, 0);
-            continuation.forgotten();
-            *paused = true;
-        } else {
-            self.failed(who, error);
-        }
+        let asleep = self.running.iter().rposition(|running| holds(running) && !running.outbox.is_empty());
+        let other = self.running[..last].iter().any(holds);
+        let Some(i) = asleep.or(other.then_some(last)) else { return self.failed(who, error) };
+        let Running { continuation, text, paused, .. } = &mut self.running[i];
+        self.worker.truncate(*text, 0);
+        continuation.forgotten();
+        *paused = true;
     }
 
     /// A pass that failed ends all who were in it: workers that can go on elsewhere have done so.

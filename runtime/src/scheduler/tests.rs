@@ -415,6 +415,27 @@ fn scheduler_has_who_finds_no_room_on_a_device_wait_for_others() {
 }
 
 #[test]
+fn scheduler_takes_memory_from_who_is_asleep_before_who_came_last() {
+    let mut worker = Sums::new();
+    worker.limit = 7;
+    let mut scheduler = Scheduler::new(&mut worker, 64, 3, 0).unwrap();
+    let stop = AtomicBool::new(false);
+    // The first one's client does not read.
+    let asleep = ask(&mut scheduler, &[1, 2], 5, 1);
+    while scheduler.round(&stop) {}
+    let second = ask(&mut scheduler, &[3, 4, 5], 4, 99);
+    while scheduler.round(&stop) {}
+    assert_eq!(told(&second), (sums(&[3, 4, 5], 4), "Length".into()));
+    let mut ids = Vec::new();
+    while !scheduler.is_done() {
+        ids.extend(told(&asleep).0);
+        scheduler.round(&stop);
+    }
+    ids.extend(told(&asleep).0);
+    assert_eq!(ids, sums(&[1, 2], 5));
+}
+
+#[test]
 fn scheduler_keeps_texts_beside_those_that_it_serves_at_once() {
     let mut worker = Sums::new();
     let mut scheduler = Scheduler::new(&mut worker, 64, 1, 2).unwrap();

@@ -1,7 +1,7 @@
 //! The name that a request calls the server by. A page of somebody else's may have its own name lead here, and would then be no stranger to
 //! the browser; but such a name is not ours.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use axum::body::Body;
 use axum::http::uri::Authority;
@@ -72,7 +72,7 @@ pub fn is_loopback(host: &str) -> bool {
 fn address(host: &str) -> Option<IpAddr> {
     match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
         Some(six) => six.parse::<Ipv6Addr>().ok().map(IpAddr::V6),
-        None => host.parse().ok(),
+        None => host.parse::<Ipv4Addr>().ok().map(IpAddr::V4),
     }
 }
 

@@ -139,7 +139,7 @@ impl Answer {
             }
             Out::Token(id, growth, log_probs) => (growth, Ok((id, log_probs))),
             Out::End(Ok((growth, ending, usage))) => {
-                self.usage.add(&usage, index % self.answers > 0);
+                self.usage.add(&usage, !index.is_multiple_of(self.answers));
                 self.left -= 1;
                 (growth, Err(ending))
             }

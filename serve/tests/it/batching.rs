@@ -39,7 +39,7 @@ fn batching_changes_no_text() {
         let one = |i: usize| {
             let (test, alone) = (&test, &alone);
             move || {
-                if i % 3 == 0 {
+                if i.is_multiple_of(3) {
                     let pieces = test.pieces(PATH, &ask(i));
                     let text: String =
                         pieces.iter().map(|p| p["choices"][0]["text"].as_str().unwrap()).collect();
