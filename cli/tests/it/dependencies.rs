@@ -23,6 +23,9 @@ const ALLOWED: [(&str, &[&str]); 12] = [
     ),
 ];
 
+/// What sockets and tasks are made of.
+const ASYNCHRONOUS: [&str; 6] = ["axum", "http-body-util", "hyper", "hyper-util", "tokio", "tokio-stream"];
+
 #[test]
 fn dependencies_point_one_way() {
     let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml");
@@ -39,6 +42,14 @@ fn dependencies_point_one_way() {
             .get(package.name.as_str())
             .unwrap_or_else(|| panic!("crate {} is not in the drawing; add it there and here", package.name));
         for dependency in &package.dependencies {
+            // Whoever else waits, waits on threads.
+            let asynchronous = ASYNCHRONOUS.contains(&dependency.name.as_str());
+            assert!(
+                !asynchronous || package.name.as_str() == "serve",
+                "{} may not depend on {}; serve alone may",
+                package.name,
+                dependency.name
+            );
             let ours = members.contains(&dependency.name.as_str());
             let inward =
                 dependency.kind != DependencyKind::Development || dependency.name != package.name.as_str();

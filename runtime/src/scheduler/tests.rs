@@ -36,6 +36,8 @@ struct Sums {
     limit: usize,
     /// Most texts that there is room for.
     texts_max: usize,
+    /// Tokens of a step.
+    step: usize,
 }
 
 impl Sums {
@@ -55,6 +57,7 @@ impl Sums {
             page: usize::MAX,
             limit: usize::MAX,
             texts_max: usize::MAX,
+            step: STEP,
         }
     }
 }
@@ -98,7 +101,7 @@ impl Worker for Sums {
     }
 
     fn step_tokens(&self) -> usize {
-        STEP
+        self.step
     }
 
     fn pass(&mut self, spans: &[Span<'_>], give_up: GiveUp<'_>) -> Result<()> {
@@ -218,6 +221,18 @@ fn scheduler_lets_writers_go_on_while_a_prompt_is_read_in_steps() {
     assert_eq!(told(&second), (sums(&long, 2), "Length".into()));
     // The writer's one token leaves seven of a step to the reader.
     assert_eq!(worker.passes, [vec![2, 6], vec![1, 7], vec![1, 7], vec![1, 1], vec![1]]);
+}
+
+#[test]
+fn scheduler_reads_less_of_a_prompt_where_somebody_waits_for_the_next_token() {
+    let mut worker = Sums::new();
+    worker.step = 90;
+    let mut scheduler = Scheduler::new(&mut worker, 512, 2, 0).unwrap();
+    let _long = ask(&mut scheduler, &[3; 95], 9, 99);
+    let _other = ask(&mut scheduler, &[4; 150], 1, 99);
+    run(&mut scheduler);
+    // Alone as much as a step has; beside a writer little at first, and more as it shows that this takes no time.
+    assert_eq!(worker.passes[..5], [vec![90], vec![5, 85], vec![1, 32], vec![1, 33], vec![1]]);
 }
 
 #[test]
