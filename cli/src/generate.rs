@@ -109,6 +109,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         stop: if args.ignore_end { Vec::new() } else { opened.stop_ids() },
         when_full: args.when_full.into(),
         log_probs: args.json.then_some(0),
+        ..GenerateRequest::default()
     };
     if request.prompt.len() > engine.context() {
         return Err(usage(format!(
@@ -199,7 +200,7 @@ pub fn write(running: &Running, ask: Ask, show: &mut Show) -> anyhow::Result<Wri
     let (mut text, mut ids, mut log_probs, mut end) = (String::new(), Vec::new(), Vec::new(), None);
     for piece in stream {
         let growth = match piece {
-            Piece::Prefill { .. } => continue,
+            Piece::Prefill { .. } | Piece::Scored { .. } => continue,
             Piece::Token { id, text, log_probs: found } => {
                 ids.push(id);
                 log_probs.extend(found.map(|l| l.chosen));

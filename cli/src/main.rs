@@ -19,6 +19,7 @@ mod lines;
 mod opened;
 mod progress;
 mod sampling;
+mod serve;
 mod shell;
 mod signals;
 mod terminal;
@@ -62,6 +63,8 @@ enum Command {
     Generate(generate::Args),
     /// Talk with a model in the terminal
     Chat(chat::Args),
+    /// Serve models over HTTP, as OpenAI's clients expect it
+    Serve(serve::Args),
     /// Measure a model on a text: nats per token and bits per byte
     Eval(eval::Args),
     /// Measure this machine, its kernels, or a model's speed
@@ -101,6 +104,7 @@ fn main() -> ExitCode {
         Some(Command::Data(args)) => data::run(args),
         Some(Command::Generate(args)) => generate::run(args),
         Some(Command::Chat(args)) => chat::run(args),
+        Some(Command::Serve(args)) => serve::run(args),
         Some(Command::Eval(args)) => eval::run(args),
         Some(Command::Bench(args)) => bench::run(args),
         Some(Command::Devices) => devices::run(),

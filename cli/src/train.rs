@@ -234,7 +234,8 @@ fn write_sample(file: &Gguf, request: &sample::Request) -> Result<Vec<u32>, Stri
     let sample::Request { prompt, max_tokens, temperature, seed, stop } = request.clone();
     let sampling = Sampling { temperature, seed, ..Sampling::default() };
     let when_full = WhenFull::Slide;
-    let request = GenerateRequest { prompt, max_tokens, sampling, stop, when_full, log_probs: None };
+    let request =
+        GenerateRequest { prompt, max_tokens, sampling, stop, when_full, ..GenerateRequest::default() };
     text::sample(file, &request).map_err(|e| e.to_string())
 }
 

@@ -49,6 +49,7 @@ fn on_terminal(path: &Path) -> anyhow::Result<ExitCode> {
         stop: opened.stop_ids(),
         when_full: WhenFull::Slide,
         log_probs: None,
+        ..GenerateRequest::default()
     };
     let mut show = Show::new(true);
     let written = write(&running, Ask { request, stops: Stops::default() }, &mut show)?;

@@ -13,11 +13,17 @@ use crate::pass::{Answer, Want, common};
 use crate::request::{Event, Finish, GenerateRequest, LogProbs, Stats, WhenFull};
 use crate::sampler::Sampler;
 
+/// Logits held at once where those of a prompt are looked at, in floats: 16 MiB.
+const LOGITS_MAX: usize = 4 << 20;
+
 /// A request being served.
 #[derive(Debug)]
 pub struct Continuation {
     request: GenerateRequest,
     sampler: Sampler,
+    vocab: usize,
+    /// Tokens of the prompt that were told of with their log-probabilities, where that is asked.
+    scored: usize,
     /// What the text is to hold before the next token is chosen: the prompt and what was written, as far as the model sees it.
     seen: Vec<u32>,
     context: usize,
@@ -44,7 +50,7 @@ impl Continuation {
     /// # Errors
     /// An empty prompt, one longer than the context, an id outside the vocabulary, bad sampling settings.
     pub fn new(request: GenerateRequest, context: usize, vocab: usize, held: &[u32]) -> Result<Self> {
-        let sampler = Sampler::new(request.sampling)?;
+        let sampler = Sampler::new(request.sampling)?.biased(&request.bias)?;
         let prompt = &request.prompt;
         if prompt.is_empty() {
             return Err(Error::PromptEmpty);
@@ -52,14 +58,20 @@ impl Continuation {
         if prompt.len() > context {
             return Err(Error::PromptTooLong { tokens: prompt.len(), context });
         }
-        if let Some(&id) = prompt.iter().find(|&&id| id as usize >= vocab) {
+        let named = prompt.iter().chain(request.bias.iter().map(|(id, _)| id));
+        if let Some(&id) = named.into_iter().find(|&&id| id as usize >= vocab) {
             return Err(Error::Token { id, vocab });
         }
-        let finish = (request.max_tokens == 0).then_some(Finish::Length);
-        let reused = if finish.is_some() { prompt.len() } else { kept(held, prompt) };
+        let scores = request.scores();
+        let finish = (request.max_tokens == 0 && !scores).then_some(Finish::Length);
+        let reused = match finish {
+            Some(_) => prompt.len(),
+            None if scores => 0,
+            None => kept(held, prompt),
+        };
         let stats = Stats { prompt_tokens: prompt.len(), reused_tokens: reused, ..Stats::default() };
         let (seen, reading) = (prompt.clone(), Some(prompt.len()));
-        Ok(Continuation { request, sampler, seen, context, reading, stats, finish })
+        Ok(Continuation { request, sampler, vocab, scored: 0, seen, context, reading, stats, finish })
     }
 
     /// Whether it has more than the token it wrote last to read.
@@ -82,10 +94,26 @@ impl Continuation {
         self.finish.get_or_insert(Finish::Cancelled);
     }
 
+    /// Its text has lost what it held, and is to read it again.
+    pub fn forgotten(&mut self) {
+        self.reading = Some(self.seen.len());
+    }
+
+    /// What the model is to have read before it writes on.
+    pub fn seen(&self) -> &[u32] {
+        &self.seen
+    }
+
     /// What is to be read next, at most `most` tokens of it at once, by a text that holds `held`. That is kept as far as it is
     /// what the model is to see; no result depends on how far.
     pub fn wants<'g>(&'g self, held: &[u32], most: usize) -> Wanted<'g> {
         let keep = kept(held, &self.seen);
+        if self.scores() {
+            // What follows a token is asked when it is read, and not once it has been.
+            let keep = keep.min(self.scored.saturating_sub(1));
+            let count = most.min(LOGITS_MAX / self.vocab).clamp(1, self.seen.len() - keep);
+            return Wanted { keep, tokens: &self.seen[keep..keep + count], want: Want::All };
+        }
         let rest = &self.seen[keep..];
         if rest.len() > most.max(1) {
             return Wanted { keep, tokens: &rest[..most.max(1)], want: Want::Nothing };
@@ -111,10 +139,10 @@ impl Continuation {
             Some(_) if self.stats.slides == 0 => self.stats.prefill_time += time,
             _ => self.stats.decode_time += time,
         }
-        let logits = match answer {
+        let mut logits = match answer {
             // What is missing will be read again.
             Answer::Unread => {
-                self.reading = Some(self.seen.len());
+                self.forgotten();
                 return Ok(());
             }
             Answer::Nothing => {
@@ -129,6 +157,16 @@ impl Continuation {
             Answer::Id(_) => None,
             Answer::NotFinite => return Err(Error::Logits),
         };
+        if let Some(all) = logits.filter(|_| self.scores()) {
+            if self.score(all, held, tell)?.is_break() {
+                self.cancel();
+                return Ok(());
+            }
+            if self.scores() {
+                return Ok(());
+            }
+            logits = Some(&all[all.len() - self.vocab..]);
+        }
         if let Some(total) = self.reading.take()
             && self.stats.generated_tokens == 0
         {
@@ -138,6 +176,10 @@ impl Continuation {
             }
             let (sampler, prompt) = (&mut self.sampler, &self.request.prompt);
             prompt.iter().for_each(|&id| sampler.accept(id));
+            if self.request.max_tokens == 0 {
+                self.finish = Some(Finish::Length);
+                return Ok(());
+            }
         }
         let began = Instant::now();
         let written = self.stats.generated_tokens > 0;
@@ -171,6 +213,46 @@ impl Continuation {
             self.full();
         }
         Ok(())
+    }
+
+    /// Whether tokens of the prompt are yet to be told of with their log-probabilities.
+    fn scores(&self) -> bool {
+        self.request.scores() && self.scored < self.request.prompt.len()
+    }
+
+    /// Tells what the model thought of tokens of the prompt, from the logits that follow each of those just read.
+    fn score(
+        &mut self,
+        logits: &[f32],
+        held: usize,
+        tell: &mut dyn FnMut(Event) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>> {
+        let prompt = &self.request.prompt;
+        if !logits.iter().all(|l| l.is_finite()) {
+            return Err(Error::Logits);
+        }
+        if self.scored == 0 {
+            self.scored = 1;
+            if tell(Event::Scored { id: prompt[0], log_probs: None }).is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        let first = held - logits.len() / self.vocab;
+        for (logits, next) in logits.chunks_exact(self.vocab).zip(first + 1..prompt.len()) {
+            if next == self.scored {
+                self.scored += 1;
+                let count = self.request.log_probs.unwrap_or(0);
+                let log_probs = Some(LogProbs::new(logits, prompt[next], count));
+                if tell(Event::Scored { id: prompt[next], log_probs }).is_break() {
+                    return Ok(ControlFlow::Break(()));
+                }
+            }
+        }
+        Ok(if self.scores() {
+            tell(Event::Prefill { done: held, total: prompt.len() })
+        } else {
+            ControlFlow::Continue(())
+        })
     }
 
     /// The context has no room for the token just written.

@@ -106,11 +106,6 @@ impl<'m> CpuWorker<'m> {
         self.texts.bytes(text)
     }
 
-    /// What the keys and values of all texts take.
-    pub fn kv_memory(&self) -> KvMemory {
-        self.texts.memory()
-    }
-
     /// Allows so many pages of keys and values for all texts together: a pass that needs more is refused with [`Error::KvFull`].
     pub fn limit_pages(&mut self, pages: Option<usize>) {
         self.texts.set_limit(pages);
@@ -256,6 +251,10 @@ impl Worker for CpuWorker<'_> {
             [] => Answer::Nothing,
             logits => Answer::Logits(logits),
         }
+    }
+
+    fn kv_memory(&self) -> KvMemory {
+        self.texts.memory()
     }
 }
 

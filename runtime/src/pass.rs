@@ -4,6 +4,7 @@
 use model::config::ModelConfig;
 
 use crate::error::{Error, Result};
+use crate::kv::KvMemory;
 use crate::sampler::Sampling;
 
 /// A text that a worker keeps, from [`Worker::open`] to [`Worker::close`].
@@ -111,6 +112,9 @@ pub trait Worker {
 
     /// What came of span `i` of the last pass.
     fn answer(&self, i: usize) -> Answer<'_>;
+
+    /// What the keys and values of all texts take.
+    fn kv_memory(&self) -> KvMemory;
 }
 
 impl<W: Worker + ?Sized> Worker for Box<W> {
@@ -156,6 +160,10 @@ impl<W: Worker + ?Sized> Worker for Box<W> {
 
     fn answer(&self, i: usize) -> Answer<'_> {
         (**self).answer(i)
+    }
+
+    fn kv_memory(&self) -> KvMemory {
+        (**self).kv_memory()
     }
 }
 

@@ -16,7 +16,7 @@ pub enum WhenFull {
 }
 
 /// A prompt and how to continue it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct GenerateRequest {
     /// The text so far, at least one token and at most a context.
     pub prompt: Vec<u32>,
@@ -24,6 +24,8 @@ pub struct GenerateRequest {
     pub max_tokens: usize,
     /// How to choose them.
     pub sampling: Sampling,
+    /// Added to the logits of these ids before anything else; nothing is added to the others.
+    pub bias: Vec<(u32, f32)>,
     /// Ids that end the text; the one that did is reported in [`Finish::Stop`] and not as a token.
     pub stop: Vec<u32>,
     /// What to do when the context is full.
@@ -31,6 +33,16 @@ pub struct GenerateRequest {
     /// Report log-probabilities under the model (temperature 1, nothing truncated): each token's own, and those of so many
     /// of the likeliest in its place. `None` reports none.
     pub log_probs: Option<usize>,
+    /// Report the log-probabilities of the prompt's own tokens too, which is then read from its first token on; with
+    /// `max_tokens` 0 a text is only scored. Without `log_probs` it does nothing.
+    pub score_prompt: bool,
+}
+
+impl GenerateRequest {
+    /// Whether the prompt's own tokens get log-probabilities.
+    pub(crate) fn scores(&self) -> bool {
+        self.score_prompt && self.log_probs.is_some()
+    }
 }
 
 /// Why a generation ended.
@@ -117,6 +129,13 @@ pub enum Event {
         done: usize,
         /// In all.
         total: usize,
+    },
+    /// What the model thought of a token of the prompt, if the request asks; in order, before the first that is written.
+    Scored {
+        /// Its id.
+        id: u32,
+        /// What it thought, where anything stands before.
+        log_probs: Option<LogProbs>,
     },
     /// A token was chosen.
     Token {

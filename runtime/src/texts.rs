@@ -126,6 +126,11 @@ impl<S: PageStore> Texts<S> {
         self.texts.iter().map(|text| text.context.div_ceil(PAGE_TOKENS)).sum()
     }
 
+    /// Most pages that were allowed, whether there is room for them or not.
+    pub fn pages_allowed(&self) -> Option<usize> {
+        self.pool.allowed()
+    }
+
     /// Where pages lie.
     pub fn store(&self) -> &S {
         self.pool.store()

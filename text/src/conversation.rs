@@ -97,6 +97,7 @@ impl<'m> Conversation<'m> {
             stop: self.opened.stop_ids(),
             when_full: WhenFull::Slide,
             log_probs: None,
+            ..GenerateRequest::default()
         };
         self.sampling.seed = self.sampling.seed.wrapping_add(1);
         self.said = Some(words.to_owned());

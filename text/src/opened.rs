@@ -12,6 +12,8 @@ use runtime::{Model, in_file};
 
 use crate::error::{Error, Result};
 
+/// What a model calls itself.
+const NAME: &str = "general.name";
 /// The template of a chat, as Jinja, in files that have one.
 const CHAT_TEMPLATE: &str = "tokenizer.chat_template";
 
@@ -20,6 +22,8 @@ const CHAT_TEMPLATE: &str = "tokenizer.chat_template";
 pub struct Opened {
     /// Where it came from.
     pub path: PathBuf,
+    /// What it calls itself, if it does.
+    pub name: Option<String>,
     /// The model.
     pub model: Arc<Model>,
     /// Its tokenizer.
@@ -64,6 +68,7 @@ impl Opened {
         let sampling = Sampling::from_gguf(meta).map_err(|e| in_file(e, path))?;
         Ok(Opened {
             path: path.to_owned(),
+            name: meta.str(NAME)?.map(str::to_owned),
             model: Arc::new(model),
             tokenizer: Arc::new(tokenizer),
             sampling,

@@ -1,7 +1,7 @@
 //! A text as it is written: an engine's events go in, pieces of text come out, and one last piece says how it ended. It ends at a stop
 //! string, which it cancels the rest for, and tells of a device that failed on the way.
 
-use std::task::Poll;
+use std::task::{Context, Poll};
 
 use formats::tokenizer::Tokenizer;
 use runtime::engine::{Canceller, Engine, Generation};
@@ -29,6 +29,13 @@ pub enum Piece {
         done: usize,
         /// In all.
         total: usize,
+    },
+    /// What the model thought of a token of the prompt, if the request asks.
+    Scored {
+        /// Its id.
+        id: u32,
+        /// What it thought, where anything stands before.
+        log_probs: Option<LogProbs>,
     },
     /// A token was written.
     Token {
@@ -75,6 +82,8 @@ pub trait Source {
     fn next_event(&mut self) -> Option<Event>;
     /// The next event if there is one now.
     fn try_event(&mut self) -> Poll<Option<Event>>;
+    /// The same, and `task` is woken when there is one.
+    fn poll_event(&mut self, task: &mut Context<'_>) -> Poll<Option<Event>>;
     /// The rest is not wanted; what is on its way may still come.
     fn cancel(&mut self);
     /// Why the CPU had to take over from a device, if it had to.
@@ -95,6 +104,10 @@ impl Source for Served<'_> {
 
     fn try_event(&mut self) -> Poll<Option<Event>> {
         self.generation.try_event()
+    }
+
+    fn poll_event(&mut self, task: &mut Context<'_>) -> Poll<Option<Event>> {
+        self.generation.poll_event(task)
     }
 
     fn cancel(&mut self) {
@@ -149,8 +162,17 @@ impl<'t, S: Source> TextStream<'t, S> {
 
     /// The next piece if there is one now, and `None` after the last.
     pub fn try_next(&mut self) -> Poll<Option<Piece>> {
+        self.next_of(S::try_event)
+    }
+
+    /// The same, and `task` is woken when there is one: for clients that wait for many texts on few threads.
+    pub fn poll_next(&mut self, task: &mut Context<'_>) -> Poll<Option<Piece>> {
+        self.next_of(|source| source.poll_event(task))
+    }
+
+    fn next_of(&mut self, mut event: impl FnMut(&mut S) -> Poll<Option<Event>>) -> Poll<Option<Piece>> {
         while !self.over {
-            let event = match self.source.try_event() {
+            let event = match event(&mut self.source) {
                 Poll::Ready(event) => event,
                 Poll::Pending => return Poll::Pending,
             };
@@ -169,6 +191,7 @@ impl<'t, S: Source> TextStream<'t, S> {
                 return None;
             }
             Some(Event::Prefill { done, total }) => return Some(Piece::Prefill { done, total }),
+            Some(Event::Scored { id, log_probs }) => return Some(Piece::Scored { id, log_probs }),
             Some(Event::Token { id, log_probs }) => {
                 let text = self.text.push(self.tokenizer.text_bytes(id));
                 if self.text.stopped().is_some() {

@@ -9,7 +9,7 @@ mod writing;
 
 use anyhow::Context;
 
-use patience::{Heard, Patience};
+pub use patience::{Heard, Patience};
 pub use stopping::{stop_flag, stop_flag_and_save};
 pub use writing::{asked_to_leave, for_writing, unwatch, watch};
 

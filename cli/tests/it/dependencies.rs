@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use cargo_metadata::{CargoOpt, DependencyKind, MetadataCommand};
 
 /// Each crate and the crates of ours it may use. A new edge is a design decision: change the drawing first.
-const ALLOWED: [(&str, &[&str]); 11] = [
+const ALLOWED: [(&str, &[&str]); 12] = [
     ("formats", &[]),
     ("shaders", &[]),
     ("model", &["formats"]),
@@ -15,9 +15,16 @@ const ALLOWED: [(&str, &[&str]); 11] = [
     ("train-cuda", &["formats", "model", "cpu", "train"]),
     ("bench", &["formats", "model", "cpu", "runtime"]),
     ("text", &["formats", "model", "cpu", "runtime"]),
+    ("serve", &["formats", "model", "runtime", "text"]),
     ("gui", &["formats", "model", "cpu", "runtime", "text", "bench", "train", "train-cuda"]),
-    ("tercet", &["formats", "model", "cpu", "runtime", "text", "bench", "train", "train-cuda", "gui"]),
+    (
+        "tercet",
+        &["formats", "model", "cpu", "runtime", "text", "bench", "train", "train-cuda", "serve", "gui"],
+    ),
 ];
+
+/// What sockets and tasks are made of.
+const ASYNCHRONOUS: [&str; 6] = ["axum", "http-body-util", "hyper", "hyper-util", "tokio", "tokio-stream"];
 
 #[test]
 fn dependencies_point_one_way() {
@@ -35,6 +42,14 @@ fn dependencies_point_one_way() {
             .get(package.name.as_str())
             .unwrap_or_else(|| panic!("crate {} is not in the drawing; add it there and here", package.name));
         for dependency in &package.dependencies {
+            // Whoever else waits, waits on threads.
+            let asynchronous = ASYNCHRONOUS.contains(&dependency.name.as_str());
+            assert!(
+                !asynchronous || package.name.as_str() == "serve",
+                "{} may not depend on {}; serve alone may",
+                package.name,
+                dependency.name
+            );
             let ours = members.contains(&dependency.name.as_str());
             let inward =
                 dependency.kind != DependencyKind::Development || dependency.name != package.name.as_str();

@@ -11,6 +11,8 @@ mod documents;
 mod info;
 mod model;
 mod running;
+#[cfg(unix)]
+mod serve;
 mod served;
 mod signals;
 mod threads;

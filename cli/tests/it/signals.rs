@@ -15,7 +15,7 @@ use crate::{shipped_model, tercet};
 const PATIENCE: Duration = Duration::from_secs(90);
 
 /// The binary with no signal ignored, whoever runs the tests: under `nohup` SIGHUP would be, and rightly stay so.
-fn listening(args: &[&str]) -> Command {
+pub fn listening(args: &[&str]) -> Command {
     const ENV: [&str; 2] = ["env", "--default-signal=HUP,INT,TERM,USR1"];
     let plain = tercet(args);
     // An `env` of GNU's can; where there is another, the tests run as they were started.
@@ -57,7 +57,7 @@ fn saved(out: &Path) -> u64 {
 }
 
 /// Waits until something is so.
-fn until(what: &str, mut so: impl FnMut() -> bool) {
+pub fn until(what: &str, mut so: impl FnMut() -> bool) {
     let began = Instant::now();
     while !so() {
         assert!(began.elapsed() < PATIENCE, "never: {what}");
@@ -65,13 +65,13 @@ fn until(what: &str, mut so: impl FnMut() -> bool) {
     }
 }
 
-fn send(child: &Child, signal: &str) {
+pub fn send(child: &Child, signal: &str) {
     let sent = Command::new("kill").args([&format!("-{signal}"), &child.id().to_string()]).status().unwrap();
     assert!(sent.success());
 }
 
 /// How it ended, and what it said.
-fn ended(mut child: Running) -> (ExitStatus, String) {
+pub fn ended(mut child: Running) -> (ExitStatus, String) {
     until("the program ends", || child.try_wait().unwrap().is_some());
     let mut said = String::new();
     child.stderr.take().unwrap().read_to_string(&mut said).unwrap();

@@ -88,6 +88,7 @@ impl Generate {
             stop: model.opened.stop_ids(),
             when_full: WhenFull::Slide,
             log_probs: (cheap || w.probabilities).then_some(ALTERNATIVES),
+            ..GenerateRequest::default()
         };
         let made = Made::new(&model, w, seed);
         (self.ended, self.card) = (None, None);

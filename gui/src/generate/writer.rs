@@ -195,6 +195,8 @@ impl Writer {
                 }
                 None
             }
+            // It is not asked for.
+            Piece::Scored { .. } => None,
             Piece::Token { id, text: growth, log_probs } => {
                 self.count(at);
                 let LogProbs { chosen, likeliest } = log_probs.unwrap_or_default();

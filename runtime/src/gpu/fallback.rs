@@ -7,6 +7,7 @@ use super::model::GpuModel;
 use super::worker::GpuWorker;
 use crate::cpu_worker::CpuWorker;
 use crate::error::{Error, Result};
+use crate::kv::KvMemory;
 use crate::model::Model;
 use crate::pass::{Answer, GiveUp, Span, TextId, Worker};
 use model::config::ModelConfig;
@@ -156,5 +157,9 @@ impl Worker for GpuOrCpu<'_> {
 
     fn answer(&self, i: usize) -> Answer<'_> {
         if self.moved { Answer::Unread } else { self.runs().answer(i) }
+    }
+
+    fn kv_memory(&self) -> KvMemory {
+        self.runs().kv_memory()
     }
 }

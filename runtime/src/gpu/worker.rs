@@ -92,11 +92,6 @@ impl<'m> GpuWorker<'m> {
         self.texts.bytes(text)
     }
 
-    /// What the keys and values of all texts take.
-    pub fn kv_memory(&self) -> KvMemory {
-        self.texts.memory()
-    }
-
     /// Allows so many pages of keys and values for all texts together, however many there is room for: a pass that needs more is refused
     /// with [`Error::KvFull`](crate::Error::KvFull).
     pub fn limit_pages(&mut self, pages: Option<usize>) {
@@ -123,7 +118,7 @@ impl<'m> GpuWorker<'m> {
     }
 
     /// Makes room for one more text of up to `context` tokens: pages for that many at least, and for all texts at their longest if the
-    /// device has so much. Where it has not, texts share what there is, and a pass may find it full.
+    /// device has so much and no fewer are allowed. Where it has not, texts share what there is, and a pass may find it full.
     fn make_room(&mut self, context: usize) -> Result<()> {
         let (gpu, c) = (&self.model.gpu, self.model.config());
         let least = context.div_ceil(PAGE_TOKENS);
@@ -136,7 +131,10 @@ impl<'m> GpuWorker<'m> {
             }
             Some(_) => {}
         }
+        let limit = self.texts.pages_allowed();
         let pages = self.texts.store_mut();
+        // No more than may be used; up to there, room grows in few steps where many texts are opened.
+        let wished = limit.map_or(wished, |limit| wished.max(2 * pages.room().unwrap_or(0)).min(limit));
         let allowed = pages.allowed(gpu, least, wished);
         if pages.room().is_none_or(|room| room < allowed) {
             self.plan = None;
@@ -320,6 +318,10 @@ impl Worker for GpuWorker<'_> {
             Came::NotFinite => Answer::NotFinite,
             Came::Unread => Answer::Unread,
         }
+    }
+
+    fn kv_memory(&self) -> KvMemory {
+        self.texts.memory()
     }
 }
 

@@ -9,5 +9,12 @@ pub use host::{HostPages, PageShape};
 pub use pages::{KvMemory, PAGE_TOKENS, PageId, PagePool, PageStore};
 pub use table::PageTable;
 
+use model::config::ModelConfig;
+
+/// Bytes that a page of a model's keys and values takes, wherever it lies.
+pub fn page_bytes(c: &ModelConfig) -> usize {
+    c.blocks * 2 * PAGE_TOKENS * c.kv_width() * size_of::<half::f16>()
+}
+
 #[cfg(test)]
 mod tests;

@@ -38,7 +38,7 @@ pub trait PageStore {
 }
 
 /// What keys and values take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct KvMemory {
     /// Bytes of all pages.
     pub bytes: usize,
@@ -80,6 +80,11 @@ impl<S: PageStore> PagePool<S> {
     /// Has whoever takes pages ask first whether there are that many. Those there are stay.
     pub fn set_limit(&mut self, pages: Option<usize>) {
         self.limit = pages;
+    }
+
+    /// Most pages that were allowed, whether there is room for them or not.
+    pub fn allowed(&self) -> Option<usize> {
+        self.limit
     }
 
     /// Most pages there may be.

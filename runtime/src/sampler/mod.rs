@@ -2,7 +2,7 @@
 //! numbers only; what the ids spell is the caller's business.
 //!
 //! The order is fixed and part of the promise that one seed gives one text:
-//! 1. penalties over the last `repetition_window` tokens (prompt included). The repetition penalty, each distinct id once: a
+//! 1. what the request adds to the logits of single ids ([`Sampler::biased`]); then penalties over the last `repetition_window` tokens (prompt included). The repetition penalty, each distinct id once: a
 //!    positive logit is divided by it, a negative one multiplied (CTRL, arXiv 1909.05858). Then the presence penalty is taken
 //!    off once, and the frequency penalty as often as the id is there (as OpenAI's interface defines them);
 //! 2. `temperature` 0: the largest logit, the lowest id among equals. Otherwise:
@@ -38,11 +38,13 @@ pub use sampling::Sampling;
 #[derive(Clone, Debug)]
 pub struct Sampler {
     settings: Sampling,
+    /// What is added to the logits of ids.
+    bias: Vec<(u32, f32)>,
     rng: Xoshiro256,
     recent: VecDeque<u32>,
     /// `recent`, in the order of ids.
     sorted: Vec<u32>,
-    /// Logits after the penalty.
+    /// Logits after bias and penalties.
     penalised: Vec<f32>,
     /// `exp((logit - max) / temperature)` of every id.
     weights: Vec<f32>,
@@ -58,6 +60,7 @@ impl Sampler {
         settings.validate()?;
         Ok(Sampler {
             settings,
+            bias: Vec::new(),
             rng: Xoshiro256::from_seed(settings.seed),
             recent: VecDeque::new(),
             sorted: Vec::new(),
@@ -65,6 +68,19 @@ impl Sampler {
             weights: Vec::new(),
             candidates: Vec::new(),
         })
+    }
+
+    /// The same with `bias` added to the logits of ids.
+    ///
+    /// # Errors
+    /// [`Error::Sampling`] for a number outside -100 to 100.
+    pub fn biased(mut self, bias: &[(u32, f32)]) -> Result<Self> {
+        if let Some(&(_, found)) = bias.iter().find(|(_, bias)| !(-100.0..=100.0).contains(bias)) {
+            let (name, expected) = ("logit bias", "-100 to 100 (0 does nothing)");
+            return Err(Error::Sampling { name, found: f64::from(found), expected });
+        }
+        self.bias = bias.to_vec();
+        Ok(self)
     }
 
     /// Remembers a token of the text so far, for the penalties.
@@ -81,7 +97,7 @@ impl Sampler {
     /// What is to be known of the next token: its logits, or an id if it may be chosen without showing them here. If it is, [`chosen`](Self::chosen) wants to know.
     pub fn want(&self) -> Want {
         let s = &self.settings;
-        if s.penalises() {
+        if s.penalises() || !self.bias.is_empty() {
             return Want::Last;
         }
         if s.temperature == 0.0 { Want::Likeliest } else { Want::Draw(*s, self.rng.clone().next_f64()) }
@@ -106,6 +122,11 @@ impl Sampler {
         }
         self.penalised.clear();
         self.penalised.extend_from_slice(logits);
+        for &(id, bias) in &self.bias {
+            if let Some(l) = self.penalised.get_mut(id as usize) {
+                *l += bias;
+            }
+        }
         self.sorted.clear();
         self.sorted.extend(&self.recent);
         self.sorted.sort_unstable();

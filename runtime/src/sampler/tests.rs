@@ -112,6 +112,22 @@ fn repetition_penalty_counts_each_recent_token_once_and_forgets() {
 }
 
 #[test]
+fn bias_is_added_before_penalties_and_wants_logits_shown() {
+    let settings = Sampling { repetition_penalty: 2.0, ..Sampling::greedy() };
+    let mut s = Sampler::new(settings).unwrap().biased(&[(1, 4.0), (2, -1.0), (999, 5.0)]).unwrap();
+    s.accept(1);
+    assert_eq!(s.sample(&[3.0, 0.0, 2.5]).unwrap(), 0);
+    assert_eq!(s.penalised, [3.0, 2.0, 1.5]);
+    let of = |bias: &[(u32, f32)]| Sampler::new(Sampling::greedy()).unwrap().biased(bias);
+    assert_eq!(of(&[]).unwrap().want(), Want::Likeliest);
+    assert_eq!(of(&[(0, 0.0)]).unwrap().want(), Want::Last);
+    assert_eq!(of(&[(2, 100.0)]).unwrap().sample(&[9.0, 0.0, -80.0]).unwrap(), 2);
+    for bad in [100.5, -101.0, f32::NAN, f32::INFINITY] {
+        assert!(of(&[(0, bad)]).unwrap_err().to_string().starts_with("logit bias is "), "{bad}");
+    }
+}
+
+#[test]
 fn presence_is_taken_off_once_and_frequency_each_time() {
     let settings = Sampling {
         repetition_penalty: 2.0,

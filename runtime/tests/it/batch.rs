@@ -209,6 +209,7 @@ fn request(prompt: Vec<u32>, max_tokens: usize, sampling: Sampling) -> GenerateR
         stop: Vec::new(),
         when_full: WhenFull::Slide,
         log_probs: None,
+        ..GenerateRequest::default()
     }
 }
 
@@ -219,7 +220,7 @@ fn written(generation: Generation) -> (Vec<u32>, Option<Finish>) {
             Event::Token { id, .. } => ids.push(id),
             Event::Done { finish, .. } => end = Some(finish),
             Event::Error(error) => panic!("{error}"),
-            Event::Prefill { .. } => {}
+            Event::Prefill { .. } | Event::Scored { .. } => {}
         }
     }
     (ids, end)

@@ -4,9 +4,11 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use runtime::engine::{Engine, EngineOptions};
-use runtime::request::{Event, Finish, GenerateRequest, Stats, WhenFull};
+use runtime::generate::generate;
+use runtime::pass::{TextId, Worker};
+use runtime::request::{Event, Finish, GenerateRequest, LogProbs, Stats, WhenFull};
 use runtime::sampler::{Sampling, argmax};
-use runtime::{Error, Model, Session};
+use runtime::{CpuWorker, Error, Model, Session};
 
 use crate::tiny;
 
@@ -24,6 +26,7 @@ fn request(prompt: &[u32], max_tokens: usize) -> GenerateRequest {
         stop: vec![],
         when_full: WhenFull::Slide,
         log_probs: Some(0),
+        ..GenerateRequest::default()
     }
 }
 
@@ -135,6 +138,60 @@ fn no_tokens_asked_none_written() {
     assert_eq!((ids.len(), finish, stats.prompt_tokens), (0, Finish::Length, 2));
 }
 
+/// Tokens of a prompt with what the model thought of them, and how many were written.
+fn scored(
+    worker: &mut dyn Worker,
+    text: TextId,
+    request: &GenerateRequest,
+) -> (Vec<(u32, Option<LogProbs>)>, usize) {
+    let (mut told, mut written) = (Vec::new(), 0);
+    let tell = &mut |event| {
+        match event {
+            Event::Scored { id, log_probs } => {
+                assert_eq!(written, 0);
+                told.push((id, log_probs));
+            }
+            Event::Token { .. } => written += 1,
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    };
+    let (finish, stats) = generate(worker, text, request, tell).unwrap();
+    assert_eq!((finish, stats.reused_tokens, stats.generated_tokens), (Finish::Length, 0, written));
+    (told, written)
+}
+
+#[test]
+fn prompt_is_scored_whatever_the_text_held_before() {
+    let c = model::config::ModelConfig { context: 700, tied: false, ..tiny::config() };
+    let model = Model::from_gguf(&tiny::gguf(&c, 21)).unwrap();
+    // More than is read in one step.
+    let prompt = tiny::tokens(&c, 3, 600);
+    let logits = Session::with_threads(&model, 700, 2).unwrap().forward_all(&prompt).unwrap().to_vec();
+    let mut worker = CpuWorker::with_threads(&model, 2).unwrap();
+    let text = worker.open(700).unwrap();
+    for (max_tokens, count) in [(0, 3), (0, 3), (4, 0)] {
+        let ask =
+            GenerateRequest { log_probs: Some(count), score_prompt: true, ..request(&prompt, max_tokens) };
+        let (told, written) = scored(&mut worker, text, &ask);
+        assert_eq!((told.len(), written), (600, max_tokens));
+        for (i, (id, log_probs)) in told.into_iter().enumerate() {
+            assert_eq!(id, prompt[i]);
+            let row = |i: usize| &logits[i * c.vocab..][..c.vocab];
+            assert_eq!(
+                log_probs,
+                i.checked_sub(1).map(|before| LogProbs::new(row(before), id, count)),
+                "{i}"
+            );
+        }
+    }
+    // A prompt of one token, with nothing to read for; and what is written does not depend on scoring.
+    let ask = |max_tokens| GenerateRequest { score_prompt: true, ..request(&prompt[..1], max_tokens) };
+    assert_eq!(scored(&mut worker, text, &ask(0)), (vec![(prompt[0], None)], 0));
+    let mut session = Session::with_threads(&model, 700, 1).unwrap();
+    assert_eq!(run(&mut session, &ask(9)).0, run(&mut session, &request(&prompt[..1], 9)).0);
+}
+
 #[test]
 fn requests_that_cannot_be_served_say_why() {
     let model = model(64);
@@ -145,6 +202,9 @@ fn requests_that_cannot_be_served_say_why() {
     assert!(matches!(fail(request(&[1, 67], 0)), Error::Token { id: 67, .. }));
     let bad = Sampling { top_p: 2.0, ..Sampling::default() };
     assert!(matches!(fail(GenerateRequest { sampling: bad, ..request(&[1], 5) }), Error::Sampling { .. }));
+    let bias = |of| GenerateRequest { bias: vec![of], ..request(&[1], 5) };
+    assert!(matches!(fail(bias((67, 1.0))), Error::Token { id: 67, .. }));
+    assert!(matches!(fail(bias((5, f32::NAN))), Error::Sampling { name: "logit bias", .. }));
 }
 
 #[test]
@@ -165,6 +225,7 @@ fn engine_serves_requests_in_turn_and_as_directly() {
         for event in generation {
             match event {
                 Event::Prefill { done, total } => assert_eq!((done, total), (8, 8)),
+                Event::Scored { .. } => unreachable!(),
                 Event::Token { id, .. } => ids.push(id),
                 Event::Done { finish, .. } => {
                     assert_eq!(finish, Finish::Length);
@@ -216,6 +277,24 @@ fn engine_cancels_within_a_token_and_lives_on() {
     let abandoned = engine.generate(endless).unwrap();
     drop(engine);
     assert!(abandoned.count() < 100);
+}
+
+#[test]
+fn engine_that_is_stopped_ends_what_it_writes_and_takes_no_more() {
+    let options = EngineOptions { context: Some(64), threads: Some(1), ..EngineOptions::default() };
+    let engine = Engine::start(Arc::new(model(64)), options).unwrap();
+    let endless = GenerateRequest { when_full: WhenFull::Slide, ..request(&[1, 2], usize::MAX) };
+    let generation = engine.generate(endless).unwrap();
+    assert!(generation.next_event().is_some() && !engine.is_stopped());
+    engine.stop();
+    assert!(generation.count() < 200 && engine.is_stopped());
+    // Also one that has nothing to do.
+    let idle = Engine::start(Arc::new(model(64)), options).unwrap();
+    idle.stop();
+    for engine in [&engine, &idle] {
+        let none = engine.generate(request(&[1, 2], 3)).map_or(0, Iterator::count);
+        assert_eq!(none, 0);
+    }
 }
 
 #[test]

@@ -340,6 +340,7 @@ fn written(engine: &Engine, prompt: &[u32], sampling: Sampling) -> Vec<u32> {
         stop: Vec::new(),
         when_full: WhenFull::Slide,
         log_probs: None,
+        ..GenerateRequest::default()
     };
     let events = engine.generate(request).unwrap();
     let tokens = events.filter_map(|event| match event {
@@ -391,6 +392,7 @@ fn gpu_looks_after_each_submission_of_a_prompt_whether_to_go_on() {
         stop: Vec::new(),
         when_full: WhenFull::Stop,
         log_probs: None,
+        ..GenerateRequest::default()
     };
     let mut read = 0;
     let (finish, _) = session

@@ -267,6 +267,7 @@ fn greedy(prompt: Vec<u32>, max_tokens: usize) -> GenerateRequest {
         stop: Vec::new(),
         when_full: WhenFull::Stop,
         log_probs: None,
+        ..GenerateRequest::default()
     }
 }
 
@@ -278,7 +279,7 @@ fn written(events: &mut dyn Iterator<Item = Event>) -> (Vec<u32>, usize) {
             Event::Token { id, .. } => ids.push(id),
             Event::Done { stats, .. } => reused = stats.reused_tokens,
             Event::Error(error) => panic!("{error}"),
-            Event::Prefill { .. } => {}
+            Event::Prefill { .. } | Event::Scored { .. } => {}
         }
     }
     (ids, reused)
@@ -300,19 +301,25 @@ fn limited(gpu: Option<Arc<GpuModel>>) {
     let (short, long) = (tiny::tokens(&c, 1, 100), tiny::tokens(&c, 2, 150));
     assert_eq!([&short, &long, &short].map(|prompt| reused(&roomy, prompt)), [0, 0, 99]);
     assert_eq!([&short, &long, &short].map(|prompt| reused(&engine, prompt)), [0, 0, 0]);
-    // Of two who do not both fit in, the one that came first is written to its end, whether or not it is read meanwhile.
+    // Of two who do not both fit in, the second waits for the first, but not where the first one's client does not read.
+    let whole =
+        |prompt: &[u32], tokens| written(&mut roomy.generate(greedy(prompt.to_vec(), tokens)).unwrap()).0;
+    let other = tiny::tokens(&c, 3, 200);
     let mut first = engine.generate(greedy(long.clone(), 100)).unwrap();
     let begun = first.by_ref().find(|event| matches!(event, Event::Token { .. })).unwrap();
-    let mut second = engine.generate(greedy(tiny::tokens(&c, 3, 200), 2)).unwrap();
-    let refused = second.find_map(|event| match event {
+    let mut second = engine.generate(greedy(other.clone(), 40)).unwrap();
+    assert_eq!(written(&mut second).0, whole(&other, 40));
+    assert_eq!(written(&mut std::iter::once(begun).chain(first)).0, whole(&long, 100));
+    let two = [&long, &other].map(|prompt| engine.generate(greedy(prompt.clone(), 40)).unwrap());
+    assert_eq!(two.map(|mut one| written(&mut one).0), [whole(&long, 40), whole(&other, 40)]);
+    // One that is alone and does not fit in is refused, with the numbers.
+    let mut large = engine.generate(greedy(tiny::tokens(&c, 4, 300), 2)).unwrap();
+    let refused = large.find_map(|event| match event {
         Event::Error(error) => Some(error),
         _ => None,
     });
-    let refused = refused.expect("no room for both").to_string();
-    assert!(refused.starts_with("keys and values would take "), "{refused}");
-    assert!(refused.ends_with(" pages; 4 are allowed"), "{refused}");
-    let whole = written(&mut roomy.generate(greedy(long, 100)).unwrap()).0;
-    assert_eq!(written(&mut std::iter::once(begun).chain(first)).0, whole);
+    let refused = refused.expect("no room for it").to_string();
+    assert_eq!(refused, "keys and values would take 5 pages; 4 are allowed");
 }
 
 /// Three texts on one engine, each on an engine of its own.

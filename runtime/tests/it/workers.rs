@@ -6,13 +6,12 @@ use cpu::Kernels;
 use model::config::ModelConfig;
 use runtime::gpu::{GpuModel, GpuOptions, GpuWorker};
 use runtime::pass::{Answer, Span, TextId, Want, Worker};
-use runtime::{CpuWorker, KvMemory, Model};
+use runtime::{CpuWorker, Model};
 
 use crate::{gpu, tiny};
 
 /// A worker whose pages can be counted and limited.
 pub trait Paged: Worker {
-    fn kv_memory(&self) -> KvMemory;
     fn kv_bytes(&self, text: TextId) -> usize;
     fn limit_pages(&mut self, pages: Option<usize>);
 }
@@ -20,10 +19,6 @@ pub trait Paged: Worker {
 macro_rules! paged {
     ($($worker:ident),*) => {
         $(impl Paged for $worker<'_> {
-            fn kv_memory(&self) -> KvMemory {
-                self.kv_memory()
-            }
-
             fn kv_bytes(&self, text: TextId) -> usize {
                 self.kv_bytes(text)
             }

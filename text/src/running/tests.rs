@@ -27,6 +27,7 @@ fn ask(model: &Running, prompt: &str) -> Ask {
         stop: Vec::new(),
         when_full: WhenFull::Stop,
         log_probs: None,
+        ..GenerateRequest::default()
     };
     Ask { request, stops: Stops::default() }
 }
@@ -36,7 +37,7 @@ fn written(stream: TextStream<'_, Served<'_>>) -> (String, Option<String>) {
     let (mut whole, mut said) = (String::new(), None);
     for piece in stream {
         match piece {
-            Piece::Prefill { .. } => {}
+            Piece::Prefill { .. } | Piece::Scored { .. } => {}
             Piece::Token { text, .. } => whole.push_str(&text.certain),
             Piece::End(End { text, how, fault }) => {
                 how.unwrap();

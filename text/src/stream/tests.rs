@@ -61,6 +61,10 @@ impl Source for Script {
         }
     }
 
+    fn poll_event(&mut self, _: &mut Context<'_>) -> Poll<Option<Event>> {
+        self.try_event()
+    }
+
     fn cancel(&mut self) {
         self.cancelled += 1;
     }
@@ -88,7 +92,7 @@ fn read(stream: &mut TextStream<'_, Script>) -> (Vec<u32>, String, End) {
     let (mut ids, mut text) = (Vec::new(), String::new());
     for piece in &mut *stream {
         match piece {
-            Piece::Prefill { .. } => {}
+            Piece::Prefill { .. } | Piece::Scored { .. } => {}
             Piece::Token { id, text: growth, .. } => {
                 ids.push(id);
                 text.push_str(&growth.certain);
@@ -194,6 +198,7 @@ fn stream_of_an_engine_stops_cancels_and_joins_to_what_its_ids_decode_to() {
         stop: Vec::new(),
         when_full: WhenFull::Slide,
         log_probs: None,
+        ..GenerateRequest::default()
     };
     let write = |max_tokens, stops: &[&str], cancel_at: Option<usize>| {
         let stops = Stops::new(stops.iter().copied());
@@ -202,7 +207,7 @@ fn stream_of_an_engine_stops_cancels_and_joins_to_what_its_ids_decode_to() {
         let (mut ids, mut text, mut how) = (Vec::new(), String::new(), None);
         for piece in &mut stream {
             match piece {
-                Piece::Prefill { .. } => {}
+                Piece::Prefill { .. } | Piece::Scored { .. } => {}
                 Piece::Token { id, text: growth, .. } => {
                     ids.push(id);
                     text.push_str(&growth.certain);

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::Sender;
-use std::task::Poll;
+use std::task::{Context, Poll};
 
 use eframe::egui::vec2;
 use egui_kittest::Harness;
@@ -62,6 +62,10 @@ impl Source for Impostor {
     }
 
     fn try_event(&mut self) -> Poll<Option<Event>> {
+        unreachable!("the writer's thread waits")
+    }
+
+    fn poll_event(&mut self, _: &mut Context<'_>) -> Poll<Option<Event>> {
         unreachable!("the writer's thread waits")
     }
 

@@ -1,0 +1,19 @@
+//! Models served over HTTP as OpenAI's clients expect it, many texts at once. A [`Server`] runs beside whatever else its process does:
+//! `tercet serve` starts one and waits for signals, the app starts one from a page. Sockets and tasks are here and nowhere else; what is
+//! written, and how, is `text`'s business.
+
+mod api;
+mod error;
+mod guard;
+mod metrics;
+mod net;
+mod options;
+mod routes;
+mod server;
+mod state;
+mod texts;
+
+pub use error::{Error, Result};
+pub use options::{Limits, ModelOptions, Options};
+pub use server::Server;
+pub use texts::{RequestInfo, RequestState, Served};

@@ -1,0 +1,29 @@
+//! The body of a request: as much of it as is read, as long as that is waited for.
+
+use axum::body::{Body, to_bytes};
+use axum::http::header;
+use tokio::time::timeout;
+
+use crate::api::{Fields, Refusal};
+use crate::options::Limits;
+
+/// The fields of a request's body.
+///
+/// # Errors
+/// Too large, too slow, broken off, or no JSON object.
+pub async fn fields(body: Body, headers: &axum::http::HeaderMap, limits: &Limits) -> Result<Fields, Refusal> {
+    let most = limits.body_bytes;
+    let said =
+        headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    if said.is_some_and(|said| said > most) {
+        return Err(Refusal::too_large(most));
+    }
+    let read =
+        timeout(limits.body, to_bytes(body, most)).await.map_err(|_| Refusal::too_slow(limits.body))?;
+    let bytes = read.map_err(|error| {
+        let too_large = std::error::Error::source(&error)
+            .is_some_and(|cause| cause.is::<http_body_util::LengthLimitError>());
+        if too_large { Refusal::too_large(most) } else { Refusal::malformed("the body broke off") }
+    })?;
+    Fields::parse(&bytes)
+}

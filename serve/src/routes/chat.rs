@@ -1,0 +1,46 @@
+//! `POST /v1/chat/completions`.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::body::Body;
+use axum::extract::{Request, State as In};
+use axum::http::Response;
+
+use super::answer::{Asked, answer as answer_to};
+use super::{RequestId, body};
+use crate::api::choices::Shape;
+use crate::api::{ChatRequest, Refusal, Stream};
+use crate::state::State;
+
+/// Answers it.
+pub async fn answer(
+    In(state): In<Arc<State>>,
+    Extension(id): Extension<RequestId>,
+    request: Request,
+) -> Result<Response<Body>, Refusal> {
+    const FIELD: &str = "messages";
+    let (parts, body) = request.into_parts();
+    let fields = body::fields(body, &parts.headers, &state.limits).await?;
+    let served = state.model(&fields)?;
+    let settings = super::settings(&served, &fields)?;
+    let stream = Stream::read(&fields)?;
+    let ChatRequest { turns, max_tokens, log_probs } = ChatRequest::read(&fields)?;
+    let asked = Asked {
+        shape: Shape::Chat,
+        served,
+        settings,
+        stream,
+        max_tokens,
+        log_probs,
+        echo: false,
+        route: "/v1/chat/completions",
+        field: FIELD,
+    };
+    let ids = move |served: &crate::Served| {
+        let ids =
+            text::chat::prompt_ids(served.opened(), &turns).map_err(|error| Refusal::of(&error, FIELD))?;
+        Ok(vec![ids])
+    };
+    answer_to(&state, &id, asked, ids).await
+}

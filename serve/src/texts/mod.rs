@@ -1,0 +1,12 @@
+//! Between requests and engines: models that are served, who is next, texts as they are written, and who is being served now.
+
+mod memory;
+mod queue;
+mod registry;
+mod served;
+mod write;
+
+pub use queue::{Line, Turned};
+pub use registry::{Registry, RequestInfo, RequestState, Ticket};
+pub use served::Served;
+pub use write::{Out, Writing, write};
