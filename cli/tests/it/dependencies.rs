@@ -15,7 +15,7 @@ const ALLOWED: [(&str, &[&str]); 12] = [
     ("train-cuda", &["formats", "model", "cpu", "train"]),
     ("bench", &["formats", "model", "cpu", "runtime"]),
     ("text", &["formats", "model", "cpu", "runtime"]),
-    ("serve", &["formats", "model", "runtime", "text"]),
+    ("serve", &["formats", "runtime", "text"]),
     ("gui", &["formats", "model", "cpu", "runtime", "text", "bench", "train", "train-cuda"]),
     (
         "tercet",

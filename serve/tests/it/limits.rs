@@ -123,6 +123,7 @@ fn limits_of_nonsense() {
         format!("{head}transfer-encoding: chunked\r\n\r\nffffffffffffffffff\r\n{smuggled}"),
         // What is framed twice is framed by its chunks, and what comes behind is not trusted.
         format!("{head}content-length: 4\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n{smuggled}"),
+        format!("{head}transfer-encoding: chunked\r\n\r\n2\r\n{{}}\r\n0\r\n\r\n{smuggled}"),
         format!("{head}transfer-encoding: chunked\r\ncontent-length: 60\r\n\r\n0\r\n\r\n{smuggled}"),
         "x".repeat(200_000),
     ] {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use runtime::Model;
 use runtime::engine::EngineOptions;
 use serde_json::Value;
 use serve::{Limits, ModelOptions, Options, Served, Server};
@@ -93,6 +94,15 @@ impl Test {
         let config = Agent::config_builder().http_status_as_error(false);
         let agent = config.timeout_global(Some(Duration::from_secs(60))).build().new_agent();
         Test { server, agent, key: wish.options.keys.first().cloned() }
+    }
+
+    /// One of a model of noise, whose texts go on for half a minute if they are let.
+    pub fn endless(wish: Wish) -> Test {
+        let opened = Opened::open(&file()).unwrap();
+        let mut config = opened.model.config().clone();
+        config.context = 1 << 16;
+        let model = Arc::new(Model::synthetic(&config, opened.model.kernels(), 1).unwrap());
+        Test::with(wish, |opened| opened, vec![Opened { model, ..opened }])
     }
 
     /// The shipped model, to be served.
