@@ -101,24 +101,22 @@ fn after_help() -> String {
 
 /// Runs `tercet train`.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let choice = args.devices.map_or(args.device, Choice::Cards);
+    let cluster = if args.show_config { None } else { Cluster::from_env()? };
+    if let Some(cluster) = &cluster {
+        fits_cluster(choice)?;
+        // It hears from the first one what there is to do.
+        if cluster.rank > 0 {
+            return follow(cluster);
+        }
+    }
     let config = config(args)?;
     if args.show_config {
         crate::terminal::write_now(&toml::to_string(&config).context("cannot print the configuration")?)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let choice = args.devices.map_or(args.device, Choice::Cards);
-    let cluster = Cluster::from_env()?;
-    let listener = match &cluster {
-        Some(cluster) => {
-            fits_cluster(choice, &config)?;
-            if cluster.rank > 0 {
-                return follow(cluster);
-            }
-            Some(cluster.listen()?)
-        }
-        None => None,
-    };
-    let taking = cluster.as_ref().zip(listener.as_ref()).map(|(cluster, at)| Taking::Cluster(cluster, at));
+    let listener = cluster.as_ref().map(Cluster::listen).transpose()?;
+    let others = cluster.as_ref().zip(listener.as_ref());
     let out = args.out.clone().expect("clap requires it");
     let (give, orders) = sync_channel(16);
     let order = give.clone();
@@ -139,8 +137,14 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if let Some(Orders::Stdin) = args.control {
         orders_from_stdin(give)?;
     }
-    let opened = match taking {
-        Some(taking) => open_on(taking, options, &mut progress, &cancel),
+    let opened = match others {
+        Some((cluster, at)) => {
+            let opened = open_on(Taking::Cluster(cluster, at, &cancel), options, &mut progress, &cancel);
+            if matches!(opened, Ok(Opening::Complete(_) | Opening::Interrupted { .. })) {
+                cluster.dismiss(at);
+            }
+            opened
+        }
         None => open(options, &mut progress, &cancel, choice),
     };
     let summary = match opened {
@@ -207,8 +211,8 @@ fn open_on(
 }
 
 /// Several processes train on a card each, which the environment chooses.
-fn fits_cluster(choice: Choice, config: &Config) -> anyhow::Result<()> {
-    if choice == Choice::Cpu || config.model.float {
+fn fits_cluster(choice: Choice) -> anyhow::Result<()> {
+    if choice == Choice::Cpu {
         return Err(exit::usage(
             "several processes (WORLD_SIZE or SLURM_STEP_NUM_TASKS) train on NVIDIA cards alone; start one process to train on the processor",
         ));

@@ -105,8 +105,8 @@ impl CudaBackend {
     /// NCCL is not there, or the cards do not reach each other.
     pub(crate) fn meet(&mut self, point: MeetingPoint, watch: Arc<Watch>) -> driver::Result<()> {
         let share = self.options.share;
+        self.device.meet(point, share.rank, share.cards, || watch.check())?;
         self.watch = Some(watch);
-        self.device.meet(point, share.rank, share.cards)?;
         // NCCL builds its ways when they are first needed, which it had better not while a step is recorded.
         self.recorder().exchange_all()?;
         self.settle(&self.device.moment()?)
@@ -209,12 +209,17 @@ impl CudaBackend {
 /// Whatever is still on its way reads and writes what is about to go.
 impl Drop for CudaBackend {
     fn drop(&mut self) {
+        // NCCL lets nobody leave while a graph holds sums of its.
+        (self.step, self.evaluation) = (None, None);
         // What waits for cards that are gone waits for ever.
-        if self.watch.as_ref().is_some_and(|watch| watch.check().is_err()) {
+        if self.watch.as_ref().is_some_and(|watch| watch.check().is_err())
+            || self.device.check_others().is_err()
+        {
             self.device.leave();
         }
         // A card that failed has nothing on its way.
         let _ = self.device.wait();
+        self.device.leave();
     }
 }
 

@@ -1,6 +1,7 @@
 //! Cards as a run's device: how much of a batch each takes at a time, and a fresh trainer on them.
 
 use std::net::TcpListener;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use model::config::ModelConfig;
@@ -25,8 +26,8 @@ const COMPILING_WORTH_A_WORD: Duration = Duration::from_secs(2);
 pub enum Taking<'a> {
     /// Of this process.
     Here(CardSet),
-    /// One of each process; the first one, which this is, listens for the others.
-    Cluster(&'a Cluster, &'a TcpListener),
+    /// One of each process; the first one, which this is, listens for the others until it is told to stop.
+    Cluster(&'a Cluster, &'a TcpListener, &'a AtomicBool),
 }
 
 impl Taking<'_> {
@@ -34,7 +35,7 @@ impl Taking<'_> {
     pub fn name(self) -> String {
         let count = match self {
             Taking::Here(cards) => cards.count(),
-            Taking::Cluster(cluster, _) => cluster.processes,
+            Taking::Cluster(cluster, ..) => cluster.processes,
         };
         name_of(count)
     }
@@ -120,13 +121,13 @@ pub fn trainer(
                 Some(card) => Box::new(alone(&program, card, tell)?),
                 None => Box::new(Several::here(&program, cards, CudaOptions::on(0), &taken)?),
             },
-            Taking::Cluster(cluster, listener) => {
+            Taking::Cluster(cluster, listener, cancel) => {
                 tell(&format!(
                     "waiting for {} other processes at port {}",
                     cluster.processes - 1,
                     cluster.port
                 ));
-                Box::new(Several::of_processes(&program, config, cluster, listener, &taken)?)
+                Box::new(Several::of_processes(&program, config, cluster, listener, cancel, &taken)?)
             }
         })
     };

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use cudarc::driver::result::{free_sync, malloc_sync};
 use cudarc::driver::sys::CUdeviceptr;
 use cudarc::driver::{CudaContext, CudaSlice, DevicePtr, PinnedHostSlice};
 
@@ -30,8 +31,11 @@ impl<T: bytemuck::Pod + cudarc::driver::DeviceRepr> Buffer<T> {
         if len == 0 {
             return Ok(Buffer { slice: None, pointer: 0, len });
         }
-        // SAFETY: every bit pattern is a `T`, and nobody reads it before it is written.
-        let slice = unsafe { stream.alloc::<T>(len) }.map_err(|e| device.no_memory(e, bytes))?;
+        // Not from a pool, whose memory other cards of the process may not touch: NCCL has them do that.
+        stream.context().bind_to_thread().map_err(|e| Error::failed(e, "asking for the card"))?;
+        // SAFETY: the context is the thread's; every bit pattern is a `T`, and nobody reads it before it is written.
+        let slice = unsafe { malloc_sync(bytes).map(|pointer| stream.upgrade_device_ptr::<T>(pointer, len)) };
+        let slice = slice.map_err(|e| device.no_memory(e, bytes))?;
         let pointer = slice.device_ptr(stream).0;
         Ok(Buffer { slice: Some(slice), pointer, len })
     }
@@ -112,6 +116,20 @@ impl<T: bytemuck::Pod + cudarc::driver::DeviceRepr> Buffer<T> {
     pub fn read_later(&self, device: &Device, to: &mut Pinned<T>) -> Result<()> {
         let (Some(slice), Some(stream)) = (&self.slice, device.stream()) else { return Ok(()) };
         stream.memcpy_dtoh(slice, &mut to.0).map_err(|e| Error::failed(e, "copying from the card"))
+    }
+}
+
+/// As it was asked for, so it is given back.
+impl<T> Drop for Buffer<T> {
+    fn drop(&mut self) {
+        let Some(slice) = self.slice.take() else { return };
+        let context = Arc::clone(slice.context());
+        let pointer = slice.leak();
+        // Of a card that failed nothing can be given back.
+        if context.bind_to_thread().is_ok() {
+            // SAFETY: it came from `malloc_sync`, and nobody else has it.
+            let _ = unsafe { free_sync(pointer) };
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -89,6 +90,8 @@ pub struct Moment(CudaEvent);
 
 /// Between two looks at a card that may wait for others for ever.
 const LOOK_AGAIN: Duration = Duration::from_micros(200);
+/// The same while cards meet.
+const LOOK_WHO_CAME: Duration = Duration::from_millis(20);
 
 impl Moment {
     /// Waits for it.
@@ -357,18 +360,40 @@ impl Device {
         Graph::new(graph?.expect("a capture that was begun gives a graph"))
     }
 
-    /// Joins other cards, as number `rank` of so many; waits until all have come.
+    /// Joins other cards, as number `rank` of so many; waits until all have come, as long as `still` has no objection.
     ///
     /// # Errors
-    /// NCCL is not there, or the cards do not reach each other.
+    /// What `still` says; NCCL is not there, or the cards do not reach each other.
     ///
     /// # Panics
     /// A device on paper.
-    pub fn meet(&self, point: MeetingPoint, rank: usize, cards: usize) -> Result<()> {
+    pub fn meet(
+        &self,
+        point: MeetingPoint,
+        rank: usize,
+        cards: usize,
+        still: impl Fn() -> Result<()>,
+    ) -> Result<()> {
         let Place::Open { context, stream } = &self.place else { panic!("a device on paper meets nobody") };
         let opened = context.bind_to_thread().and_then(|()| stream.fork());
         let stream = opened.map_err(|e| Error::failed(e, "opening a card"))?;
-        let communicator = Communicator::meet(point, rank, cards)?;
+        // NCCL itself waits for ever for one that does not come, so another thread waits for it.
+        let (give, met) = sync_channel(1);
+        let context = Arc::clone(context);
+        let wait = move || {
+            let bound = context.bind_to_thread().map_err(|e| Error::failed(e, "asking for the card"));
+            let _ = give.send(bound.and_then(|()| Communicator::meet(point, rank, cards)));
+        };
+        let thread = std::thread::Builder::new().name("tercet-meeting".into()).spawn(wait);
+        thread.map_err(|error| Error::Together {
+            problem: format!("no thread to meet other cards on: {error}"),
+        })?;
+        let communicator = loop {
+            match met.recv_timeout(LOOK_WHO_CAME) {
+                Ok(met) => break met?,
+                Err(_) => still()?,
+            }
+        };
         *locked(&self.aside) = Some(Aside { stream, communicator });
         Ok(())
     }

@@ -16,5 +16,5 @@ pub use device::{Device, Launch, Moment};
 pub use graph::Graph;
 pub use kernel::{Arg, Kernel, Shape};
 pub use module::kernels_digest;
-pub use nccl::MeetingPoint;
 pub(crate) use nccl::Span;
+pub use nccl::{MeetingPoint, check_nccl};

@@ -113,6 +113,14 @@ impl Nccl {
     }
 }
 
+/// Whether the library is there.
+///
+/// # Errors
+/// It is not.
+pub fn check_nccl() -> Result<()> {
+    library().map(drop)
+}
+
 fn library() -> Result<&'static Nccl> {
     static LIBRARY: OnceLock<std::result::Result<Nccl, String>> = OnceLock::new();
     LIBRARY.get_or_init(Nccl::open).as_ref().map_err(|problem| Error::NoNccl { problem: problem.clone() })
@@ -156,15 +164,16 @@ impl Communicator {
         // SAFETY: a group has no arguments.
         let started = unsafe { (self.library.group_start)() };
         self.library.done(started, doing)?;
+        let mut told = Ok(());
         for &Span { at, bytes } in spans {
             let count = bytes / size_of::<f32>();
             // SAFETY: whoever asks knows the span.
             let outcome = unsafe { (self.library.all_reduce)(at, at, count, F32, SUM, self.raw, stream) };
-            self.library.done(outcome, doing)?;
+            told = told.and(self.library.done(outcome, doing));
         }
         // SAFETY: as above.
         let ended = unsafe { (self.library.group_end)() };
-        self.library.done(ended, doing)
+        told.and(self.library.done(ended, doing))
     }
 
     /// Gives a span of the first card's to all, after what the stream was told before.

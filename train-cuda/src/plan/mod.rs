@@ -45,6 +45,8 @@ const LOGITS: usize = 64 << 20;
 const CHUNK: usize = 128;
 /// What compiled kernels and rounding take besides, roughly. The driver's own share is not free when it is asked.
 const MARGIN: u64 = 100 << 20;
+/// What NCCL takes besides where there are other cards: an estimate for eight of them in a machine.
+const NCCL_MARGIN: u64 = 1 << 30;
 /// Most sequences of a pass: blocks in the second dimension.
 const SEQUENCES_MAX: usize = 65_535;
 
@@ -118,12 +120,14 @@ pub struct Sizes {
     pub rows: u64,
     /// Working memory of single kernels.
     pub scratch: u64,
+    /// For what the driver and NCCL take.
+    pub margin: u64,
 }
 
 impl Sizes {
     /// All of it, with a margin.
     pub fn total(&self) -> u64 {
-        self.parameters + self.operands + self.rows + self.scratch + MARGIN
+        self.parameters + self.operands + self.rows + self.scratch + self.margin
     }
 }
 
@@ -138,7 +142,7 @@ impl fmt::Display for Sizes {
             mib(self.operands),
             mib(self.rows),
             mib(self.scratch),
-            mib(MARGIN)
+            mib(self.margin)
         )
     }
 }
@@ -223,6 +227,7 @@ impl Plan {
             operands: operands as u64,
             rows: rows as u64,
             scratch: scratch as u64,
+            margin: if self.share.is_part() { MARGIN + NCCL_MARGIN } else { MARGIN },
         }
     }
 }
@@ -300,7 +305,8 @@ mod tests {
                     let plan = Plan::new(&program, &options).unwrap();
                     let device = Device::on_paper(Card::rtx_4090());
                     Memory::new(&device, &program, &plan).unwrap();
-                    let (taken, counted) = (device.taken() as f64, (plan.sizes.total() - MARGIN) as f64);
+                    let (taken, counted) =
+                        (device.taken() as f64, (plan.sizes.total() - plan.sizes.margin) as f64);
                     assert!(
                         (taken / counted - 1.0).abs() < 0.02,
                         "{name}, {options:?}, {moments:?}: {taken} taken, {counted} counted"

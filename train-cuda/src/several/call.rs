@@ -24,6 +24,8 @@ pub enum Call {
     Copy { parameter: usize, part: u8 },
     /// To count codes.
     Look,
+    /// To have done everything it was told.
+    Settle,
     /// To end: the run has.
     End,
     /// To end: something went wrong, in words.
@@ -48,7 +50,7 @@ pub struct Prepare {
 pub enum Answer {
     /// It would take so many sequences at a time.
     Fits { card: String, capability: (i32, i32), sequences: usize },
-    /// It has its memory and its kernels.
+    /// It has its memory and its kernels, or has done everything.
     Ready,
     /// What it counted: zeros, and the sum of the scales, of each matrix.
     Codes { zeros: Vec<u64>, scales: Vec<f64> },

@@ -1,8 +1,9 @@
 //! Several processes that train one model with a card each, on one machine or on many: as `torchrun` and SLURM start them, and say so in
 //! the environment. The first of them has the run; the others need neither its text nor its folder.
 
-use std::io::BufReader;
-use std::net::{IpAddr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+use std::io::{BufReader, ErrorKind};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
@@ -26,6 +27,8 @@ use crate::plan::{CudaOptions, Share};
 const GREETING: Duration = Duration::from_secs(10);
 /// How long the others try to reach the first one, which may be started after them.
 const REACH: Duration = Duration::from_secs(600);
+/// Between two looks at who calls.
+const LOOK: Duration = Duration::from_millis(20);
 const TRY_AGAIN: Duration = Duration::from_millis(200);
 /// Where the first process listens if nothing is said; `torchrun` itself listens at `MASTER_PORT`, so it is the one behind that.
 const PORT: u16 = 29_501;
@@ -135,13 +138,16 @@ impl Cluster {
     /// The port is taken.
     pub fn listen(&self) -> Result<TcpListener> {
         // On one machine nobody else needs to reach it.
-        let here =
-            self.resolve().ok().and_then(|all| all.into_iter().map(|a| a.ip()).find(IpAddr::is_loopback));
-        let listener = match here {
-            Some(ip) => TcpListener::bind((ip, self.port)),
-            None => TcpListener::bind((Ipv6Addr::UNSPECIFIED, self.port))
-                .or_else(|_| TcpListener::bind(("0.0.0.0", self.port))),
+        let here = self.address == "localhost"
+            || self.address.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+        let listener = if here {
+            TcpListener::bind((&*self.address, self.port))
+        } else {
+            // Not at its own name: many machines know that as a loopback address, which no other one reaches.
+            TcpListener::bind((Ipv6Addr::UNSPECIFIED, self.port))
+                .or_else(|_| TcpListener::bind((Ipv4Addr::UNSPECIFIED, self.port)))
         };
+        let listener = listener.and_then(|listener| listener.set_nonblocking(true).map(|()| listener));
         listener.map_err(|error| Error::Together {
             problem: format!("cannot listen at port {} for the other processes ({error}); set TERCET_PORT to another one everywhere", self.port),
         })
@@ -154,12 +160,13 @@ impl Cluster {
     /// Waits until all others have called, and tells each the program.
     ///
     /// # Errors
-    /// One that is of another version, or gone again.
+    /// One that is of another version, or gone again; `cancel` was set.
     pub fn gather(
         &self,
         listener: &TcpListener,
         config: &Config,
         vocab: usize,
+        cancel: &AtomicBool,
         watch: &Arc<Watch>,
     ) -> Result<Vec<Line>> {
         let config = toml::to_string(config).expect("a configuration is TOML");
@@ -168,7 +175,11 @@ impl Cluster {
             problem: format!("cannot listen for the other processes: {error}"),
         };
         while lines.iter().any(Option::is_none) {
-            let (mut stream, from) = listener.accept().map_err(failed)?;
+            watch.check()?;
+            if cancel.load(Ordering::Relaxed) {
+                return Err(Error::Together { problem: "stopped before the other processes came".into() });
+            }
+            let Some((mut stream, from)) = called(listener).map_err(failed)? else { continue };
             let Some(greeting) = greeted(&mut stream) else { continue };
             let expected = Greeting { rank: greeting.rank, ..Greeting::of(self) };
             let who = format!("process {} ({})", greeting.rank, from.ip());
@@ -189,6 +200,20 @@ impl Cluster {
             *place = Some(line);
         }
         Ok(lines.into_iter().flatten().collect())
+    }
+
+    /// Tells the others that there is nothing to do, as far as they call in the next seconds.
+    pub fn dismiss(&self, listener: &TcpListener) {
+        let (began, mut left) = (Instant::now(), self.processes - 1);
+        while left > 0 && began.elapsed() < GREETING {
+            if let Ok(Some((mut stream, _))) = called(listener)
+                && greeted(&mut stream).is_some()
+            {
+                left -= 1;
+                // One that is gone again needs no word.
+                let _ = wire::send(&mut stream, &Call::End);
+            }
+        }
     }
 
     /// A process that is not the first takes part until the run ends. `tell` hears what it does. `cancel` counts as long as the first one is not
@@ -224,6 +249,8 @@ impl Cluster {
         let prepare = match wire::receive(from) {
             Ok(Call::Prepare(prepare)) => prepare,
             Ok(Call::Lost { problem }) => return Err(Error::Other { who: first, problem }),
+            // The run was complete before it began.
+            Ok(Call::End) => return Ok(()),
             Ok(_) => return Err(Error::Other { who: first, problem: "it speaks out of turn".into() }),
             Err(error) => return Err(Error::Other { who: first, problem: gone(&error) }),
         };
@@ -238,17 +265,18 @@ impl Cluster {
         let watch = Arc::new(Watch::default());
         let share = Share { rank: prepare.rank, cards: prepare.cards };
         let options = CudaOptions { share, ..CudaOptions::on(device.card().index) };
-        let follower = Follower { device, program, options, calls, answer, watch: Arc::clone(&watch) };
+        let who = format!("process {}", self.rank);
+        let follower = Follower { who, device, program, options, calls, answer, watch: Arc::clone(&watch) };
         let stream = from.get_ref().try_clone();
         std::thread::scope(|scope| {
             let (first, watch) = (&first, &watch);
             scope.spawn(move || listen(from, give, first, watch));
-            let worked = follower.work();
+            let worked = catch_unwind(AssertUnwindSafe(|| follower.work()));
             // Ends the thread that listens.
             if let Ok(stream) = &stream {
                 let _ = stream.shutdown(Shutdown::Read);
             }
-            worked
+            worked.unwrap_or_else(|panic| resume_unwind(panic))
         })
     }
 
@@ -287,6 +315,18 @@ fn listen(from: &mut BufReader<TcpStream>, give: Sender<Arc<Call>>, first: &str,
         if give.send(Arc::new(call)).is_err() || is_last {
             return;
         }
+    }
+}
+
+/// Somebody who calls; `None` if nobody does for a moment.
+fn called(listener: &TcpListener) -> std::io::Result<Option<(TcpStream, SocketAddr)>> {
+    match listener.accept() {
+        Ok((stream, from)) => stream.set_nonblocking(false).map(|()| Some((stream, from))),
+        Err(error) if error.kind() == ErrorKind::WouldBlock => {
+            sleep(LOOK);
+            Ok(None)
+        }
+        Err(error) => Err(error),
     }
 }
 

@@ -11,13 +11,15 @@ use train::program::Program;
 use super::call::{Answer, Call};
 use super::watch::Watch;
 use crate::backend::CudaBackend;
-use crate::driver::{Device, MeetingPoint};
+use crate::driver::{Device, MeetingPoint, check_nccl};
 use crate::error::{Error, Result};
 use crate::plan::CudaOptions;
 use crate::run::fit;
 
 /// See the top of this file.
 pub struct Follower<'a> {
+    /// What the others call it.
+    pub who: String,
     pub device: Device,
     pub program: Program,
     /// How it goes about it, but for how much at a time.
@@ -36,7 +38,18 @@ impl Follower<'_> {
     /// # Errors
     /// The card does not take the program, or fails; the others are gone.
     pub fn work(self) -> Result<()> {
-        let Follower { device, program, options, calls, answer, watch } = self;
+        let (who, watch, mut backend) = (self.who.clone(), Arc::clone(&self.watch), None);
+        let worked = self.serve(&mut backend);
+        if let Err(error) = &worked {
+            // Before the backend goes, which otherwise waits for the others.
+            watch.lost(&who, &error.to_string());
+        }
+        worked
+    }
+
+    fn serve(self, backend: &mut Option<CudaBackend>) -> Result<()> {
+        let Follower { who: _, device, program, options, calls, answer, watch } = self;
+        check_nccl()?;
         let own = fit(&program, device.card(), device.free()?, options)?;
         let card = device.card();
         answer(Answer::Fits {
@@ -44,17 +57,16 @@ impl Follower<'_> {
             capability: card.capability,
             sequences: own.sequences,
         });
-        let mut backend = None;
         let mut device = Some(device);
         while let Ok(call) = calls.recv() {
-            match (&*call, &mut backend) {
+            match (&*call, &mut *backend) {
                 (Call::Take { sequences }, None) => {
                     let pass_tokens = sequences * program.recipe.tokens;
                     let options = CudaOptions { pass_tokens, ..own.options };
                     let device = device.take().expect("its memory is taken once");
                     let taken = CudaBackend::on(device, program.clone(), options)?;
                     taken.compile()?;
-                    backend = Some(taken);
+                    *backend = Some(taken);
                     answer(Answer::Ready);
                 }
                 (Call::Meet { point }, Some(backend)) => join(backend, point, &watch)?,
@@ -102,6 +114,7 @@ fn follow(backend: &mut CudaBackend, call: &Call, answer: &dyn Fn(Answer)) -> tr
         Call::Copy { parameter, part } => {
             backend.take_over(TensorId(*parameter), Part::ALL[usize::from(*part)])?
         }
+        Call::Settle => answer(Answer::Ready),
         Call::Look => answer(Answer::codes(&backend.look()?)),
         call => panic!("{call:?} is told at the beginning or the end"),
     }

@@ -2,6 +2,7 @@
 
 use std::net::TcpListener;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use model::tensors::TensorId;
 use train::Result;
@@ -14,7 +15,7 @@ use super::call::{Answer, Call};
 use super::{Cluster, Follower, Line, Watch, join};
 use crate::backend::CudaBackend;
 use crate::choice::CardSet;
-use crate::driver::{self, Card, Device, MeetingPoint};
+use crate::driver::{self, Card, Device, MeetingPoint, check_nccl};
 use crate::error::Error;
 use crate::plan::{CudaOptions, Share};
 use crate::run::{Fit, fit};
@@ -77,9 +78,9 @@ impl Several {
         let line = |(rank, device): (usize, Device)| {
             let (program, watched) = (program.clone(), Arc::clone(&watch));
             let (who, share) = (format!("cuda:{}", device.card().index), Share { rank, cards });
-            Line::to_thread(who, &watch, move |calls, answer| {
+            Line::to_thread(who.clone(), &watch, move |calls, answer| {
                 let options = CudaOptions { card: device.card().index, share, ..options };
-                Follower { device, program, options, calls, answer, watch: watched }.work()
+                Follower { who, device, program, options, calls, answer, watch: watched }.work()
             })
             .map_err(|error| Error::Together { problem: format!("no thread for another card: {error}") })
         };
@@ -96,11 +97,12 @@ impl Several {
         config: &Config,
         cluster: &Cluster,
         listener: &TcpListener,
+        cancel: &AtomicBool,
         tell: Tell<'_>,
     ) -> driver::Result<Several> {
         let watch = Arc::new(Watch::default());
         let device = Device::open(cluster.card()?)?;
-        let lines = cluster.gather(listener, config, program.model.vocab, &watch)?;
+        let lines = cluster.gather(listener, config, program.model.vocab, cancel, &watch)?;
         let options = CudaOptions::on(device.card().index);
         Several::new(device, program, options, lines, watch, tell)
     }
@@ -172,6 +174,7 @@ impl Others {
         options: CudaOptions,
         tell: Tell<'_>,
     ) -> driver::Result<CudaBackend> {
+        check_nccl()?;
         let share = Share { rank: 0, cards: self.lines.len() + 1 };
         // The last one's share is the largest.
         let largest = Share { rank: share.cards - 1, ..share };
@@ -215,6 +218,10 @@ impl Others {
 
 impl Drop for Others {
     fn drop(&mut self) {
+        // Nobody leaves before all are through: a sum that is whole here may be on its way between two others.
+        if self.tell(Call::Settle).is_ok() {
+            self.lines.iter().for_each(|line| drop(line.answer()));
+        }
         let word = match self.watch.check() {
             Ok(()) => Call::End,
             Err(error) => Call::Lost { problem: error.to_string() },

@@ -2,6 +2,7 @@
 
 use std::io::{self, BufReader};
 use std::net::{Shutdown, TcpStream};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
@@ -50,9 +51,11 @@ impl Line {
         let (name, watched) = (who.clone(), Arc::clone(watch));
         let run = move || {
             // Where nobody waits for an answer the run has ended.
-            let worked = work(calls, &|words| drop(answer.send(words)));
-            if let Err(error) = worked {
-                watched.lost(&name, &error.to_string());
+            let worked = catch_unwind(AssertUnwindSafe(|| work(calls, &|words| drop(answer.send(words)))));
+            match worked {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => watched.lost(&name, &error.to_string()),
+                Err(_) => watched.lost(&name, "its thread panicked, which is a bug of tercet's"),
             }
         };
         let thread = std::thread::Builder::new().name(format!("tercet-{who}")).spawn(run)?;

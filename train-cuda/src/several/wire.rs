@@ -22,7 +22,11 @@ const ASKED: u32 = 4;
 pub fn prepare(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let keepalive = TcpKeepalive::new().with_time(SILENT).with_interval(ASK_AGAIN).with_retries(ASKED);
-    SockRef::from(stream).set_tcp_keepalive(&keepalive)
+    let socket = SockRef::from(stream);
+    // What was sent and is not heard of is not asked after, so it has a limit of its own.
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(Some(SILENT + ASK_AGAIN * ASKED))?;
+    socket.set_tcp_keepalive(&keepalive)
 }
 
 /// Sends a message.
