@@ -106,7 +106,7 @@ mod tests {
         let whole = takes(&config, &card(80 << 30), 1).unwrap().unwrap();
         assert_eq!((whole.sequences, whole.of), (config.train.batch, config.train.batch));
         let two = takes(&config, &card(80 << 30), 2).unwrap().unwrap();
-        assert!(two.of == whole.of.div_ceil(2) && two.memory < whole.memory, "{two:?}");
+        assert_eq!((two.sequences, two.of), (whole.of.div_ceil(2), whole.of.div_ceil(2)), "{two:?}");
         let many = takes(&config, &card(80 << 30), 100).unwrap_err();
         assert!(many.contains("100 cards cannot share a batch of"), "{many}");
         let part = takes(&config, &card(whole.memory - 1), 1).unwrap().unwrap();
