@@ -65,7 +65,9 @@ fn tokens_go_both_ways() {
 /// A model whose tokens are single bytes, and the name of what ends a text.
 fn bytes_and_an_end(opened: Opened) -> Opened {
     let mut tokens = Tokens::new();
-    (0..=255u8).for_each(|byte| drop(tokens.push(&[byte], TokenKind::Normal)));
+    for byte in 0..=255u8 {
+        tokens.push(&[byte], TokenKind::Normal);
+    }
     let eos = Some(tokens.push(b"<end>", TokenKind::Control));
     let (merges, split) = (Vec::new(), Split::Gpt2);
     let parts = Parts { tokens, merges, split, bos: None, eos, eot: None, add_bos: false };
