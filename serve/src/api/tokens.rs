@@ -13,7 +13,8 @@ pub struct TokenizeRequest {
     pub text: String,
     /// With the token that begins texts, where the model has one.
     pub begin: bool,
-    /// Names of control tokens in it become those tokens. Whoever asks is told ids, and no model reads them.
+    /// Names of control tokens in it become those tokens, unless it is asked otherwise, as elsewhere: lm-eval asks for the end of a
+    /// text by its name. Whoever asks is told ids, and no model reads them.
     pub special: bool,
     /// With what each token stands for.
     pub pieces: bool,
@@ -37,7 +38,7 @@ impl TokenizeRequest {
         Ok(TokenizeRequest {
             text: text.to_owned(),
             begin: begin.unwrap_or(false),
-            special: fields.bool("parse_special")?.unwrap_or(false),
+            special: fields.bool("parse_special")?.unwrap_or(true),
             pieces: fields.bool("with_pieces")?.unwrap_or(false),
         })
     }
