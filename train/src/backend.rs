@@ -3,6 +3,7 @@
 //! losses out, and one array of a parameter at a time.
 
 use half::f16;
+use serde::{Deserialize, Serialize};
 
 use crate::batch::Batch;
 use crate::error::Result;
@@ -11,7 +12,7 @@ use crate::program::Program;
 use model::tensors::{TensorId, TensorKind};
 
 /// Learning rates of one step.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Rates {
     /// Of the ternary matrices.
     pub muon: f32,
@@ -31,7 +32,7 @@ pub struct StepReport {
 }
 
 /// An array that belongs to a parameter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Part {
     /// What the optimiser moves.
     Latent,

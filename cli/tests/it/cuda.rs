@@ -30,6 +30,13 @@ fn on<'c>(command: &'c mut Command, emulator: &Path) -> &'c mut Command {
     command.env("LD_LIBRARY_PATH", emulator)
 }
 
+/// What a command that succeeds says, on both ways.
+fn done_saying(command: &mut Command) -> (String, String) {
+    let (code, stdout, stderr) = output(command);
+    assert_eq!(code, 0, "{stderr}");
+    (stdout, stderr)
+}
+
 /// A text of bytes, and a run of few steps over it.
 fn train(folder: &Path, device: &str, steps: &str) -> Command {
     let text = folder.join("text.txt");
@@ -52,11 +59,7 @@ fn train(folder: &Path, device: &str, steps: &str) -> Command {
 fn a_run_moves_from_card_to_processor_and_back() {
     let Some(emulator) = emulator() else { return };
     let folder = tempfile::tempdir().unwrap();
-    let said = |command: &mut Command| {
-        let (code, stdout, stderr) = output(on(command, &emulator));
-        assert_eq!(code, 0, "{stderr}");
-        (stdout, stderr)
-    };
+    let said = |command: &mut Command| done_saying(on(command, &emulator));
     let (stdout, stderr) = said(train(folder.path(), "cuda", "6").args(["--pause-after", "3"]));
     assert!(stdout.contains("paused after step 3 of 6"), "{stdout}");
     assert!(stderr.contains("training on ") && stderr.contains("MiB: parameters and optimiser"), "{stderr}");
@@ -152,11 +155,7 @@ fn on_two(folder: &Path, steps: &str) -> Command {
 fn a_run_moves_to_two_cards_and_back() {
     let Some(emulator) = emulator() else { return };
     let folder = tempfile::tempdir().unwrap();
-    let said = |command: &mut Command| {
-        let (code, stdout, stderr) = output(on(command, &emulator));
-        assert_eq!(code, 0, "{stderr}");
-        (stdout, stderr)
-    };
+    let said = |command: &mut Command| done_saying(on(command, &emulator));
     let record = || std::fs::read_to_string(folder.path().join("run/run.toml")).unwrap();
     said(&mut train(folder.path(), "cuda", "2"));
     let (stdout, stderr) = said(&mut on_two(folder.path(), "4"));
@@ -238,8 +237,7 @@ fn two_processes_train_one_model() {
     assert!(said.contains("done: 4 steps") && said.contains("training on 2 cards"), "{said}");
     assert!(heard.contains("process 1 of 2 trains on "), "{heard}");
     // To the bit what two cards of one process come to.
-    let (code, _, stderr) = output(on(&mut on_two(folders[1].path(), "4"), &emulator));
-    assert_eq!(code, 0, "{stderr}");
+    done_saying(on(&mut on_two(folders[1].path(), "4"), &emulator));
     let weights = |folder: &Path| {
         let newest = formats::checkpoint::newest_complete(&folder.join("run/checkpoints"));
         newest.unwrap().expect("a run has one").checkpoint.tensors
@@ -277,9 +275,8 @@ fn a_process_that_is_killed_ends_the_others() {
         let expected = if killed == 0 { "the first process at 127.0.0.1:" } else { "process 1 (127.0.0.1)" };
         assert!(said.contains(expected) && said.contains("its process is gone"), "{said}");
         // What was saved stands.
-        let (code, stdout, stderr) =
-            output(on(&mut train(folder.path(), "cuda", "100000"), &emulator).args(["--pause-after", "1"]));
-        assert_eq!(code, 0, "{stderr}");
+        let mut again = train(folder.path(), "cuda", "100000");
+        let (stdout, _) = done_saying(on(&mut again, &emulator).args(["--pause-after", "1"]));
         assert!(stdout.contains("paused after step"), "{stdout}");
     }
 }

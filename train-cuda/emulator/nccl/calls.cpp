@@ -30,6 +30,14 @@ Shared find(ncclComm_t comm) {
     return nullptr;
 }
 
+// What a communicator says of itself.
+template <class T, class Says> ncclResult_t ask(ncclComm_t comm, T *answer, Says says) {
+    Shared found = find(comm);
+    if (!found) return ncclInvalidArgument;
+    *answer = says(*found);
+    return ncclSuccess;
+}
+
 ncclResult_t close(ncclComm_t comm, bool aborted) {
     Shared found = find(comm);
     if (!found) return ncclInvalidArgument;
@@ -93,24 +101,16 @@ ncclResult_t ncclCommDestroy(ncclComm_t comm) { return close(comm, false); }
 ncclResult_t ncclCommAbort(ncclComm_t comm) { return close(comm, true); }
 
 ncclResult_t ncclCommCount(ncclComm_t comm, int *ranks) {
-    Shared found = find(comm);
-    if (found) *ranks = found->ranks();
-    return found ? ncclSuccess : ncclInvalidArgument;
+    return ask(comm, ranks, [](auto &found) { return found.ranks(); });
 }
 ncclResult_t ncclCommCuDevice(ncclComm_t comm, int *device) {
-    Shared found = find(comm);
-    if (found) *device = found->device;
-    return found ? ncclSuccess : ncclInvalidArgument;
+    return ask(comm, device, [](auto &found) { return found.device; });
 }
 ncclResult_t ncclCommUserRank(ncclComm_t comm, int *rank) {
-    Shared found = find(comm);
-    if (found) *rank = found->rank();
-    return found ? ncclSuccess : ncclInvalidArgument;
+    return ask(comm, rank, [](auto &found) { return found.rank(); });
 }
 ncclResult_t ncclCommGetAsyncError(ncclComm_t comm, ncclResult_t *error) {
-    Shared found = find(comm);
-    if (found) *error = found->async_error();
-    return found ? ncclSuccess : ncclInvalidArgument;
+    return ask(comm, error, [](auto &found) { return found.async_error(); });
 }
 
 ncclResult_t ncclGroupStart() {

@@ -21,6 +21,16 @@ int reduce(const Rank &rank, uint64_t send, uint64_t receive, size_t count) {
     return ncclAllReduce((void *)send, (void *)receive, count, ncclFloat32, ncclSum, rank.comm, rank.stream);
 }
 
+// A graph of one sum in place.
+void *captured_sum(Rank &rank, Buffer &x) {
+    void *graph, *executable;
+    cuStreamBeginCapture_v2(rank.stream, 1);
+    rank.sum(x, x);
+    cuStreamEndCapture(rank.stream, &graph);
+    cuGraphInstantiateWithFlags(&executable, graph, 0);
+    return executable;
+}
+
 void test_arguments() {
     refused(4, {"ncclAllReduce of 65 float32 (sum) on device 0 sends", "256 bytes; it takes 260"}, "a send that is too long",
             [](Rank &rank, Buffer &x) { return reduce(rank, x.address, x.address, 65); });
@@ -73,13 +83,10 @@ void test_arguments() {
     // Replayed when its memory or its communicator is gone.
     ncclUniqueId id = new_id();
     Rank rank(id, 1, 0);
-    void *graph, *executable;
+    void *executable;
     {
         Buffer x(256);
-        cuStreamBeginCapture_v2(rank.stream, 1);
-        rank.sum(x, x);
-        cuStreamEndCapture(rank.stream, &graph);
-        cuGraphInstantiateWithFlags(&executable, graph, 0);
+        executable = captured_sum(rank, x);
         check(cuGraphLaunch(executable, rank.stream) == 0 && rank.async_error() == 0, "a replay");
     }
     cuGraphLaunch(executable, rank.stream);
@@ -190,13 +197,10 @@ void test_giving_up() {
         return error;
     });
     gives_up("cannot read what it should send", "rank ", [](Rank &rank) {
-        void *graph, *executable;
+        void *executable;
         {
             Buffer z(400000);
-            cuStreamBeginCapture_v2(rank.stream, 1);
-            rank.sum(z, z);
-            cuStreamEndCapture(rank.stream, &graph);
-            cuGraphInstantiateWithFlags(&executable, graph, 0);
+            executable = captured_sum(rank, z);
         }
         cuGraphLaunch(executable, rank.stream);
         return rank.async_error();

@@ -1,6 +1,5 @@
 //! What the first card's process and another card's tell each other.
 
-use model::tensors::TensorId;
 use serde::{Deserialize, Serialize};
 use train::backend::{CodesCount, Part, Rates};
 use train::batch::Batch;
@@ -15,13 +14,13 @@ pub enum Call {
     /// To meet the others at a [`MeetingPoint`](crate::driver::MeetingPoint).
     Meet { point: Vec<u8> },
     /// To begin a step.
-    Step { step: u64, muon: f32, adam: f32, tokens: Vec<u32>, targets: Vec<u32> },
+    Step { step: u64, batch: Batch, rates: Rates },
     /// To find gradients, and leave everything as it is.
-    Gradients { step: u64, tokens: Vec<u32>, targets: Vec<u32> },
+    Gradients { step: u64, batch: Batch },
     /// To score a batch.
-    Evaluate { tokens: Vec<u32>, targets: Vec<u32> },
-    /// To take a part of a parameter from the first card.
-    Copy { parameter: usize, part: u8 },
+    Evaluate { batch: Batch },
+    /// To take a part of a parameter, by its number, from the first card.
+    Copy { parameter: usize, part: Part },
     /// To count codes.
     Look,
     /// To have done everything it was told.
@@ -46,7 +45,7 @@ pub struct Prepare {
 }
 
 /// What another card answers.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Answer {
     /// It would take so many sequences at a time.
     Fits { card: String, capability: (i32, i32), sequences: usize },
@@ -58,34 +57,10 @@ pub enum Answer {
     Failed { problem: String },
 }
 
-impl Call {
-    /// Of a step.
-    pub fn step(step: u64, batch: &Batch, rates: Rates) -> Call {
-        let (tokens, targets) = (batch.tokens.clone(), batch.targets.clone());
-        Call::Step { step, muon: rates.muon, adam: rates.adam, tokens, targets }
-    }
-
-    /// Of a copy.
-    pub fn copy(p: TensorId, part: Part) -> Call {
-        let part = Part::ALL.iter().position(|&one| one == part).expect("it is one of all");
-        Call::Copy { parameter: p.0, part: part as u8 }
-    }
-}
-
 impl Answer {
     /// Of a look. Flips are left out: what they count from is the first card's to remember.
     pub fn codes(counts: &[CodesCount]) -> Answer {
         let (zeros, scales) = counts.iter().map(|count| (count.zeros, count.scale_sum)).unzip();
         Answer::Codes { zeros, scales }
-    }
-
-    /// Whether two cards counted the same.
-    pub fn is_same_count(&self, other: &Answer) -> bool {
-        match (self, other) {
-            (Answer::Codes { zeros, scales }, Answer::Codes { zeros: z, scales: s }) => {
-                zeros == z && scales == s
-            }
-            _ => false,
-        }
     }
 }

@@ -4,9 +4,9 @@
 use std::io::{BufReader, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Sender, channel};
-use std::sync::{Arc, Mutex};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ use train::graph;
 use super::call::{Answer, Call, Prepare};
 use super::follow::Follower;
 use super::line::{Line, gone};
-use super::watch::Watch;
+use super::watch::{LOOK, Watch};
 use super::wire;
 use crate::driver::{Device, cards, kernels_digest};
 use crate::error::{Error, Result};
@@ -27,8 +27,6 @@ use crate::plan::{CudaOptions, Share};
 const GREETING: Duration = Duration::from_secs(10);
 /// How long the others try to reach the first one, which may be started after them.
 const REACH: Duration = Duration::from_secs(600);
-/// Between two looks at who calls.
-const LOOK: Duration = Duration::from_millis(20);
 const TRY_AGAIN: Duration = Duration::from_millis(200);
 /// Where the first process listens if nothing is said; `torchrun` itself listens at `MASTER_PORT`, so it is the one behind that.
 const PORT: u16 = 29_501;
@@ -226,12 +224,8 @@ impl Cluster {
         let lost = |error: std::io::Error| Error::Other { who: self.first(), problem: gone(&error) };
         wire::send(&mut stream, &Greeting::of(self)).map_err(lost)?;
         let mut from = BufReader::new(stream.try_clone().map_err(lost)?);
-        let to = Mutex::new(stream);
-        let answer = |words: Answer| {
-            let mut to = to.lock().expect("an answer is sent whole");
-            // Where the first one is gone the watch says so.
-            let _ = wire::send(&mut *to, &words);
-        };
+        // Where the first one is gone the watch says so.
+        let answer = |words: Answer| drop(wire::send(&mut &stream, &words));
         let worked = self.follow_on(&mut from, &answer, tell);
         if let Err(error) = &worked {
             answer(Answer::Failed { problem: error.to_string() });

@@ -4,8 +4,7 @@ use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
 use model::tensors::TensorId;
-use train::backend::{Backend, Part, Probe, Rates};
-use train::batch::Batch;
+use train::backend::{Backend, Probe};
 use train::program::Program;
 
 use super::call::{Answer, Call};
@@ -69,7 +68,10 @@ impl Follower<'_> {
                     *backend = Some(taken);
                     answer(Answer::Ready);
                 }
-                (Call::Meet { point }, Some(backend)) => join(backend, point, &watch)?,
+                (Call::Meet { point }, Some(backend)) => {
+                    let point = MeetingPoint::from_bytes(point).ok_or_else(other_version)?;
+                    backend.meet(point, Arc::clone(&watch))?;
+                }
                 (Call::End, _) => return Ok(()),
                 (Call::Lost { .. }, _) => return watch.check(),
                 (call, Some(backend)) => follow(backend, call, answer).map_err(of_train)?,
@@ -80,22 +82,16 @@ impl Follower<'_> {
     }
 }
 
-/// Has a card meet the others.
-pub fn join(backend: &mut CudaBackend, point: &[u8], watch: &Arc<Watch>) -> Result<()> {
-    let point = MeetingPoint::from_bytes(point).ok_or_else(|| Error::Together {
-        problem: "the processes are of different versions of tercet; start the same one everywhere".into(),
-    })?;
-    backend.meet(point, Arc::clone(watch))
+fn other_version() -> Error {
+    let problem = "the processes are of different versions of tercet; start the same one everywhere";
+    Error::Together { problem: problem.into() }
 }
 
 /// Does what the first card does.
 fn follow(backend: &mut CudaBackend, call: &Call, answer: &dyn Fn(Answer)) -> train::Result<()> {
-    let batch =
-        |tokens: &[u32], targets: &[u32]| Batch { tokens: tokens.to_vec(), targets: targets.to_vec() };
     match call {
-        Call::Step { step, muon, adam, tokens, targets } => {
-            let rates = Rates { muon: *muon, adam: *adam };
-            backend.submit(*step, &batch(tokens, targets), rates)?;
+        Call::Step { step, batch, rates } => {
+            backend.submit(*step, batch, *rates)?;
             // The first card reports them; here the place is needed.
             if backend.in_flight() > backend.lag() {
                 backend.collect()?;
@@ -106,14 +102,9 @@ fn follow(backend: &mut CudaBackend, call: &Call, answer: &dyn Fn(Answer)) -> tr
         _ => while backend.collect()?.is_some() {},
     }
     match call {
-        Call::Gradients { step, tokens, targets } => drop(backend.gradients(*step, &batch(tokens, targets))?),
-        Call::Evaluate { tokens, targets } => {
-            let mut nats = vec![0.0; tokens.len()];
-            backend.evaluate(&batch(tokens, targets), &mut nats)?;
-        }
-        Call::Copy { parameter, part } => {
-            backend.take_over(TensorId(*parameter), Part::ALL[usize::from(*part)])?
-        }
+        Call::Gradients { step, batch } => drop(backend.gradients(*step, batch)?),
+        Call::Evaluate { batch } => backend.evaluate(batch, &mut vec![0.0; batch.tokens.len()])?,
+        Call::Copy { parameter, part } => backend.take_over(TensorId(*parameter), *part)?,
         Call::Settle => answer(Answer::Ready),
         Call::Look => answer(Answer::codes(&backend.look()?)),
         call => panic!("{call:?} is told at the beginning or the end"),

@@ -12,7 +12,7 @@ use train::config::Config;
 use train::program::Program;
 
 use super::call::{Answer, Call};
-use super::{Cluster, Follower, Line, Watch, join};
+use super::{Cluster, Follower, Line, Watch};
 use crate::backend::CudaBackend;
 use crate::choice::CardSet;
 use crate::driver::{self, Card, Device, MeetingPoint, check_nccl};
@@ -80,7 +80,9 @@ impl Several {
             let (who, share) = (format!("cuda:{}", device.card().index), Share { rank, cards });
             Line::to_thread(who.clone(), &watch, move |calls, answer| {
                 let options = CudaOptions { card: device.card().index, share, ..options };
-                Follower { who, device, program, options, calls, answer, watch: watched }.work()
+                let follower = Follower { who, device, program, options, calls, answer, watch: watched };
+                // It has told the watch of what went wrong.
+                let _ = follower.work();
             })
             .map_err(|error| Error::Together { problem: format!("no thread for another card: {error}") })
         };
@@ -153,7 +155,7 @@ impl Several {
         let own = Answer::codes(counts);
         for line in &self.others.lines {
             let theirs = line.answer()?;
-            if !own.is_same_count(&theirs) {
+            if theirs != own {
                 return Err(Error::Together {
                     problem: format!(
                         "{} has other weights than the first card; one of them computes wrongly: go on from the last checkpoint without it",
@@ -205,7 +207,7 @@ impl Others {
         }
         let point = MeetingPoint::new()?;
         self.tell(Call::Meet { point: point.bytes().to_vec() })?;
-        join(&mut own, point.bytes(), &self.watch)?;
+        own.meet(point, Arc::clone(&self.watch))?;
         Ok(own)
     }
 
@@ -257,7 +259,8 @@ impl Backend for Several {
     }
 
     fn submit(&mut self, step: u64, batch: &Batch, rates: Rates) -> Result<()> {
-        self.with(|| Call::step(step, batch, rates), |own| own.submit(step, batch, rates))
+        let call = || Call::Step { step, batch: batch.clone(), rates };
+        self.with(call, |own| own.submit(step, batch, rates))
     }
 
     fn collect(&mut self) -> Result<Option<StepReport>> {
@@ -266,8 +269,7 @@ impl Backend for Several {
     }
 
     fn evaluate(&mut self, batch: &Batch, nats: &mut [f32]) -> Result<()> {
-        let call = || Call::Evaluate { tokens: batch.tokens.clone(), targets: batch.targets.clone() };
-        self.with(call, |own| own.evaluate(batch, nats))
+        self.with(|| Call::Evaluate { batch: batch.clone() }, |own| own.evaluate(batch, nats))
     }
 
     fn read(&mut self, p: TensorId, part: Part, out: &mut [f32]) -> Result<()> {
@@ -280,7 +282,7 @@ impl Backend for Several {
         }
         let written = self.own.write(p, part, values);
         self.or_lost(written)?;
-        self.with(|| Call::copy(p, part), |own| Ok(own.take_over(p, part)?))
+        self.with(|| Call::Copy { parameter: p.0, part }, |own| Ok(own.take_over(p, part)?))
     }
 
     fn look(&mut self) -> Result<Vec<CodesCount>> {
@@ -300,8 +302,7 @@ impl Backend for Several {
 
 impl Probe for Several {
     fn gradients(&mut self, step: u64, batch: &Batch) -> Result<(f64, Vec<Vec<f32>>)> {
-        let call = || Call::Gradients { step, tokens: batch.tokens.clone(), targets: batch.targets.clone() };
-        self.with(call, |own| own.gradients(step, batch))
+        self.with(|| Call::Gradients { step, batch: batch.clone() }, |own| own.gradients(step, batch))
     }
 
     fn logits(&mut self, batch: &Batch) -> Result<(Vec<f32>, Vec<f32>)> {

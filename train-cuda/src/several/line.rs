@@ -9,12 +9,10 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::call::{Answer, Call};
-use super::watch::Watch;
+use super::watch::{LOOK, Watch};
 use super::wire;
 use crate::error::{Error, Result};
 
-/// Between two looks at whether the others are there.
-const LOOK: Duration = Duration::from_millis(20);
 /// How long a thread may take to end after something went wrong.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -27,7 +25,7 @@ pub struct Line {
     answers: Receiver<Answer>,
     watch: Arc<Watch>,
     /// The thread at its other end, or the one that listens to it.
-    thread: Option<JoinHandle<()>>,
+    thread: JoinHandle<()>,
 }
 
 #[derive(Debug)]
@@ -37,14 +35,14 @@ enum To {
 }
 
 impl Line {
-    /// To a new thread, which does as `work` says: with what it is told, and with what it answers by.
+    /// To a new thread, which does as `work` says: with what it is told, and with what it answers by. What goes wrong it says itself.
     ///
     /// # Errors
     /// The system gives no thread.
     pub fn to_thread(
         who: String,
         watch: &Arc<Watch>,
-        work: impl FnOnce(Receiver<Arc<Call>>, &dyn Fn(Answer)) -> Result<()> + Send + 'static,
+        work: impl FnOnce(Receiver<Arc<Call>>, &dyn Fn(Answer)) + Send + 'static,
     ) -> io::Result<Line> {
         let (to, calls) = channel();
         let (answer, answers) = channel();
@@ -52,14 +50,12 @@ impl Line {
         let run = move || {
             // Where nobody waits for an answer the run has ended.
             let worked = catch_unwind(AssertUnwindSafe(|| work(calls, &|words| drop(answer.send(words)))));
-            match worked {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => watched.lost(&name, &error.to_string()),
-                Err(_) => watched.lost(&name, "its thread panicked, which is a bug of tercet's"),
+            if worked.is_err() {
+                watched.lost(&name, "its thread panicked, which is a bug of tercet's");
             }
         };
         let thread = std::thread::Builder::new().name(format!("tercet-{who}")).spawn(run)?;
-        Ok(Line { who, to: To::Thread(to), answers, watch: Arc::clone(watch), thread: Some(thread) })
+        Ok(Line { who, to: To::Thread(to), answers, watch: Arc::clone(watch), thread })
     }
 
     /// To another process, which has been greeted.
@@ -80,7 +76,7 @@ impl Line {
             }
         };
         let thread = std::thread::Builder::new().name(format!("tercet-{who}")).spawn(listen)?;
-        Ok(Line { who, to: To::Process(stream), answers, watch: Arc::clone(watch), thread: Some(thread) })
+        Ok(Line { who, to: To::Process(stream), answers, watch: Arc::clone(watch), thread })
     }
 
     /// Which card it goes to.
@@ -132,11 +128,11 @@ impl Line {
             // It hangs up when it is through with what it was told.
             To::Process(stream) => drop(stream.shutdown(Shutdown::Write)),
         }
-        drop(self.to);
-        let Some(thread) = self.thread.take() else { return };
+        let Line { to, thread, watch, .. } = self;
+        drop(to);
         // One that waits for cards that will never come is left to the end of the program.
         let began = Instant::now();
-        while !thread.is_finished() && (self.watch.check().is_ok() || began.elapsed() < PATIENCE) {
+        while !thread.is_finished() && (watch.check().is_ok() || began.elapsed() < PATIENCE) {
             std::thread::sleep(LOOK);
         }
         if thread.is_finished() {

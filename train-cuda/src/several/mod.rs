@@ -13,6 +13,6 @@ mod wire;
 pub use cluster::Cluster;
 pub use lead::{Several, Taken};
 
-use follow::{Follower, join};
+use follow::Follower;
 use line::Line;
 pub(crate) use watch::Watch;

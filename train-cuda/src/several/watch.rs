@@ -1,8 +1,12 @@
 //! Whether all of several cards are still there: whoever waits for them looks here.
 
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use crate::error::{Error, Result};
+
+/// Between two looks.
+pub const LOOK: Duration = Duration::from_millis(20);
 
 /// See the top of this file.
 #[derive(Debug, Default)]

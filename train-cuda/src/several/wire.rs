@@ -66,17 +66,14 @@ pub fn receive<T: DeserializeOwned>(stream: &mut impl Read) -> io::Result<T> {
 mod tests {
     use super::*;
     use crate::several::call::Call;
+    use train::backend::Rates;
+    use train::batch::Batch;
 
     #[test]
     fn messages_arrive_as_they_were_sent() {
         let mut line = Vec::new();
-        let call = Call::Step {
-            step: 7,
-            muon: 0.25,
-            adam: 0.5,
-            tokens: vec![1, 300, 70_000],
-            targets: vec![u32::MAX],
-        };
+        let batch = Batch { tokens: vec![1, 300, 70_000], targets: vec![u32::MAX] };
+        let call = Call::Step { step: 7, batch, rates: Rates { muon: 0.25, adam: 0.5 } };
         send(&mut line, &call).unwrap();
         send(&mut line, &Call::Look).unwrap();
         let mut line = &*line;

@@ -65,6 +65,13 @@ fn a_step_reports_loss_and_norm() {
     assert_eq!(finish(&b, &[0.0; 3], &[IGNORED; 3], &[0.0; 9], 1.0), (0.0, 0.0, 1.0, false));
 }
 
+/// What AdamW is told of a step.
+fn words(step: u64, rate_adam: f32, clip: f32, settings: &Settings) -> Words {
+    let correction = |beta: f32| (1.0 / (1.0 - f64::from(beta).powi(step as i32 + 1))) as f32;
+    let (adam_c1, adam_c2) = (correction(settings.beta1), correction(settings.beta2));
+    Words { step, rate_adam, adam_c1, adam_c2, clip, skip: false }
+}
+
 #[test]
 fn adamw_has_the_processors_bits() {
     let Some(b) = bench() else { return };
@@ -77,16 +84,7 @@ fn adamw_has_the_processors_bits() {
         let device = want.each_ref().map(|v| b.upload(v));
         for step in 0..3u64 {
             let gradient = n.vec(first + len);
-            let t = step as i32 + 1;
-            let correction = |beta: f32| (1.0 / (1.0 - f64::from(beta).powi(t))) as f32;
-            let words = Words {
-                step,
-                rate_adam: rate,
-                adam_c1: correction(settings.beta1),
-                adam_c2: correction(settings.beta2),
-                clip,
-                skip: false,
-            };
+            let words = words(step, rate, clip, &settings);
             let g = b.upload(&gradient);
             for skip in [true, false] {
                 let words = Words { skip, ..words }.upload(&b);
@@ -120,16 +118,7 @@ fn adamw_with_moments_in_bf16_has_the_processors_bits() {
         let moments = [0, 1].map(|_| b.upload(&vec![0u16; first + len]));
         for step in 5..9u64 {
             let gradient = n.vec(first + len);
-            let t = step as i32 + 1;
-            let correction = |beta: f32| (1.0 / (1.0 - f64::from(beta).powi(t))) as f32;
-            let words = Words {
-                step,
-                rate_adam: rate,
-                adam_c1: correction(settings.beta1),
-                adam_c2: correction(settings.beta2),
-                clip,
-                skip: false,
-            };
+            let words = words(step, rate, clip, &settings);
             let g = b.upload(&gradient);
             for skip in [true, false] {
                 let before = moments.each_ref().map(|m| b.download(m));
