@@ -12,6 +12,8 @@ use super::settings::{LIKELIEST_MAX, max_tokens};
 pub struct ChatRequest {
     /// The conversation so far.
     pub turns: Vec<Turn>,
+    /// What the answer begins with already: it is gone on with, and not repeated.
+    pub begun: Option<String>,
     /// Most tokens of an answer; `None` for as many as the context has room for.
     pub max_tokens: Option<usize>,
     /// How many of the likeliest tokens are told of in each place; `None` for no log-probabilities at all.
@@ -31,8 +33,11 @@ impl ChatRequest {
             let message = "`top_logprobs` is for answers with log-probabilities; set `logprobs` to true";
             return Err(Refusal::invalid("top_logprobs", message));
         }
+        let mut turns = turns(fields)?;
+        let begun = begun(fields, &mut turns)?;
         Ok(ChatRequest {
-            turns: turns(fields)?,
+            turns,
+            begun,
             max_tokens: max_tokens(fields, &["max_completion_tokens", "max_tokens", "n_predict"], 1)?,
             log_probs: asked.then_some(likeliest.unwrap_or(0)),
         })
@@ -51,6 +56,25 @@ pub fn turns(fields: &Fields) -> Result<Vec<Turn>, Refusal> {
         return Err(Refusal::invalid(FIELD, format!("`{FIELD}` is missing or empty; expected {expected}")));
     }
     list.iter().enumerate().map(|(i, message)| turn(&Fields::of(message, &format!("{FIELD}.{i}"))?)).collect()
+}
+
+/// Takes the last turn where it is to be gone on with.
+fn begun(fields: &Fields, turns: &mut Vec<Turn>) -> Result<Option<String>, Refusal> {
+    const FIELD: &str = "continue_final_message";
+    if !fields.bool(FIELD)?.unwrap_or(false) {
+        let why = "an answer is what is asked for";
+        fields.refuse_unless("add_generation_prompt", &[json!(true)], why)?;
+        return Ok(None);
+    }
+    let anew = "a begun answer is gone on with or a new one is asked for, not both";
+    fields.refuse_unless("add_generation_prompt", &[json!(false)], anew)?;
+    match turns.pop() {
+        Some(Turn { role: Role::Assistant, text }) => Ok(Some(text)),
+        _ => {
+            let message = format!("`{FIELD}` is for conversations whose last message is the assistant's");
+            Err(Refusal::invalid(FIELD, message))
+        }
+    }
 }
 
 fn turn(message: &Fields) -> Result<Turn, Refusal> {
@@ -117,8 +141,6 @@ fn refuse_unsupported(fields: &Fields) -> Result<(), Refusal> {
         &[json!({})],
         "the template is given nothing but the messages",
     )?;
-    fields.refuse_unless("add_generation_prompt", &[json!(true)], "an answer is what is asked for")?;
-    fields.refuse_unless("continue_final_message", &[json!(false)], "a begun answer is not gone on with")?;
     fields.refuse_unless(
         "echo",
         &[json!(false)],

@@ -8,6 +8,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 
 use crate::api::Refusal;
+use crate::routes::FILES_AT;
 use host::Hosts;
 pub use keys::Keys;
 pub use origin::{Origins, check as check_origin};
@@ -22,6 +23,11 @@ pub struct Guard {
 
 /// What may be asked without a key: whether it lives, and the page that then asks for the key.
 const OPEN: [&str; 3] = ["/health", "/v1/health", "/"];
+
+/// Whether it is one of those, or a file of the page.
+fn is_open(path: &str) -> bool {
+    OPEN.contains(&path) || path.starts_with(FILES_AT)
+}
 
 impl Guard {
     /// The rules: names beside localhost and addresses, origins beside those of this machine, keys.
@@ -43,7 +49,7 @@ impl Guard {
         {
             return Ok(Some(preflight(headers)));
         }
-        if !OPEN.contains(&request.uri().path()) {
+        if !is_open(request.uri().path()) {
             self.keys.check(headers)?;
         }
         Ok(None)

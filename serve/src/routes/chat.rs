@@ -25,7 +25,7 @@ pub async fn answer(
     let served = state.model(&fields)?;
     let settings = super::settings(&served, &fields)?;
     let stream = Stream::read(&fields)?;
-    let ChatRequest { turns, max_tokens, log_probs } = ChatRequest::read(&fields)?;
+    let ChatRequest { turns, begun, max_tokens, log_probs } = ChatRequest::read(&fields)?;
     let asked = Asked {
         shape: Shape::Chat,
         served,
@@ -38,8 +38,9 @@ pub async fn answer(
         field: FIELD,
     };
     let ids = move |served: &crate::Served| {
-        let ids =
-            text::chat::prompt_ids(served.opened(), &turns).map_err(|error| Refusal::of(&error, FIELD))?;
+        let opened = served.opened();
+        let mut ids = text::chat::prompt_ids(opened, &turns).map_err(|error| Refusal::of(&error, FIELD))?;
+        ids.extend(begun.iter().flat_map(|text| opened.tokenizer.encode(text)));
         Ok(vec![ids])
     };
     answer_to(&state, &id, asked, ids).await

@@ -6,6 +6,7 @@ mod chat;
 mod completions;
 mod health;
 mod models;
+mod page;
 mod pieces;
 mod template;
 mod tokens;
@@ -26,6 +27,8 @@ use crate::guard::Guard;
 use crate::state::State;
 use crate::texts::Served;
 
+pub use page::FILES_AT;
+
 /// What a request is called in its answer, as hexadecimal digits.
 #[derive(Clone, Debug)]
 pub struct RequestId(pub String);
@@ -45,6 +48,7 @@ pub fn router(state: Arc<State>) -> Router {
         .route("/detokenize", post(tokens::detokenize))
         .route("/tokenizer_info", get(tokens::info))
         .route("/apply-template", post(template::apply))
+        .merge(page::routes())
         .fallback(|method: Method, uri: Uri| async move { Refusal::no_route(method.as_str(), uri.path()) })
         .method_not_allowed_fallback(|method: Method, uri: Uri| async move {
             Refusal::no_method(method.as_str(), uri.path())

@@ -42,6 +42,30 @@ fn chat_continues_what_the_template_makes() {
 }
 
 #[test]
+fn chat_goes_on_with_an_answer_that_is_begun() {
+    let test = test();
+    let mut talk = ask("Hi");
+    talk["messages"] = json!([
+        { "role": "user", "content": "Who goes there?" }, { "role": "assistant", "content": " </s>I am" },
+    ]);
+    talk["continue_final_message"] = true.into();
+    let prompt = json!({
+        "prompt": "[user]\nWho goes there?\n[assistant] </s>I am", "max_tokens": 20, "temperature": 0
+    });
+    let expected = test.post("/v1/completions", &prompt);
+    let answer = test.post(PATH, &talk);
+    assert_eq!(answer.text(0), expected.text(0));
+    assert_eq!(answer.body["usage"]["prompt_tokens"], expected.body["usage"]["prompt_tokens"]);
+    talk["add_generation_prompt"] = false.into();
+    assert_eq!(test.post(PATH, &talk).text(0), expected.text(0));
+    talk["add_generation_prompt"] = true.into();
+    assert_eq!(
+        test.post(PATH, &talk).error(),
+        (400, Some("add_generation_prompt"), Some("unsupported_value"))
+    );
+}
+
+#[test]
 fn chat_takes_text_in_parts_and_every_speaker() {
     let test = test();
     let whole = test.post(PATH, &ask("Who goes there?")).text(0).to_owned();

@@ -103,7 +103,9 @@ fn refusals_name_the_field_whatever_is_wrong_with_it() {
         ("tool_choice", json!({ "type": "function", "function": { "name": "f" } }), "tool_choice", not_done),
         ("modalities", json!(["text", "audio"]), "modalities", not_done),
         ("chat_template", json!("{{ 1 }}"), "chat_template", not_done),
-        ("continue_final_message", json!(true), "continue_final_message", not_done),
+        ("continue_final_message", json!(true), "continue_final_message", wrong),
+        ("continue_final_message", json!(1), "continue_final_message", wrong),
+        ("add_generation_prompt", json!(false), "add_generation_prompt", not_done),
         ("echo", json!(true), "echo", not_done),
     ];
     let completions: &[(&str, Value, &str, &str)] = &[

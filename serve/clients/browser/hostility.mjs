@@ -1,0 +1,72 @@
+// What a hostile model writes is text, and nothing that it writes holds the page up.
+
+import assert from "node:assert/strict";
+
+import { Between } from "./between.mjs";
+import { fine, open, test } from "./browser.mjs";
+import { HOSTILE, LONG } from "./hostile.mjs";
+import { button, field, watched, written } from "./steps.mjs";
+
+// On a machine with two busy cores; a page that is held up for good takes minutes.
+const TASK_MS_MAX = 1_500;
+
+export async function hostility({ chat, notebook }) {
+    await test("whatever a hostile model writes is text, and the page stays quick", async () => {
+        const between = await Between.to(chat.at);
+        const page = await open(between.url);
+        const longest = await watched(page);
+        for (const [
+            name,
+            {
+                pieces,
+                shows = [],
+                shuns = "script, img, iframe, object, embed, form, input, style, link, svg:not(.icon svg), video, audio, base, meta",
+            },
+        ] of Object.entries(HOSTILE)) {
+            await button(page, "New text").click();
+            await longest();
+            between.fake = () => ({ pieces });
+            await field(page).fill(name);
+            await field(page).press("Enter");
+            // It can be typed in meanwhile.
+            await field(page).pressSequentially("quick");
+            assert.equal(await field(page).inputValue(), "quick", name);
+            await page.locator(".primary.stop:visible").waitFor({ state: "detached", timeout: 30_000 });
+            const body = page.locator(".turn.model .body");
+            assert.equal(await body.locator(shuns).count(), 0, name);
+            const text = await body.evaluate((element) => element.textContent);
+            for (const part of shows) assert.ok(text.includes(part), `${name}: no ${part} in ${text.slice(0, 500)}`);
+            const links = await body.locator("a").evaluateAll((all) => all.map(({ protocol, rel, target }) => ({ protocol, rel, target })));
+            for (const { protocol, rel, target } of links) {
+                assert.ok(
+                    ["http:", "https:"].includes(protocol) && rel.includes("noopener") && target === "_blank",
+                    `${name}: ${protocol} ${rel}`,
+                );
+            }
+            const ms = await longest();
+            console.log(`        ${name}: longest task ${ms} ms`);
+            assert.ok(ms < TASK_MS_MAX, `${name} held the page up for ${ms} ms`);
+            assert.equal(await page.evaluate(() => globalThis.hacked), undefined, name);
+        }
+        // The title, the list and the exported file are text too.
+        assert.equal(await page.locator(".side img, .side script").count(), 0);
+        await fine(page);
+        between.close();
+    });
+
+    await test("a notebook of a megabyte is text too, and stays quick", async () => {
+        const between = await Between.to(notebook.at);
+        between.fake = () => ({ pieces: LONG });
+        const page = await open(between.url);
+        const longest = await watched(page);
+        await field(page).fill("<b>");
+        await field(page).press("Control+Enter");
+        await page.locator(".primary.stop:visible").waitFor({ state: "detached", timeout: 30_000 });
+        assert.equal((await written(page)).length, 3 + LONG.join("").length);
+        const ms = await longest();
+        console.log(`        longest task ${ms} ms`);
+        assert.ok(ms < TASK_MS_MAX, `the page was held up for ${ms} ms`);
+        await fine(page);
+        between.close();
+    });
+}
