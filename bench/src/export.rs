@@ -22,7 +22,7 @@ pub enum Format {
 }
 
 /// Columns of CSV: every key that a row may have.
-pub const COLUMNS: [&str; 68] = [
+pub const COLUMNS: [&str; 88] = [
     "test",
     "shape",
     "kernel",
@@ -91,6 +91,26 @@ pub const COLUMNS: [&str; 68] = [
     "us_each",
     "tokens_per_second_each",
     "note",
+    "address",
+    "endpoint",
+    "streams",
+    "arrivals_per_second",
+    "requests",
+    "failed",
+    "seconds",
+    "prompt_tokens",
+    "cached_tokens",
+    "answer_tokens",
+    "prompt_tokens_per_second",
+    "first_token_p50_ms",
+    "first_token_p95_ms",
+    "first_token_p99_ms",
+    "between_tokens_p50_ms",
+    "between_tokens_p95_ms",
+    "between_tokens_p99_ms",
+    "request_p50_ms",
+    "request_p95_ms",
+    "request_p99_ms",
 ];
 
 /// Writes all rows.
@@ -159,7 +179,7 @@ mod tests {
     use super::*;
     use crate::row::{
         BandwidthRow, CeilingRow, DeviceRow, GpuModelRow, GpuProductRow, LoadRow, MachineRow, MatmulsRow,
-        ModelRow, NoteRow, ProductRow, Skipped,
+        ModelRow, NoteRow, ProductRow, ServingRow, Skipped,
     };
 
     fn rows() -> Vec<Row> {

@@ -28,7 +28,7 @@ pub use options::{ModelOptions, Options, ProductOptions, Shape, Source};
 pub use read::read;
 pub use row::{
     BandwidthRow, CeilingRow, DeviceRow, GpuModelRow, GpuProductRow, LoadRow, MachineRow, MatmulsRow,
-    ModelRow, NoteRow, ProductRow, Row, Skipped,
+    ModelRow, NoteRow, ProductRow, Row, ServingRow, Skipped,
 };
 pub use run::{Outcome, run};
 pub use timing::Stats;

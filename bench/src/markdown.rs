@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use crate::row::{
     BandwidthRow, DeviceRow, GpuModelRow, GpuProductRow, LoadRow, MachineRow, MatmulsRow, ModelRow,
-    ProductRow, Row,
+    ProductRow, Row, ServingRow,
 };
 
 /// Columns of a table: their names, and whether they hold numbers.
@@ -44,6 +44,19 @@ const TOKENS: Columns = &[
     ("ratio", true),
     ("GB/s", true),
 ];
+const SERVING: Columns = &[
+    ("model", false),
+    ("asked", false),
+    ("requests", true),
+    ("prompt", true),
+    ("answer", true),
+    ("t/s", true),
+    ("read t/s", true),
+    ("first token, ms", true),
+    ("between tokens, ms", true),
+    ("request, ms", true),
+    ("failed", true),
+];
 const LOADS: Columns = &[("model", false), ("backend", false), ("load", true), ("peak memory", true)];
 
 /// Writes all rows.
@@ -51,8 +64,8 @@ const LOADS: Columns = &[("model", false), ("backend", false), ("load", true), (
 /// # Errors
 /// The writer's own.
 pub fn write(rows: &[Row], out: &mut dyn Write) -> io::Result<()> {
-    let (mut limits, mut products, mut loads, mut models, mut tokens) =
-        (vec![], vec![], vec![], vec![], vec![]);
+    let (mut limits, mut products, mut loads, mut models, mut tokens, mut servings) =
+        (vec![], vec![], vec![], vec![], vec![], vec![]);
     let mut lines = Vec::new();
     // What a model's rows on a device do not say again.
     let mut load: Option<&LoadRow> = None;
@@ -81,6 +94,7 @@ pub fn write(rows: &[Row], out: &mut dyn Write) -> io::Result<()> {
             Row::Model(row) => models.push(model(row)),
             Row::GpuModel(row) => models.push(gpu_model(row, load)),
             Row::Matmuls(row) => tokens.push(matmuls(row)),
+            Row::Serving(row) => servings.push(serving(row)),
             Row::Skipped(row) => lines.push(format!("{} was not measured: {}", row.test, row.reason)),
             Row::Note(row) => lines.push(row.note.clone()),
         }
@@ -89,9 +103,14 @@ pub fn write(rows: &[Row], out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "- {}", line.replace('\n', " "))?;
     }
     let mut first = lines.is_empty();
-    for (columns, rows) in
-        [(MODELS, models), (PRODUCTS, products), (TOKENS, tokens), (LOADS, loads), (LIMITS, limits)]
-    {
+    for (columns, rows) in [
+        (MODELS, models),
+        (PRODUCTS, products),
+        (TOKENS, tokens),
+        (SERVING, servings),
+        (LOADS, loads),
+        (LIMITS, limits),
+    ] {
         if !rows.is_empty() {
             if !std::mem::take(&mut first) {
                 writeln!(out)?;
@@ -236,6 +255,31 @@ fn matmuls(row: &MatmulsRow) -> Vec<String> {
         figure(row.matmuls_us),
         format!("{:.2}", row.ratio),
         figure(row.gbs),
+    ]
+}
+
+fn serving(row: &ServingRow) -> Vec<String> {
+    let or_dash = |value: Option<f64>| value.map_or("-".into(), figure);
+    let times = |times: [Option<f64>; 3]| times.map(or_dash).join(" / ");
+    let asked = match (row.streams, row.arrivals_per_second) {
+        (Some(streams), _) => format!("{streams} at once"),
+        (None, rate) => format!("{} a second", or_dash(rate)),
+    };
+    vec![
+        row.model.clone(),
+        format!("{asked}, {}", row.endpoint),
+        row.requests.to_string(),
+        or_dash(row.prompt_tokens),
+        or_dash(row.answer_tokens),
+        figure(row.tokens_per_second),
+        figure(row.prompt_tokens_per_second),
+        times([row.first_token_p50_ms, row.first_token_p95_ms, row.first_token_p99_ms]),
+        times([row.between_tokens_p50_ms, row.between_tokens_p95_ms, row.between_tokens_p99_ms]),
+        times([row.request_p50_ms, row.request_p95_ms, row.request_p99_ms]),
+        match &row.error {
+            Some(error) => format!("{}: {error}", row.failed),
+            None => row.failed.to_string(),
+        },
     ]
 }
 

@@ -27,6 +27,8 @@ pub enum Row {
     GpuProduct(GpuProductRow),
     /// Tokens per second on it.
     GpuModel(GpuModelRow),
+    /// A server under load.
+    Serving(ServingRow),
     /// What was asked and could not be measured.
     Skipped(Skipped),
     /// What one should know who reads the figures.
@@ -41,6 +43,7 @@ impl Row {
             Row::Model(row) => row.error.as_deref(),
             Row::GpuProduct(row) => row.error.as_deref(),
             Row::GpuModel(row) => row.error.as_deref(),
+            Row::Serving(row) => row.error.as_deref(),
             _ => None,
         }
     }
@@ -335,6 +338,59 @@ pub struct Skipped {
     pub test: String,
     /// Why not.
     pub reason: String,
+}
+
+/// A server under load. Times are of requests that were answered whole; `None` where there are none.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ServingRow {
+    /// "serve".
+    pub test: &'static str,
+    /// What the server calls its model.
+    pub model: String,
+    /// Where it was asked.
+    pub address: String,
+    /// "completions" or "chat".
+    pub endpoint: &'static str,
+    /// Clients that asked at once, each again when it had its answer.
+    pub streams: Option<usize>,
+    /// Or requests that came each second, on average, at random.
+    pub arrivals_per_second: Option<f64>,
+    /// Requests answered whole.
+    pub requests: usize,
+    /// Requests that were not.
+    pub failed: usize,
+    /// From the first request's beginning to the last answer's end.
+    pub seconds: f64,
+    /// Tokens of a prompt, on average.
+    pub prompt_tokens: Option<f64>,
+    /// Of those, tokens that the server did not read again.
+    pub cached_tokens: Option<f64>,
+    /// Tokens of an answer, on average.
+    pub answer_tokens: Option<f64>,
+    /// Tokens of all answers for each second.
+    pub tokens_per_second: f64,
+    /// Tokens of all prompts for each second.
+    pub prompt_tokens_per_second: f64,
+    /// Time to the first piece of an answer, in milliseconds: half of them took no longer.
+    pub first_token_p50_ms: Option<f64>,
+    /// 95 of 100.
+    pub first_token_p95_ms: Option<f64>,
+    /// 99 of 100.
+    pub first_token_p99_ms: Option<f64>,
+    /// Time from one piece of an answer to the next, in milliseconds; a piece is a token, but where several come at once: half of them took no longer.
+    pub between_tokens_p50_ms: Option<f64>,
+    /// 95 of 100.
+    pub between_tokens_p95_ms: Option<f64>,
+    /// 99 of 100.
+    pub between_tokens_p99_ms: Option<f64>,
+    /// Time of a whole request, in milliseconds: half of them took no longer.
+    pub request_p50_ms: Option<f64>,
+    /// 95 of 100.
+    pub request_p95_ms: Option<f64>,
+    /// 99 of 100.
+    pub request_p99_ms: Option<f64>,
+    /// Why the first request that failed did.
+    pub error: Option<String>,
 }
 
 /// What one should know who reads the figures.

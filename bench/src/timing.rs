@@ -61,6 +61,8 @@ pub struct Stats {
     pub median: f64,
     /// As large as or larger than 95 % of them, between the neighbours.
     pub p95: f64,
+    /// The same of 99 %.
+    pub p99: f64,
     /// The greatest.
     pub max: f64,
 }
@@ -82,6 +84,7 @@ impl Stats {
             min,
             median: median(&sorted),
             p95: quantile(&sorted, 0.95),
+            p99: quantile(&sorted, 0.99),
             max,
         })
     }
@@ -149,7 +152,8 @@ mod tests {
         let stats = Stats::of(&sample).unwrap();
         assert_eq!((stats.count, stats.min, stats.median, stats.p95, stats.max), (21, 1.0, 11.0, 20.0, 21.0));
         let one = Stats::of(&[4.0]).unwrap();
-        assert_eq!((one.mean, one.sd, one.p95), (4.0, 0.0, 4.0));
+        assert!((stats.p99 - 20.8).abs() < 1e-9);
+        assert_eq!((one.mean, one.sd, one.p95, one.p99), (4.0, 0.0, 4.0, 4.0));
         assert_eq!([Stats::of(&[]), Stats::of(&[1.0, f64::NAN])], [None, None]);
     }
 

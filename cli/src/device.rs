@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use runtime::gpu::adapters;
 use text::{Device, Devices};
 
-use crate::bench_table::bytes;
+use crate::bench::table::bytes;
 
 /// Where to run.
 #[derive(Clone, Debug, clap::Args)]

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use cpu::Pool;
 use train_cuda::driver::{Device, cards};
 
-use crate::bench_table::bytes;
+use crate::bench::table::bytes;
 use crate::device;
 
 /// Runs `tercet devices`.

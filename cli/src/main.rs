@@ -3,7 +3,6 @@
 
 mod app;
 mod bench;
-mod bench_table;
 mod chat;
 mod check;
 mod command_line;

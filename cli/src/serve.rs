@@ -1,5 +1,6 @@
 //! `tercet serve`: models over HTTP, until it is told to end. What is asked and answered there is `serve`'s business.
 
+use std::env::{self, VarError};
 use std::fmt;
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
@@ -94,7 +95,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         insecure: args.insecure,
         origins: args.cors.clone(),
         names: args.name.clone(),
-        limits: Limits { request: args.timeout.0, ..Limits::default() },
+        limits: Limits { request: args.timeout.duration(), ..Limits::default() },
     };
     let devices = Arc::new(devices());
     let models = args.files.iter().map(|file| model(args, file, &devices)).collect::<Result<Vec<_>, _>>()?;
@@ -180,12 +181,17 @@ fn keys(args: &Args) -> anyhow::Result<Vec<String>> {
         keys.extend(lines.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned));
         anyhow::ensure!(!keys.is_empty(), "there is no key in {}", file.display());
     }
-    match std::env::var(KEY_VARIABLE) {
-        Ok(key) if !key.is_empty() => keys.push(key),
-        Err(error @ std::env::VarError::NotUnicode(_)) => return Err(error).context(KEY_VARIABLE),
-        _ => {}
-    }
+    keys.extend(key_of_environment()?);
     Ok(keys)
+}
+
+/// The key that the environment names, for a server to ask for or for a client to carry.
+pub fn key_of_environment() -> anyhow::Result<Option<String>> {
+    match env::var(KEY_VARIABLE) {
+        Ok(key) => Ok(Some(key).filter(|key| !key.is_empty())),
+        Err(VarError::NotPresent) => Ok(None),
+        Err(error @ VarError::NotUnicode(_)) => Err(error).context(KEY_VARIABLE),
+    }
 }
 
 /// Where a client on this machine finds it.
@@ -214,7 +220,14 @@ fn example(url: &str, model: &Served, key: bool) -> String {
 
 /// Seconds of a time that can be waited for.
 #[derive(Clone, Copy, Debug)]
-struct Seconds(Duration);
+pub struct Seconds(Duration);
+
+impl Seconds {
+    /// The time.
+    pub fn duration(self) -> Duration {
+        self.0
+    }
+}
 
 impl FromStr for Seconds {
     type Err = String;

@@ -1,10 +1,11 @@
 //! Models served over HTTP as OpenAI's clients expect it, many texts at once. A [`Server`] runs beside whatever else its process does:
 //! `tercet serve` starts one and waits for signals, the app starts one from a page. Sockets and tasks are here and nowhere else; what is
-//! written, and how, is `text`'s business.
+//! written, and how, is `text`'s business. [`load`] is the other side: clients that measure a server, whoever's it is.
 
 mod api;
 mod error;
 mod guard;
+pub mod load;
 mod metrics;
 mod net;
 mod options;

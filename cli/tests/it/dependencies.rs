@@ -24,7 +24,8 @@ const ALLOWED: [(&str, &[&str]); 12] = [
 ];
 
 /// What sockets and tasks are made of.
-const ASYNCHRONOUS: [&str; 6] = ["axum", "http-body-util", "hyper", "hyper-util", "tokio", "tokio-stream"];
+const ASYNCHRONOUS: [&str; 7] =
+    ["axum", "http-body-util", "hyper", "hyper-rustls", "hyper-util", "tokio", "tokio-stream"];
 
 #[test]
 fn dependencies_point_one_way() {

@@ -1,25 +1,31 @@
 //! `tercet bench`: what this machine can do and what kernels and models get of it. The `bench` library measures; this shows its
 //! rows as they come and writes them down.
 
+mod output;
+mod serving;
+pub mod table;
+
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use ::bench::{Cell, Format, ModelOptions, Options, Outcome, ProductOptions, Row, Shape, Source, Watch};
+use ::bench::{Cell, ModelOptions, Options, Outcome, ProductOptions, Row, Shape, Source, Watch};
 use anyhow::bail;
 use cpu::Kernels;
 use indicatif::{ProgressBar, ProgressDrawTarget};
 use runtime::synthetic;
 
-use crate::bench_table::Table;
 use crate::device::{DeviceArg, devices};
 use crate::exit::{self, usage};
 use crate::terminal::{move_by_itself, note, stderr_is_terminal};
+use output::Output;
+use table::Table;
 
 /// What `tercet bench` was asked.
 #[derive(Debug, clap::Args)]
 #[command(
+    args_conflicts_with_subcommands = true,
     after_help = "Without a model: the machine and every kernel, each held against the scalar one before it is timed. With a model: prompts (pp) and single tokens (tg), as llama-bench counts them. docs/bench/README.md says how each figure is measured."
 )]
 pub struct Args {
@@ -61,40 +67,24 @@ pub struct Args {
     repetitions: usize,
     #[command(flatten)]
     device: DeviceArg,
-    /// How to write all rows [default: by the name of --out, or a table on the terminal]
-    #[arg(long, value_enum)]
-    format: Option<FormatArg>,
-    /// Where to write all rows
-    #[arg(long, value_name = "FILE")]
-    out: Option<PathBuf>,
+    #[command(flatten)]
+    output: Output,
+    #[command(subcommand)]
+    other: Option<Other>,
 }
 
-/// How to write rows.
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum FormatArg {
-    /// Markdown tables
-    Md,
-    /// One table of comma-separated values
-    Csv,
-    /// An array of objects
-    Json,
-    /// An object a line
-    Jsonl,
-}
-
-impl FormatArg {
-    fn format(self) -> Format {
-        match self {
-            FormatArg::Md => Format::Markdown,
-            FormatArg::Csv => Format::Csv,
-            FormatArg::Json => Format::Json,
-            FormatArg::Jsonl => Format::JsonLines,
-        }
-    }
+/// What else can be measured.
+#[derive(Debug, clap::Subcommand)]
+enum Other {
+    /// Measure a server: this program's or any other with OpenAI's API
+    Serve(serving::Args),
 }
 
 /// Runs `tercet bench`.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    if let Some(Other::Serve(args)) = &args.other {
+        return serving::run(args);
+    }
     let mut options = options(args)?;
     if let Some(gpu) = devices().open(&args.device.device)? {
         // Beside the device: what the CPU does best, and without the cold rows that a device has none of.
@@ -104,10 +94,10 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         }
         options.gpus = vec![gpu];
     }
-    let format = format(args)?;
+    let format = args.output.format()?;
     let cancel = crate::signals::stop_flag("stopping after this row");
     // Rows on stdout as they come, unless it is to hold the export.
-    let table = (format.is_none() || args.out.is_some()).then(Table::default);
+    let table = args.output.leaves_stdout().then(Table::default);
     let spinner = spinner();
     let mut shown = Shown { table, spinner: &spinner, cancel: &cancel, rows: Vec::new(), written: Ok(()) };
     let outcome = ::bench::run(&options, &mut shown, &cancel);
@@ -118,9 +108,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         other => other.into(),
     })?;
     written?;
-    if let Some(format) = format {
-        export(&rows, format, args.out.as_deref())?;
-    }
+    args.output.write(&rows, format)?;
     ending(outcome)
 }
 
@@ -218,31 +206,6 @@ fn model_kernels(names: &[String]) -> anyhow::Result<Vec<&'static Kernels>> {
         })
     };
     names.iter().map(named).collect()
-}
-
-/// As asked, or as the file's name ends.
-fn format(args: &Args) -> anyhow::Result<Option<Format>> {
-    let Some(path) = args.out.as_deref().filter(|_| args.format.is_none()) else {
-        return Ok(args.format.map(FormatArg::format));
-    };
-    match path.extension().and_then(|e| e.to_str()) {
-        Some("md") => Ok(Some(Format::Markdown)),
-        Some("csv") => Ok(Some(Format::Csv)),
-        Some("json") => Ok(Some(Format::Json)),
-        Some("jsonl") => Ok(Some(Format::JsonLines)),
-        _ => Err(usage(format!(
-            "--out is {}; expected a name in .md, .csv, .json or .jsonl, or --format",
-            path.display()
-        ))),
-    }
-}
-
-fn export(rows: &[Row], format: Format, out: Option<&Path>) -> anyhow::Result<()> {
-    match out {
-        Some(path) => formats::atomic::write_atomic(path, |out| ::bench::write(rows, format, out))?,
-        None => ::bench::write(rows, format, &mut std::io::stdout().lock())?,
-    }
-    Ok(())
 }
 
 /// Something that moves while a slow row is measured, if a person is watching.

@@ -1,7 +1,9 @@
 //! Rows of a measurement as lines of a table: columns of fixed width, so that each line can be written as its row is known. A
 //! heading goes where the kind of row changes.
 
-use bench::{DeviceRow, GpuModelRow, GpuProductRow, MachineRow, MatmulsRow, ModelRow, ProductRow, Row};
+use bench::{
+    DeviceRow, GpuModelRow, GpuProductRow, MachineRow, MatmulsRow, ModelRow, ProductRow, Row, ServingRow,
+};
 
 /// What was written last, which decides where headings go.
 #[derive(Default)]
@@ -49,6 +51,7 @@ impl Table {
             Row::Device(row) => (String::new(), device(row)),
             Row::GpuProduct(row) => (gpu_product_heading(), gpu_product(row)),
             Row::GpuModel(row) => (gpu_model_heading(), gpu_model(row)),
+            Row::Serving(row) => (serving_heading(), serving(row)),
             Row::Note(row) => (String::new(), row.note.clone()),
             Row::Skipped(row) => (self.heading.clone(), format!("{} not measured: {}", row.test, row.reason)),
         };
@@ -242,6 +245,44 @@ fn gpu_model(row: &GpuModelRow) -> String {
         figure(row.bytes_down, 1),
         format!("{:.1e}", row.max_abs_err)
     )
+}
+
+fn serving_heading() -> String {
+    format!(
+        "{:22} {:>8} {:>6} {:>6} {:>9} {:>9}  {:>25}  {:>22}  {:>25}",
+        "asked",
+        "requests",
+        "prompt",
+        "answer",
+        "t/s",
+        "read t/s",
+        "first token, ms",
+        "between tokens, ms",
+        "request, ms"
+    )
+}
+
+fn serving(row: &ServingRow) -> String {
+    let asked = match (row.streams, row.arrivals_per_second) {
+        (Some(streams), _) => format!("{} x {streams} at once", row.endpoint),
+        (None, rate) => format!("{} {} a second", row.endpoint, figure(rate, 2)),
+    };
+    let times = |times: [Option<f64>; 3], digits: usize| times.map(|time| figure(time, digits)).join(" / ");
+    let line = format!(
+        "{asked:22} {:>8} {:>6} {:>6} {:>9.1} {:>9.1}  {:>25}  {:>22}  {:>25}",
+        row.requests,
+        figure(row.prompt_tokens, 0),
+        figure(row.answer_tokens, 0),
+        row.tokens_per_second,
+        row.prompt_tokens_per_second,
+        times([row.first_token_p50_ms, row.first_token_p95_ms, row.first_token_p99_ms], 1),
+        times([row.between_tokens_p50_ms, row.between_tokens_p95_ms, row.between_tokens_p99_ms], 2),
+        times([row.request_p50_ms, row.request_p95_ms, row.request_p99_ms], 0)
+    );
+    match &row.error {
+        Some(error) => format!("{line}\n{} FAILED: {error}", row.failed),
+        None => line,
+    }
 }
 
 /// A size in the largest unit that leaves at least one of it.
