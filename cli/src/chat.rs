@@ -129,7 +129,9 @@ fn turn(talk: &mut Conversation<'_>, running: &Running, said: &str) -> anyhow::R
 /// The names of a play, where there is to be one.
 fn names(args: &Args, opened: &Opened) -> Option<Names> {
     let named = args.user.is_some() || args.reply.is_some();
-    let or = |name: &Option<String>, usual: &str| name.clone().unwrap_or_else(|| usual.to_owned());
-    (named || opened.chat_template.is_none())
-        .then(|| Names { user: or(&args.user, "ROMEO"), reply: or(&args.reply, "JULIET") })
+    let usual = Names::default();
+    (named || opened.chat_template.is_none()).then(|| Names {
+        user: args.user.clone().unwrap_or(usual.user),
+        reply: args.reply.clone().unwrap_or(usual.reply),
+    })
 }

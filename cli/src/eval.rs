@@ -128,8 +128,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut total = Total::default();
     each_window(&mut session, &ids, stride, &mut total, &mut |id, log_prob| {
         if let Some(lines) = &mut lines {
-            let shown = String::from_utf8_lossy(opened.tokenizer.token_bytes(id));
-            writeln!(lines, "{}", json!({ "id": id, "text": shown, "log_prob": log_prob }))?;
+            let text = opened.tokenizer.token_name(id);
+            writeln!(lines, "{}", json!({ "id": id, "text": text, "log_prob": log_prob }))?;
         }
         bar.inc(1);
         Ok(text.bytes_of(id, &opened.tokenizer))

@@ -67,7 +67,7 @@ enum Command {
     /// Measure a model on a text: nats per token and bits per byte
     Eval(eval::Args),
     /// Measure this machine, its kernels, or a model's speed
-    Bench(bench::Args),
+    Bench(Box<bench::Args>),
     /// List what models can run and train on here
     Devices,
     /// Show what a model file holds: sizes, types, metadata, checks

@@ -371,9 +371,7 @@ impl<'w> Scheduler<'w> {
             });
             failed.extend(taken.err().map(|error| (i, error)));
         }
-        // From the last on, so that those before keep their places.
-        failed.sort_by_key(|&(i, _)| std::cmp::Reverse(i));
-        failed.into_iter().for_each(|(i, error)| self.part_with(i, Event::Error(error)));
+        self.part_with_failed(failed);
         true
     }
 
@@ -395,12 +393,15 @@ impl<'w> Scheduler<'w> {
     fn failed(&mut self, who: &[usize], error: Error) {
         let words = error.to_string();
         let mut first = Some(error);
-        let mut errors: Vec<(usize, Error)> = Vec::new();
-        for &i in who {
-            errors.push((i, first.take().unwrap_or_else(|| Error::Shared { message: words.clone() })));
-        }
-        errors.sort_by_key(|&(i, _)| std::cmp::Reverse(i));
-        errors.into_iter().for_each(|(i, error)| self.part_with(i, Event::Error(error)));
+        let mut error = || first.take().unwrap_or_else(|| Error::Shared { message: words.clone() });
+        self.part_with_failed(who.iter().map(|&i| (i, error())).collect());
+    }
+
+    /// Ends texts by their places.
+    fn part_with_failed(&mut self, mut failed: Vec<(usize, Error)>) {
+        // From the last on, so that those before keep their places.
+        failed.sort_by_key(|&(i, _)| std::cmp::Reverse(i));
+        failed.into_iter().for_each(|(i, error)| self.part_with(i, Event::Error(error)));
     }
 
     /// A bug: nobody knows what the texts hold now.

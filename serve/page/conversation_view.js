@@ -60,7 +60,7 @@ export class ConversationView {
         const system =
             conversation.system.trim() === ""
                 ? []
-                : [el("p", { className: "system", title: "What holds for the whole conversation" }, conversation.system)];
+                : [el("p", { className: "system", title: "System prompt" }, conversation.system)];
         this.#empty.textContent = model ? `Say something, and ${model.id} answers` : "";
         place(this.page, [...(path.length === 0 ? [this.#empty] : system), ...[...this.#turns.values()].map((turn) => turn.element)]);
         for (const turn of this.#turns.values()) turn.update(turn.node === path.at(-1));

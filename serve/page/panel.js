@@ -27,7 +27,7 @@ export class Panel {
             (value) => (this.#settings.maxTokens = value),
         );
         const die = iconButton("die", "New seed", () => this.#setSeed(newSeed()));
-        this.#systemPart = el("section", {}, el("label", { htmlFor: "system" }, "What holds for the whole conversation"), this.#system);
+        this.#systemPart = el("section", {}, el("label", { htmlFor: "system" }, "System prompt"), this.#system);
         element.append(
             el("div", { className: "row", role: "group", "aria-label": "Kind of text" }, ...this.#modes.map(([, button]) => button)),
             this.#systemPart,
@@ -135,9 +135,8 @@ export class Panel {
         this.#presets.forEach((button, i) => button.setAttribute("aria-pressed", PRESETS[i] === on));
         for (const [mode, button] of this.#modes) {
             button.setAttribute("aria-pressed", mode === conversation.mode);
-            const cannot = mode === "conversation" && model?.converses === false;
-            button.disabled = cannot && conversation.mode !== mode;
-            button.title = cannot ? "This model has no chat template: it only continues text" : "";
+            const play = mode === "conversation" && model?.converses === false;
+            button.title = play ? "This model only continues text: a conversation is set as a play, in which you are Romeo and it is Juliet" : "";
         }
         this.#systemPart.hidden = conversation.mode !== "conversation";
         if (document.activeElement !== this.#system) this.#system.value = conversation.system;

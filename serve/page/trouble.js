@@ -57,9 +57,6 @@ export function advice(trouble) {
     if (status === 404 && code === "model_not_found") {
         return { what: "The model is not served any more", todo: "Choose another one at the top.", action: null };
     }
-    if (status === 400 && code === "unsupported_value" && param === "messages") {
-        return { what: "This model only continues text", todo: "Begin a notebook instead of a conversation.", action: null };
-    }
     if (status === 400 && param) {
         return {
             what: "The server does not take a setting",

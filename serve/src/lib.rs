@@ -3,6 +3,7 @@
 //! written, and how, is `text`'s business. [`load`] is the other side: clients that measure a server, whoever's it is.
 
 mod api;
+mod blocking;
 mod error;
 mod guard;
 pub mod load;

@@ -1,7 +1,6 @@
 //! What every request finds: the models, the options, and who else is served.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -60,10 +59,5 @@ impl State {
     /// Whether it takes requests.
     pub fn is_serving(&self) -> bool {
         *self.phase.borrow() == Phase::Serving
-    }
-
-    /// Most time of a request.
-    pub fn time_max(&self) -> Duration {
-        self.limits.request
     }
 }

@@ -7,7 +7,7 @@ use runtime::sampler::Sampling;
 use crate::chat::{Role, Turn, recent};
 use crate::error::Result;
 use crate::opened::Opened;
-use crate::play::{Names, Play, SPEECH_END};
+use crate::play::{Names, SPEECH_END};
 use crate::room::room;
 use crate::stops::Stops;
 use crate::stream::Ask;
@@ -37,16 +37,10 @@ pub struct Conversation<'m> {
     sampling: Sampling,
     tokens: usize,
     stop: Vec<String>,
-    so_far: SoFar,
+    play: Option<Names>,
+    turns: Vec<Turn>,
     /// What was said last and has no answer yet.
     said: Option<String>,
-}
-
-/// What was said and answered.
-#[derive(Debug)]
-enum SoFar {
-    Turns(Vec<Turn>),
-    Play(Play),
 }
 
 impl<'m> Conversation<'m> {
@@ -54,26 +48,19 @@ impl<'m> Conversation<'m> {
     pub fn new(opened: &'m Opened, context: usize, manner: Manner) -> Self {
         let Manner { sampling, tokens, stop, play } = manner;
         let usual = if play.is_some() { SPEECH_TOKENS } else { ANSWER_TOKENS.min(context.div_ceil(2)) };
-        let so_far = play.map_or_else(|| SoFar::Turns(Vec::new()), |names| SoFar::Play(Play::new(names)));
         let tokens = tokens.unwrap_or(usual);
-        Conversation { opened, context, sampling, tokens, stop, so_far, said: None }
+        Conversation { opened, context, sampling, tokens, stop, play, turns: Vec::new(), said: None }
     }
 
     /// The name over the model's speeches, in a play.
     pub fn reply(&self) -> Option<&str> {
-        match &self.so_far {
-            SoFar::Turns(_) => None,
-            SoFar::Play(play) => Some(play.reply()),
-        }
+        self.play.as_ref().map(|names| &names.reply[..])
     }
 
     /// Forgets it.
     pub fn reset(&mut self) {
         self.said = None;
-        match &mut self.so_far {
-            SoFar::Turns(turns) => turns.clear(),
-            SoFar::Play(play) => play.clear(),
-        }
+        self.turns.clear();
     }
 
     /// Says something, and gives what is to be asked of the engine: as much of the conversation as leaves room for an answer. What was said
@@ -83,12 +70,10 @@ impl<'m> Conversation<'m> {
     /// What the file's template says to it, which is then as if it had not been said.
     pub fn say(&mut self, words: &str) -> Result<Ask> {
         let room = room(self.context, self.tokens);
-        let (prompt, end) = match &self.so_far {
-            SoFar::Turns(turns) => {
-                let turns = [&turns[..], &[Turn { role: Role::User, text: words.to_owned() }]].concat();
-                (recent(self.opened, &turns, &[], room)?.ids, None)
-            }
-            SoFar::Play(play) => (play.prompt(self.opened, words, room), Some(SPEECH_END)),
+        let turns = [&self.turns[..], &[Turn { role: Role::User, text: words.to_owned() }]].concat();
+        let (prompt, end) = match &self.play {
+            None => (recent(self.opened, &turns, &[], room)?.ids, None),
+            Some(names) => (names.recent(self.opened, &turns, room), Some(SPEECH_END)),
         };
         let request = GenerateRequest {
             prompt,
@@ -108,13 +93,10 @@ impl<'m> Conversation<'m> {
     /// Takes in the answer to what was said last, whole or cut short.
     pub fn answered(&mut self, answer: &str) {
         let Some(said) = self.said.take() else { return };
-        match &mut self.so_far {
-            SoFar::Turns(turns) => turns.extend([
-                Turn { role: Role::User, text: said },
-                Turn { role: Role::Assistant, text: answer.to_owned() },
-            ]),
-            SoFar::Play(play) => play.push(&said, answer),
-        }
+        self.turns.extend([
+            Turn { role: Role::User, text: said },
+            Turn { role: Role::Assistant, text: answer.to_owned() },
+        ]);
     }
 }
 

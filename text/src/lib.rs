@@ -23,7 +23,7 @@ pub use devices::{Devices, Placed, Remark};
 pub use error::{Error, Result};
 pub use growth::Growth;
 pub use opened::Opened;
-pub use play::Names;
+pub use play::{Names, SPEECH_END};
 pub use room::{Recent, room, tail};
 pub use running::{Running, Setup};
 pub use sample::sample;

@@ -89,6 +89,6 @@ impl Opened {
 
     /// The ids that end a text.
     pub fn stop_ids(&self) -> Vec<u32> {
-        (0..self.tokenizer.vocab_size() as u32).filter(|&id| self.tokenizer.is_end(id)).collect()
+        self.tokenizer.ends()
     }
 }

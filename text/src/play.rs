@@ -1,6 +1,9 @@
-//! A conversation with a model that only continues text and has no turns of its own: each line is set as a speech in a play, and the model writes the
+//! A conversation with a model that only continues text and has no turns of its own: each turn is set as a speech in a play, and the model writes the
 //! answer up to the blank line that ends it.
 
+use std::borrow::Cow;
+
+use crate::chat::{Role, Turn};
 use crate::opened::Opened;
 use crate::room::tail;
 
@@ -16,53 +19,37 @@ pub struct Names {
     pub reply: String,
 }
 
-/// A play so far.
-#[derive(Debug)]
-pub struct Play {
-    names: Names,
-    transcript: String,
+impl Default for Names {
+    /// Two that every play's reader has heard of, and the shipped model above all.
+    fn default() -> Self {
+        Names { user: "ROMEO".to_owned(), reply: "JULIET".to_owned() }
+    }
 }
 
-impl Play {
-    pub fn new(names: Names) -> Play {
-        Play { names, transcript: String::new() }
+impl Names {
+    /// The play up to the model's next speech. What holds for the whole conversation stands between speeches, without a name.
+    pub fn script(&self, turns: &[Turn]) -> String {
+        let speech = |turn: &Turn| {
+            let name = match turn.role {
+                Role::System => Cow::Borrowed(""),
+                Role::User => format!("{}:\n", self.user).into(),
+                Role::Assistant => format!("{}:\n", self.reply).into(),
+            };
+            format!("{name}{}{SPEECH_END}", turn.text.trim())
+        };
+        let so_far: String = turns.iter().map(speech).collect();
+        format!("{so_far}{}:\n", self.reply)
     }
 
-    /// The model's name.
-    pub fn reply(&self) -> &str {
-        &self.names.reply
-    }
-
-    /// Forgets it.
-    pub fn clear(&mut self) {
-        self.transcript.clear();
-    }
-
-    /// The ids of the play up to the model's answer to one more speech, from the start of a speech on that has room. If that one speech has
-    /// none, its end is left.
-    pub fn prompt(&self, opened: &Opened, said: &str, room: usize) -> Vec<u32> {
-        let whole = self.with(said);
-        let mut rest = &whole[..];
+    /// The ids of the play from the start of a speech on that has room. If the last one has none, its end is left.
+    pub fn recent(&self, opened: &Opened, turns: &[Turn], room: usize) -> Vec<u32> {
+        let mut rest = turns;
         loop {
-            let ids = opened.prompt_ids(rest);
-            match rest.split_once(SPEECH_END) {
-                // The last end of a speech is that of the one to be answered.
-                Some((_, later)) if ids.len() > room && later.contains(SPEECH_END) => rest = later,
+            let ids = opened.prompt_ids(&self.script(rest));
+            match rest {
+                [_, later @ ..] if ids.len() > room && !later.is_empty() => rest = later,
                 _ => return tail(ids, room, opened.tokenizer.bos()).ids,
             }
         }
-    }
-
-    /// Keeps a speech and its answer.
-    pub fn push(&mut self, said: &str, answer: &str) {
-        self.transcript = self.with(said);
-        self.transcript.push_str(answer.trim_end());
-        self.transcript.push_str(SPEECH_END);
-    }
-
-    /// The transcript with one more speech, and the name over its answer.
-    fn with(&self, said: &str) -> String {
-        let Names { user, reply } = &self.names;
-        format!("{}{user}:\n{said}{SPEECH_END}{reply}:\n", self.transcript)
     }
 }

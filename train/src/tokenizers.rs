@@ -278,7 +278,7 @@ mod tests {
         for (kind, ids) in [("bytes", 257), ("bpe:257", 257), ("bpe:261", 261), ("gpt2", GPT2_VOCAB)] {
             let t = built(kind, &text, "<end>").unwrap();
             let end = t.eos().unwrap();
-            assert_eq!((t.vocab_size(), t.bos(), t.is_end(end)), (ids, Some(end), true), "{kind}");
+            assert_eq!((t.vocab_size(), t.bos(), t.ends()), (ids, Some(end), vec![end]), "{kind}");
             assert_eq!(
                 (t.token_bytes(end), t.token_kind(end)),
                 (END.as_bytes(), TokenKind::Control),

@@ -204,6 +204,11 @@ impl Tokenizer {
         self.parts.tokens.bytes(id)
     }
 
+    /// The same as text, for people and templates; what is no UTF-8 is replaced.
+    pub fn token_name(&self, id: u32) -> String {
+        String::from_utf8_lossy(self.token_bytes(id)).into_owned()
+    }
+
     /// What an id is; [`TokenKind::Unused`] for one out of range.
     pub fn token_kind(&self, id: u32) -> TokenKind {
         self.parts.tokens.kind(id)
@@ -230,9 +235,12 @@ impl Tokenizer {
         self.parts.eos
     }
 
-    /// Whether generation ends at this id: end of text or end of turn.
-    pub fn is_end(&self, id: u32) -> bool {
-        self.parts.eos == Some(id) || self.parts.eot == Some(id)
+    /// The ids that generation ends at, in order: end of text and end of turn.
+    pub fn ends(&self) -> Vec<u32> {
+        let mut ends: Vec<u32> = [self.parts.eos, self.parts.eot].into_iter().flatten().collect();
+        ends.sort_unstable();
+        ends.dedup();
+        ends
     }
 
     /// Whether the model expects [`Tokenizer::bos`] before a prompt.

@@ -124,7 +124,7 @@ export async function writing({ chat, notebook }) {
         await page.getByRole("slider", { name: "Top-p" }).focus();
         await page.keyboard.press("ArrowLeft");
         await set(page, "Presence penalty", 9);
-        await page.getByRole("textbox", { name: "What holds for the whole conversation" }).fill("Be brief.");
+        await page.getByRole("textbox", { name: "System prompt" }).fill("Be brief.");
         await page.getByRole("textbox", { name: /Strings that end a text/ }).fill("e\n\\n");
         await button(page, "Answer again").click();
         await idle(page);

@@ -69,11 +69,7 @@ impl Fields {
     /// # Errors
     /// Anything else.
     pub fn str(&self, field: &str) -> Result<Option<&str>> {
-        match self.get(field) {
-            None => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text)),
-            Some(other) => Err(wrong(&self.name(field), other, "a string")),
-        }
+        self.typed(field, "a string", Value::as_str)
     }
 
     /// An object.
@@ -89,11 +85,7 @@ impl Fields {
     /// # Errors
     /// Anything else.
     pub fn list(&self, field: &str) -> Result<Option<&[Value]>> {
-        match self.get(field) {
-            None => Ok(None),
-            Some(Value::Array(list)) => Ok(Some(list)),
-            Some(other) => Err(wrong(&self.name(field), other, "a list")),
-        }
+        self.typed(field, "a list", |value| value.as_array().map(Vec::as_slice))
     }
 
     /// A number, which the caller finds a range for.
@@ -138,10 +130,23 @@ impl Fields {
         }
     }
 
-    fn typed<T>(&self, field: &str, expected: &str, of: impl Fn(&Value) -> Option<T>) -> Result<Option<T>> {
+    fn typed<'v, T>(
+        &'v self,
+        field: &str,
+        expected: &str,
+        of: impl Fn(&'v Value) -> Option<T>,
+    ) -> Result<Option<T>> {
         let Some(value) = self.get(field) else { return Ok(None) };
         of(value).map(Some).ok_or_else(|| wrong(&self.name(field), value, expected))
     }
+}
+
+/// What is said under the first of these names that is there.
+///
+/// # Errors
+/// `of`'s own.
+pub fn first<T>(names: &[&str], of: impl Fn(&str) -> Result<Option<T>>) -> Result<Option<T>> {
+    names.iter().find_map(|name| of(name).transpose()).transpose()
 }
 
 /// A whole number; clients of some languages write it with a point.

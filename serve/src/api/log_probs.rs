@@ -17,10 +17,7 @@ pub struct Told {
 
 /// As answers in a chat have them.
 pub fn of_chat(told: &[Told], tokenizer: &Tokenizer) -> Value {
-    let one = |id: u32, log_prob: f64| {
-        let bytes = tokenizer.token_bytes(id);
-        json!({ "token": String::from_utf8_lossy(bytes), "logprob": log_prob, "bytes": bytes })
-    };
+    let one = |id: u32, log_prob: f64| json!({ "token": tokenizer.token_name(id), "logprob": log_prob, "bytes": tokenizer.token_bytes(id) });
     let token = |told: &Told| {
         let of_token = told.log_probs.clone().unwrap_or_default();
         let likeliest: Vec<Value> = of_token.likeliest.iter().map(|&(id, p)| one(id, p)).collect();

@@ -144,10 +144,6 @@ impl Refusal {
         use runtime::Error as E;
         let words = formats::sentence(error);
         match error {
-            text::Error::NoTemplate => Refusal::unsupported(
-                field,
-                "this model has no chat template: it continues text; ask /v1/completions instead",
-            ),
             text::Error::Template { .. } => Refusal::invalid(field, words),
             text::Error::Model(E::PromptTooLong { tokens, context }) => {
                 Refusal::too_long(field, *tokens, *context)

@@ -4,7 +4,7 @@ use rand::Rng;
 use runtime::sampler::Sampling;
 use serde_json::{Value, json};
 
-use super::fields::{Fields, whole, wrong};
+use super::fields::{Fields, first, whole, wrong};
 use super::refusal::Refusal;
 
 /// Most answers to one prompt.
@@ -56,15 +56,10 @@ impl Settings {
         refuse_unsupported(fields)?;
         let d = defaults;
         let ranged = |names: &[&str], ok: &dyn Fn(f32) -> bool, expected: &str| {
-            for name in names {
-                if let Some(v) = fields.float(name)? {
-                    if !ok(v) {
-                        return Err(wrong(&fields.name(name), &json!(v), expected));
-                    }
-                    return Ok(Some(v));
-                }
-            }
-            Ok(None)
+            first(names, |name| match fields.float(name)? {
+                Some(v) if !ok(v) => Err(wrong(&fields.name(name), &json!(v), expected)),
+                v => Ok(v),
+            })
         };
         let penalty = |name: &str| ranged(&[name], &|v| (-2.0..=2.0).contains(&v), "a number from -2 to 2");
         let share = |v: f32| (0.0..=1.0).contains(&v);
@@ -134,12 +129,7 @@ impl Stream {
 /// # Errors
 /// Another type, or out of range.
 pub fn max_tokens(fields: &Fields, names: &[&str], least: usize) -> Result<Option<usize>, Refusal> {
-    for name in names {
-        if let Some(count) = fields.count(name, least..=TOKENS_MAX)? {
-            return Ok(Some(count));
-        }
-    }
-    Ok(None)
+    first(names, |name| fields.count(name, least..=TOKENS_MAX))
 }
 
 /// What other servers do and this one does not. What would be done otherwise than asked is refused rather than done.

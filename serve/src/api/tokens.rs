@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::fields::{Fields, wrong};
+use super::fields::{Fields, first, wrong};
 use super::refusal::Refusal;
 use super::settings::token;
 
@@ -26,15 +26,10 @@ impl TokenizeRequest {
     /// # Errors
     /// No text, or a field of another type.
     pub fn read(fields: &Fields) -> Result<TokenizeRequest, Refusal> {
-        let text = match fields.str("content")? {
-            Some(text) => Some(text),
-            None => fields.str("prompt")?,
+        let Some(text) = first(&["content", "prompt"], |name| fields.str(name))? else {
+            return Err(wrong("content", &Value::Null, "a string"));
         };
-        let Some(text) = text else { return Err(wrong("content", &Value::Null, "a string")) };
-        let begin = match fields.bool("add_special")? {
-            Some(begin) => Some(begin),
-            None => fields.bool("add_special_tokens")?,
-        };
+        let begin = first(&["add_special", "add_special_tokens"], |name| fields.bool(name))?;
         Ok(TokenizeRequest {
             text: text.to_owned(),
             begin: begin.unwrap_or(false),

@@ -61,10 +61,9 @@ pub async fn accept(
     }
     drop(listener);
     let all = async { while tasks.join_next().await.is_some() {} };
-    let mut ends = phase.clone();
     tokio::select! {
         () = all => {}
-        _ = ends.wait_for(|&phase| phase == Phase::Ending) => {}
+        _ = phase.wait_for(|&phase| phase == Phase::Ending) => {}
     }
 }
 

@@ -11,9 +11,10 @@ use serde_json::Value;
 use text::{Ask, Ending, Stops};
 
 use super::pieces::pieces;
-use super::{RequestId, blocking, json};
+use super::{RequestId, json};
 use crate::api::choices::{Certain, Choice, Head, Shape};
 use crate::api::{Refusal, Settings, Stream, Usage};
+use crate::blocking::blocking;
 use crate::state::State;
 use crate::texts::{Line, Out, Served, Ticket, Turned, Writing, write};
 
@@ -86,7 +87,7 @@ pub async fn answer(
         usage: Usage::default(),
     };
     let metrics = Arc::clone(&state.metrics);
-    let writing = write(asked.served, line, ticket, metrics, state.time_max(), asked.field, asks);
+    let writing = write(asked.served, line, ticket, metrics, state.limits.request, asked.field, asks);
     if asked.stream.on { Ok(pieces(writing, answer, asked.stream)) } else { whole(writing, answer).await }
 }
 

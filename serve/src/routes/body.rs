@@ -1,6 +1,7 @@
 //! The body of a request: as much of it as is read, as long as that is waited for.
 
-use axum::body::{Body, to_bytes};
+use axum::body::to_bytes;
+use axum::extract::Request;
 use axum::http::header;
 use tokio::time::timeout;
 
@@ -11,10 +12,10 @@ use crate::options::Limits;
 ///
 /// # Errors
 /// Too large, too slow, broken off, or no JSON object.
-pub async fn fields(body: Body, headers: &axum::http::HeaderMap, limits: &Limits) -> Result<Fields, Refusal> {
-    let most = limits.body_bytes;
-    let said =
-        headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+pub async fn fields(request: Request, limits: &Limits) -> Result<Fields, Refusal> {
+    let (parts, body) = request.into_parts();
+    let (most, said) = (limits.body_bytes, parts.headers.get(header::CONTENT_LENGTH));
+    let said = said.and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     if said.is_some_and(|said| said > most) {
         return Err(Refusal::too_large(most));
     }

@@ -1,4 +1,4 @@
-//! `POST /v1/chat/completions`.
+//! `POST /v1/chat/completions`. A model that only continues text is given a play, as in the terminal.
 
 use std::sync::Arc;
 
@@ -6,6 +6,7 @@ use axum::Extension;
 use axum::body::Body;
 use axum::extract::{Request, State as In};
 use axum::http::Response;
+use text::{Names, SPEECH_END, chat};
 
 use super::answer::{Asked, answer as answer_to};
 use super::{RequestId, body};
@@ -20,12 +21,14 @@ pub async fn answer(
     request: Request,
 ) -> Result<Response<Body>, Refusal> {
     const FIELD: &str = "messages";
-    let (parts, body) = request.into_parts();
-    let fields = body::fields(body, &parts.headers, &state.limits).await?;
+    let fields = body::fields(request, &state.limits).await?;
     let served = state.model(&fields)?;
-    let settings = super::settings(&served, &fields)?;
+    let mut settings = super::settings(&served, &fields)?;
     let stream = Stream::read(&fields)?;
     let ChatRequest { turns, begun, max_tokens, log_probs } = ChatRequest::read(&fields)?;
+    if served.opened().chat_template.is_none() && !settings.endless {
+        settings.stops.push(SPEECH_END.to_owned());
+    }
     let asked = Asked {
         shape: Shape::Chat,
         served,
@@ -39,7 +42,10 @@ pub async fn answer(
     };
     let ids = move |served: &crate::Served| {
         let opened = served.opened();
-        let mut ids = text::chat::prompt_ids(opened, &turns).map_err(|error| Refusal::of(&error, FIELD))?;
+        let mut ids = match opened.chat_template {
+            Some(_) => chat::prompt_ids(opened, &turns).map_err(|error| Refusal::of(&error, FIELD))?,
+            None => opened.prompt_ids(&Names::default().script(&turns)),
+        };
         ids.extend(begun.iter().flat_map(|text| opened.tokenizer.encode(text)));
         Ok(vec![ids])
     };

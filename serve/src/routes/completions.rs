@@ -20,8 +20,7 @@ pub async fn answer(
     Extension(id): Extension<RequestId>,
     request: Request,
 ) -> Result<Response<Body>, Refusal> {
-    let (parts, body) = request.into_parts();
-    let fields = body::fields(body, &parts.headers, &state.limits).await?;
+    let fields = body::fields(request, &state.limits).await?;
     let served = state.model(&fields)?;
     let settings = super::settings(&served, &fields)?;
     let stream = Stream::read(&fields)?;

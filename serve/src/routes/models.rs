@@ -38,8 +38,7 @@ pub async fn props(In(state): In<Arc<State>>, Query(which): Query<Which>) -> Res
     };
     let (opened, running) = (served.opened(), served.running());
     let s = &opened.sampling;
-    let name =
-        |id: Option<u32>| id.map(|id| String::from_utf8_lossy(opened.tokenizer.token_bytes(id)).into_owned());
+    let name = |id: Option<u32>| id.map(|id| opened.tokenizer.token_name(id));
     let device = running.engine.gpu().map_or("cpu".to_owned(), |model| model.gpu().info().name.clone());
     Ok(answer(&json!({
         "default_generation_settings": {

@@ -7,15 +7,15 @@ use axum::extract::{Request, State as In};
 use axum::http::Response;
 use serde_json::{Value, json};
 
-use super::{blocking, body, json as answer};
+use super::{body, json as answer};
 use crate::api::Refusal;
 use crate::api::tokens::{TokenizeRequest, detokenize as ids_of};
+use crate::blocking::blocking;
 use crate::state::State;
 
 /// The ids of a text.
 pub async fn tokenize(In(state): In<Arc<State>>, request: Request) -> Result<Response<Body>, Refusal> {
-    let (parts, body) = request.into_parts();
-    let fields = body::fields(body, &parts.headers, &state.limits).await?;
+    let fields = body::fields(request, &state.limits).await?;
     let served = state.model(&fields)?;
     let asked = TokenizeRequest::read(&fields)?;
     blocking(move || {
@@ -44,8 +44,7 @@ pub async fn tokenize(In(state): In<Arc<State>>, request: Request) -> Result<Res
 
 /// The text of ids.
 pub async fn detokenize(In(state): In<Arc<State>>, request: Request) -> Result<Response<Body>, Refusal> {
-    let (parts, body) = request.into_parts();
-    let fields = body::fields(body, &parts.headers, &state.limits).await?;
+    let fields = body::fields(request, &state.limits).await?;
     let served = state.model(&fields)?;
     let ids = ids_of(&fields, served.opened().model.config().vocab)?;
     let text = served.opened().tokenizer.decode(&ids);
@@ -55,8 +54,7 @@ pub async fn detokenize(In(state): In<Arc<State>>, request: Request) -> Result<R
 /// The names that clients write templates with.
 pub async fn info(In(state): In<Arc<State>>) -> Response<Body> {
     let opened = state.models[0].opened();
-    let name =
-        |id: Option<u32>| id.map(|id| String::from_utf8_lossy(opened.tokenizer.token_bytes(id)).into_owned());
+    let name = |id: Option<u32>| id.map(|id| opened.tokenizer.token_name(id));
     answer(&json!({
         "bos_token": name(opened.tokenizer.bos()),
         "eos_token": name(opened.tokenizer.eos()),

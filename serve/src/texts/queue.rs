@@ -21,7 +21,7 @@ struct State {
     lines: VecDeque<Waiting>,
     /// The number of the next request.
     next: u64,
-    /// Requests that stand in line, and have or want a place.
+    /// No more requests are taken.
     closed: bool,
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use runtime::gpu::Gpu;
 use runtime::{PAGE_TOKENS, kv_page_bytes};
 use text::{Devices, Opened, Remark, Running, Setup, unwatched};
 
@@ -31,15 +32,18 @@ impl Served {
     /// As [`Running::start`].
     pub fn start(opened: Opened, mut options: ModelOptions, devices: Arc<Devices>) -> Result<Served> {
         let setup = &mut options.setup;
+        // One that is not there is the model's business. Held until the model runs there: it is opened once.
+        let device = devices.open(&setup.device).ok().flatten();
         setup.engine.texts = setup.engine.texts.max(1);
         if setup.engine.kv_pages.is_none() {
-            setup.engine.kv_pages = Some(kv_pages(&opened, setup, &devices));
+            setup.engine.kv_pages = Some(kv_pages(&opened, setup, device.as_deref()));
         }
         let name = opened
             .path
             .file_stem()
             .map_or_else(|| "model".into(), |stem| stem.to_string_lossy().into_owned());
         let running = Running::start(opened.clone(), &options.setup, &devices, &mut unwatched)?;
+        drop(device);
         let queue = Queue::new(options.setup.engine.texts, options.queue);
         let created = crate::api::choices::seconds_now();
         let running = Mutex::new(Arc::new(running));
@@ -87,18 +91,20 @@ impl Served {
         &self.queue
     }
 
-    /// Starts it anew in the place of `broken`, unless that was done already. It takes a while, in which others find the broken one.
+    /// Starts it anew in the place of `broken`, unless that was done already; says whether it was this that did it. It takes a while, in which
+    /// others find the broken one.
     ///
     /// # Errors
     /// As [`start`](Self::start).
-    pub fn restart(&self, broken: &Arc<Running>) -> text::Result<()> {
+    pub fn restart(&self, broken: &Arc<Running>) -> text::Result<bool> {
         let _alone = self.restarting.lock().unwrap_or_else(PoisonError::into_inner);
-        if Arc::ptr_eq(&self.now(), broken) {
-            let (opened, setup) = (self.opened.clone(), &self.options.setup);
-            let running = Arc::new(Running::start(opened, setup, &self.devices, &mut unwatched)?);
-            *self.now() = running;
+        if !Arc::ptr_eq(&self.now(), broken) {
+            return Ok(false);
         }
-        Ok(())
+        let (opened, setup) = (self.opened.clone(), &self.options.setup);
+        let running = Arc::new(Running::start(opened, setup, &self.devices, &mut unwatched)?);
+        *self.now() = running;
+        Ok(true)
     }
 
     fn now(&self) -> MutexGuard<'_, Arc<Running>> {
@@ -108,15 +114,13 @@ impl Served {
 
 /// Pages for all texts at their longest, but in no more than half of the memory that the system has left, or a third of the device's, and
 /// for one text at least.
-fn kv_pages(opened: &Opened, setup: &Setup, devices: &Devices) -> usize {
+fn kv_pages(opened: &Opened, setup: &Setup, device: Option<&Gpu>) -> usize {
     let config = opened.model.config();
     let of_text = setup.engine.context.unwrap_or(config.context).div_ceil(PAGE_TOKENS);
-    // A device that is not there is the model's business.
-    let device = devices.open(&setup.device).ok().flatten();
     let memory = match device.map(|gpu| gpu.info().memory_bytes) {
         Some(bytes) => bytes.map(|bytes| usize::try_from(bytes / 3).unwrap_or(usize::MAX)),
         None => available().map(|bytes| bytes / 2),
     };
     let most = memory.map_or(usize::MAX, |bytes| bytes / kv_page_bytes(config));
-    (of_text * setup.engine.texts).min(most.max(of_text))
+    of_text.saturating_mul(setup.engine.texts).min(most.max(of_text))
 }

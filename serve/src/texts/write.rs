@@ -14,6 +14,7 @@ use super::queue::Line;
 use super::registry::Ticket;
 use super::served::Served;
 use crate::api::{Refusal, Usage};
+use crate::blocking::blocking;
 use crate::metrics::Metrics;
 
 /// Pieces that may wait for a client beside those that the engine holds.
@@ -153,13 +154,12 @@ async fn through(
 async fn restart(shared: &Arc<Shared>, broken: &Arc<text::Running>) -> Result<(), Refusal> {
     let (of_task, broken) = (Arc::clone(shared), Arc::clone(broken));
     // It goes on also if whoever asked for it goes away.
-    let restarted = tokio::task::spawn_blocking(move || {
-        of_task.metrics.restarted();
-        of_task.served.restart(&broken)
-    });
-    match restarted.await {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) => Err(Refusal::fault(formats::sentence(&error))),
-        Err(error) => Err(Refusal::fault(error.to_string())),
-    }
+    blocking(move || {
+        let restarted = of_task.served.restart(&broken);
+        if restarted.map_err(|error| Refusal::fault(formats::sentence(&error)))? {
+            of_task.metrics.restarted();
+        }
+        Ok(())
+    })
+    .await
 }

@@ -14,6 +14,36 @@ fn ask(content: impl Into<Value>) -> Value {
     json!({ "messages": [{ "role": "user", "content": content.into() }], "max_tokens": 20, "temperature": 0 })
 }
 
+/// A model that only continues text is given a play.
+#[test]
+fn chat_without_a_template_is_a_play() {
+    let test = Test::start();
+    let messages = json!([
+        { "role": "system", "content": "Verona. A street." },
+        { "role": "user", "content": " But soft! " },
+        { "role": "assistant", "content": "Ay me!\n" },
+        { "role": "user", "content": "She speaks." },
+    ]);
+    let play =
+        "Verona. A street.\n\nROMEO:\nBut soft!\n\nJULIET:\nAy me!\n\nROMEO:\nShe speaks.\n\nJULIET:\n";
+    let made = test.post("/apply-template", &json!({ "messages": messages }));
+    assert_eq!(made.body, json!({ "prompt": play }));
+    let asks = |more: Value| {
+        let mut ask = json!({ "messages": messages, "prompt": play, "max_tokens": 200, "temperature": 0 });
+        ask.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        ask
+    };
+    let speech = test.post(PATH, &asks(json!({})));
+    let expected = test.post("/v1/completions", &asks(json!({ "stop": "\n\n" })));
+    assert_eq!(speech.text(0), expected.text(0));
+    assert!(!speech.text(0).is_empty() && !speech.text(0).contains("\n\n"));
+    assert_eq!(speech.body["choices"][0]["finish_reason"], "stop");
+    let endless = json!({ "ignore_eos": true });
+    let on = test.post(PATH, &asks(endless.clone()));
+    assert!(on.text(0).contains("\n\n"), "what is told to go on does");
+    assert_eq!(on.text(0), test.post("/v1/completions", &asks(endless)).text(0));
+}
+
 #[test]
 fn chat_continues_what_the_template_makes() {
     let test = test();

@@ -104,7 +104,9 @@ fn a_server_that_is_gone_is_said_so() {
     client.tokens_per_word(&plan).unwrap();
     test.server.stop();
     test.server.wait();
-    assert!(client.models().unwrap_err().to_string().contains("onnection refused"));
+    // A connection that it still had may be closed a little later than the door.
+    let gone = (0..100).find_map(|_| client.models().err()).expect("it is gone").to_string();
+    assert!(gone.contains("/v1/models: client error"), "{gone}");
     let mut asked = Vec::new();
     client.run(&plan, 1.0, &AtomicBool::new(false), |one| asked.push(one));
     assert!(asked[0].problem.is_some());

@@ -188,12 +188,6 @@ fn refusals_of_what_is_no_request() {
     assert_eq!(test.get(COMPLETIONS).error(), (405, None, Some("method_not_allowed")));
     assert_eq!(test.get(COMPLETIONS).headers["allow"], "POST");
     assert_eq!(test.post("/health", &json!({})).status, 405);
-    // A model without a template continues text, and says so.
-    let chat = json!({ "messages": [{ "role": "user", "content": "Hi" }] });
-    let refused = test.post(CHAT, &chat);
-    assert_eq!(refused.error(), (400, Some("messages"), Some("unsupported_value")));
-    assert!(refused.body["error"]["message"].as_str().unwrap().contains("/v1/completions"));
-    assert_eq!(refused.headers["x-should-retry"], "false");
 }
 
 #[test]

@@ -113,10 +113,7 @@ pub fn preview(opened: &Opened, turns: &[Turn]) -> Result<Vec<(String, bool)>> {
 
 fn marked(opened: &Opened, turns: &[Turn]) -> Result<Marked> {
     let source = opened.chat_template.as_deref().ok_or(Error::NoTemplate)?;
-    let name = |id: Option<u32>| {
-        let bytes = id.map_or(&[][..], |id| opened.tokenizer.token_bytes(id));
-        String::from_utf8_lossy(bytes).into_owned()
-    };
+    let name = |id: Option<u32>| id.map_or(String::new(), |id| opened.tokenizer.token_name(id));
     render(source, turns, &name(opened.tokenizer.bos()), &name(opened.tokenizer.eos()))
 }
 

@@ -18,7 +18,7 @@ fn manner(tokens: usize) -> Manner {
 }
 
 fn play() -> Option<Names> {
-    Some(Names { user: "ROMEO".into(), reply: "JULIET".into() })
+    Some(Names::default())
 }
 
 /// The prompt of what is said, as text.

@@ -152,7 +152,7 @@ fn running_models_share_a_device_and_open_it_anew_once_it_is_lost() {
 fn running_holds_a_conversation() {
     let model = Running::open(&file(), &setup(Device::Cpu), &Devices::default()).unwrap();
     assert!(matches!(model.conversation(Manner::default()).say("Hello"), Err(Error::NoTemplate)));
-    let play = crate::Names { user: "ROMEO".into(), reply: "JULIET".into() };
+    let play = crate::Names::default();
     let manner =
         Manner { sampling: Sampling::greedy(), tokens: Some(20), play: Some(play), ..Manner::default() };
     let mut talk = model.conversation(manner);
