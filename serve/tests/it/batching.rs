@@ -3,11 +3,10 @@
 use std::thread::scope;
 use std::time::{Duration, Instant};
 
-use runtime::gpu::adapters;
 use serde_json::{Value, json};
 use text::Device;
 
-use crate::server::{Test, Wish};
+use crate::server::{Test, Wish, gpu_is_there};
 
 const PATH: &str = "/v1/completions";
 
@@ -57,10 +56,7 @@ fn batching_changes_no_text() {
 
 #[test]
 fn batching_changes_no_text_on_a_gpu() {
-    let there = !adapters().is_empty();
-    assert!(there || std::env::var("TERCET_REQUIRE_GPU").as_deref() != Ok("1"), "no graphics adapter");
-    if !there {
-        eprintln!("skipped: no graphics adapter");
+    if !gpu_is_there() {
         return;
     }
     let mut wish = wish(4);

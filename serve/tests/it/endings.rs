@@ -1,13 +1,15 @@
 //! How requests and servers end: clients that go away, limits that are reached, models that fail, servers that drain.
 
 use std::io::{Read, Write};
+use std::sync::Arc;
 use std::thread::scope;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use serve::RequestState;
+use text::Device;
 
-use crate::server::{Test, Wish, read_all};
+use crate::server::{Test, Wish, gpu_is_there, read_all};
 
 const PATH: &str = "/v1/completions";
 
@@ -162,6 +164,31 @@ fn model_that_fails_ends_the_stream_with_an_error_and_is_started_anew() {
         test.post(PATH, &json!({ "prompt": "ROMEO:", "max_tokens": 8, "temperature": 0 })).text(0),
         expected
     );
+}
+
+/// Where a device is lost the processor writes on: nobody notices but who asks for `/props`.
+#[test]
+fn device_that_is_lost_leaves_texts_to_the_processor() {
+    let mut wish = Wish::default();
+    wish.model.setup.device = Device::Gpu;
+    let ask = json!({ "prompt": "ROMEO:", "max_tokens": 120, "temperature": 0, "ignore_eos": true });
+    let expected = Test::start().post(PATH, &ask).text(0).to_owned();
+    if !gpu_is_there() {
+        return;
+    }
+    let test = Test::of(wish);
+    let running = test.server.models()[0].running();
+    let gpu = Arc::clone(running.engine.gpu().expect("it runs there").gpu());
+    scope(|scope| {
+        let streamed = scope.spawn(|| test.pieces(PATH, &ask));
+        test.until("it writes", |server| server.requests().iter().any(|r| r.written_tokens > 5));
+        gpu.destroy();
+        let pieces = streamed.join().unwrap();
+        let text: String = pieces.iter().filter_map(|piece| piece["choices"][0]["text"].as_str()).collect();
+        assert_eq!(text, expected);
+    });
+    assert!(test.get("/props").body["fault"].as_str().is_some_and(|fault| fault.starts_with("the GPU ")));
+    assert_eq!(test.post(PATH, &ask).text(0), expected);
 }
 
 #[test]

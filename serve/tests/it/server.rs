@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use runtime::Model;
 use runtime::engine::EngineOptions;
+use runtime::gpu::adapters;
 use serde_json::Value;
 use serve::{Limits, ModelOptions, Options, Served, Server};
 use text::{Devices, Opened, Setup};
@@ -20,6 +21,16 @@ pub const TEMPLATE: &str = "{% for m in messages %}[{{ m.role }}]\n{{ m.content 
 /// The model that comes with the program.
 pub fn file() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/shakespeare.gguf")
+}
+
+/// Whether a model can be served on a graphics adapter here.
+pub fn gpu_is_there() -> bool {
+    let there = !adapters().is_empty();
+    assert!(there || std::env::var("TERCET_REQUIRE_GPU").as_deref() != Ok("1"), "no graphics adapter");
+    if !there {
+        eprintln!("skipped: no graphics adapter");
+    }
+    there
 }
 
 /// What a test's server is like.
