@@ -285,8 +285,19 @@ impl Asking {
             request = request.header(AUTHORIZATION, key);
         }
         let request = request.body(Full::new(body)).expect("its parts are a request's");
-        self.http.request(request).await.map_err(|error| formats::sentence(&error))
+        // A connection that was kept may be closed as this is sent. Nothing has been answered, so it is sent again, as all clients do.
+        let answer = match self.http.request(request.clone()).await {
+            Err(error) if was_closed(&error) => self.http.request(request).await,
+            answer => answer,
+        };
+        answer.map_err(|error| formats::sentence(&error))
     }
+}
+
+/// Whether a connection ended before anything of an answer came.
+fn was_closed(error: &hyper_util::client::legacy::Error) -> bool {
+    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<hyper::Error>());
+    cause.is_some_and(hyper::Error::is_incomplete_message)
 }
 
 /// A body that comes whole.

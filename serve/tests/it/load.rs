@@ -123,6 +123,34 @@ fn a_server_that_is_gone_is_said_so() {
 }
 
 #[test]
+fn a_connection_that_was_kept_and_is_closed_is_no_failure() {
+    use std::io::{BufRead, BufReader, Write};
+    // A server that says it keeps connections and does not.
+    let forgetful = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", forgetful.local_addr().unwrap()).parse().unwrap();
+    std::thread::spawn(move || {
+        for stream in forgetful.incoming() {
+            let mut stream = stream.unwrap();
+            let head: Vec<String> = BufReader::new(&stream)
+                .lines()
+                .map_while(|line| line.ok().filter(|line| !line.is_empty()))
+                .collect();
+            let body = r#"{"data":[{"id":"a"}]}"#;
+            if !head.is_empty() {
+                let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+                stream.write_all(answer.as_bytes()).unwrap();
+                // The next request is on its way before it is closed.
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        }
+    });
+    let client = Client::new(address, None).unwrap();
+    for _ in 0..20 {
+        assert_eq!(client.models().unwrap(), ["a"]);
+    }
+}
+
+#[test]
 fn load_stops_when_told() {
     let test = Test::start();
     let client = client(&test, None);
