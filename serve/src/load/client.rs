@@ -296,8 +296,19 @@ impl Asking {
 
 /// Whether a connection ended before anything of an answer came.
 fn was_closed(error: &hyper_util::client::legacy::Error) -> bool {
-    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<hyper::Error>());
-    cause.is_some_and(hyper::Error::is_incomplete_message)
+    use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        let closed = error.downcast_ref().is_some_and(hyper::Error::is_incomplete_message);
+        let reset = error.downcast_ref().is_some_and(|error: &std::io::Error| {
+            [BrokenPipe, ConnectionAborted, ConnectionReset].contains(&error.kind())
+        });
+        if closed || reset {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 /// A body that comes whole.
