@@ -2,8 +2,10 @@
 //! `tercet serve` starts one and waits for signals, the app starts one from a page. Sockets and tasks are here and nowhere else; what is
 //! written, and how, is `text`'s business.
 
+mod address;
 mod api;
 mod error;
+mod example;
 mod guard;
 mod metrics;
 mod net;
@@ -14,6 +16,7 @@ mod state;
 mod texts;
 
 pub use error::{Error, Result};
-pub use options::{Limits, ModelOptions, Options};
+pub use example::Example;
+pub use options::{Limits, ModelOptions, Options, QUEUE, TEXTS};
 pub use server::Server;
-pub use texts::{RequestInfo, RequestState, Served};
+pub use texts::{Outcome, RequestInfo, RequestKind, RequestState, Served, Totals};

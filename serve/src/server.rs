@@ -1,13 +1,14 @@
 //! A server as whoever starts it holds it: where it listens, whom it serves, and how it ends. It runs on threads of its own, beside whatever
 //! else the process does.
 
-use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use tokio::runtime::Builder;
 use tokio::sync::watch;
 
+use crate::address::{self, listen};
 use crate::error::{Error, Result};
 use crate::guard::{Guard, Keys, check_origin};
 use crate::metrics::Metrics;
@@ -15,7 +16,7 @@ use crate::net::accept;
 use crate::options::Options;
 use crate::routes::router;
 use crate::state::{Phase, State};
-use crate::texts::{Registry, RequestInfo, Served};
+use crate::texts::{Registry, RequestInfo, Served, Totals};
 
 /// Threads that carry requests and answers; models have their own.
 const THREADS: usize = 2;
@@ -45,13 +46,11 @@ impl Server {
                 return Err(Error::SameName { name: model.name().to_owned() });
             }
         }
-        options.origins.iter().try_for_each(|origin| check_origin(origin))?;
-        let keys = Keys::new(&options.keys)?;
-        let listener = listen(options, keys.are_asked())?;
+        let (listener, guard) = options.open()?;
         let address = listener.local_addr().map_err(Error::Threads)?;
         let state = Arc::new(State {
             models: models.into_iter().map(Arc::new).collect(),
-            guard: Guard::new(&options.names, &options.origins, keys),
+            guard,
             limits: options.limits,
             registry: Arc::<Registry>::default(),
             metrics: Arc::<Metrics>::default(),
@@ -84,6 +83,16 @@ impl Server {
         self.address
     }
 
+    /// Where a client on this machine finds it.
+    pub fn url(&self) -> String {
+        address::url(self.address)
+    }
+
+    /// Where clients on other machines find it; `None` where they cannot, or where this machine does not know its address among them.
+    pub fn url_for_others(&self) -> Option<String> {
+        address::url_for_others(self.address)
+    }
+
     /// The models that it serves.
     pub fn models(&self) -> &[Arc<Served>] {
         &self.state.models
@@ -92,6 +101,21 @@ impl Server {
     /// Requests that it serves now, the first first.
     pub fn requests(&self) -> Vec<RequestInfo> {
         self.state.registry.list()
+    }
+
+    /// The last requests that have ended or were refused, the last first; some dozens of them.
+    pub fn ended(&self) -> Vec<RequestInfo> {
+        self.state.registry.ended()
+    }
+
+    /// How many requests have ended since it started, and how.
+    pub fn totals(&self) -> Totals {
+        self.state.registry.totals()
+    }
+
+    /// Tokens that it has written since it started.
+    pub fn written_tokens(&self) -> u64 {
+        self.state.metrics.written_tokens()
     }
 
     /// Ends a request; says whether it was there.
@@ -135,20 +159,20 @@ impl Drop for Server {
     }
 }
 
-/// The socket that it listens at, unless anybody could ask there without a key.
-fn listen(options: &Options, keys: bool) -> Result<TcpListener> {
-    let Options { host, port, insecure, .. } = options;
-    let no_host = |source| Error::Host { host: formats::shown(host), source };
-    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    let mut found = (bare, *port).to_socket_addrs().map_err(no_host)?;
-    let address = found.next().ok_or_else(|| no_host(std::io::ErrorKind::NotFound.into()))?;
-    if !address.ip().is_loopback() && !keys && !insecure {
-        return Err(Error::Insecure { address });
+impl Options {
+    /// Whether a server could start with these now: what is wrong is found before a model is started, which may take long.
+    ///
+    /// # Errors
+    /// As [`Server::start`], models apart.
+    pub fn check(&self) -> Result<()> {
+        self.open().map(drop)
     }
-    let listen = || {
-        let listener = TcpListener::bind(address)?;
-        listener.set_nonblocking(true)?;
-        Ok(listener)
-    };
-    listen().map_err(|source| Error::Listen { address, source })
+
+    /// What a server lets people in by: the socket, and the rules.
+    fn open(&self) -> Result<(TcpListener, Guard)> {
+        self.origins.iter().try_for_each(|origin| check_origin(origin))?;
+        let keys = Keys::new(&self.keys)?;
+        let listener = listen(self, keys.are_asked())?;
+        Ok((listener, Guard::new(&self.names, &self.origins, keys)))
+    }
 }
