@@ -42,8 +42,8 @@ impl Example<'_> {
         let (call, asks, text) = self.call();
         format!(
             "from openai import OpenAI\n\n\
-             client = OpenAI(base_url=\"{url}/v1\", api_key={})\n\
-             answer = client.{call}.create(\n    model={},\n    {asks}={},\n    max_tokens=40,\n)\n\
+             client = OpenAI(base_url=\"{url}/v1\",\n                api_key={})\n\
+             answer = client.{call}.create(\n    model={}, {asks}={}, max_tokens=40\n)\n\
              print(answer.choices[0].{text})",
             quoted(self.key.unwrap_or(NO_KEY)),
             quoted(model),
@@ -57,8 +57,8 @@ impl Example<'_> {
         let (call, asks, text) = self.call();
         format!(
             "import OpenAI from \"openai\";\n\n\
-             const client = new OpenAI({{ baseURL: \"{url}/v1\", apiKey: {} }});\n\
-             const answer = await client.{call}.create({{\n  model: {},\n  {asks}: {},\n  max_tokens: 40,\n}});\n\
+             const client = new OpenAI({{\n  baseURL: \"{url}/v1\",\n  apiKey: {},\n}});\n\
+             const answer = await client.{call}.create({{\n  model: {}, {asks}: {}, max_tokens: 40,\n}});\n\
              console.log(answer.choices[0].{text});",
             quoted(self.key.unwrap_or(NO_KEY)),
             quoted(model),

@@ -4,6 +4,7 @@
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use tokio::runtime::Builder;
 use tokio::sync::watch;
@@ -22,6 +23,9 @@ use crate::texts::{Registry, RequestInfo, Served, Totals};
 const THREADS: usize = 2;
 /// Threads for what takes longer, such as cutting a long text into tokens.
 const THREADS_BLOCKING: usize = 4;
+
+/// Most time in which tasks end; what takes longer, such as cutting a long text into tokens, is left alone.
+const ENDING: Duration = Duration::from_millis(500);
 
 /// See the top of this file. Dropping it ends it at once.
 #[derive(Debug)]
@@ -71,7 +75,7 @@ impl Server {
                 accept(listener, router(Arc::clone(&of_thread)), of_thread.limits, phase).await;
             });
             // Whatever is still being served ends with its tasks.
-            runtime.shutdown_background();
+            runtime.shutdown_timeout(ENDING);
         };
         let thread = std::thread::Builder::new().name("tercet-serve".into()).spawn(serve);
         let thread = Mutex::new(Some(thread.map_err(Error::Threads)?));
@@ -132,8 +136,9 @@ impl Server {
     /// Ends now, whoever is being served.
     pub fn stop(&self) {
         self.drain();
-        self.go_on_to(Phase::Ending);
+        // Before their tasks are gone, so that nobody is said to have left.
         self.state.registry.cancel_all();
+        self.go_on_to(Phase::Ending);
     }
 
     /// Waits until it has ended.

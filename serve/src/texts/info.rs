@@ -37,7 +37,7 @@ pub struct RequestInfo {
     pub written_tokens: usize,
     /// Time until the first of them.
     pub first_token_time: Option<Duration>,
-    /// Tokens written per second since then.
+    /// Tokens written per second since then, once there are enough of them to tell.
     pub written_tokens_per_sec: Option<f64>,
 }
 

@@ -14,6 +14,8 @@ use super::info::{Outcome, RequestInfo, RequestKind, RequestState, Totals};
 
 /// Requests that are remembered when they have ended.
 const ENDED_MAX: usize = 50;
+/// Tokens that come at once tell no speed: there is one once they came over so many seconds.
+const SPAN_SECONDS: f64 = 0.005;
 
 /// Requests that are being served, and the last that were.
 #[derive(Debug, Default)]
@@ -250,7 +252,8 @@ impl Counts {
             read_tokens: count(&self.read_tokens),
             written_tokens: written,
             first_token_time: (first > 0).then(|| Duration::from_micros(first)),
-            written_tokens_per_sec: (written > 1 && span > 0.0).then(|| (written - 1) as f64 / span),
+            written_tokens_per_sec: (written > 1 && span >= SPAN_SECONDS)
+                .then(|| (written - 1) as f64 / span),
         }
     }
 }
