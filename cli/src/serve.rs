@@ -2,7 +2,6 @@
 
 use std::env::{self, VarError};
 use std::fmt;
-use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -12,10 +11,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use formats::utf8;
-use runtime::engine::EngineOptions;
 use runtime::kv_page_bytes;
-use serve::{Limits, ModelOptions, Options, Served, Server};
-use text::{Devices, Opened, Setup};
+use serve::{Example, Limits, ModelOptions, Options, QUEUE, Served, Server, TEXTS};
+use text::{Devices, Opened, unwatched};
 
 use crate::device::{DeviceArg, devices};
 use crate::exit::{LEFT_AT_ONCE, usage};
@@ -62,10 +60,10 @@ pub struct Args {
     #[arg(long, value_name = "NAME")]
     name: Vec<String>,
     /// Texts that a model reads and writes at once
-    #[arg(long, value_name = "N", default_value = "64")]
+    #[arg(long, value_name = "N", default_value_t = NonZeroUsize::new(TEXTS).expect("it serves some"))]
     parallel: NonZeroUsize,
     /// Requests that may wait for a model; one more is told to come back later
-    #[arg(long, value_name = "N", default_value_t = 256)]
+    #[arg(long, value_name = "N", default_value_t = QUEUE)]
     queue: usize,
     /// Longest time of a request, in seconds, waiting included
     #[arg(long, value_name = "S", default_value = "600")]
@@ -97,16 +95,11 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         names: args.name.clone(),
         limits: Limits { request: args.timeout.duration(), ..Limits::default() },
     };
+    // A model may take long to start.
+    options.check().map_err(refused)?;
     let devices = Arc::new(devices());
     let models = args.files.iter().map(|file| model(args, file, &devices)).collect::<Result<Vec<_>, _>>()?;
-    let server = match Server::start(&options, models) {
-        Err(
-            error @ (serve::Error::Insecure { .. } | serve::Error::Origin { .. } | serve::Error::Key { .. }),
-        ) => {
-            return Err(usage(format!("{error} (--key, --insecure, --cors)")));
-        }
-        server => Arc::new(server?),
-    };
+    let server = Arc::new(Server::start(&options, models).map_err(refused)?);
     if options.keys.is_empty() && !server.address().ip().is_loopback() {
         note(format_args!("WARNING: everybody who reaches {} can use this, without a key", server.address()));
     }
@@ -129,15 +122,28 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             }
         }
     })?;
-    let url = url(&server);
-    say(format_args!("listening at {url}"));
-    note(format_args!("{}", example(&url, &server.models()[0], !options.keys.is_empty())));
+    say(format_args!("listening at {}", server.url()));
+    let (url, first) = (server.url(), &server.models()[0]);
+    let key = (!options.keys.is_empty()).then_some("KEY");
+    let converses = first.opened().chat_template.is_some();
+    let example = Example { url: &url, model: first.name(), key, converses };
+    note(format_args!("{}", example.curl()));
     server.wait();
     Ok(if at_once.load(std::sync::atomic::Ordering::SeqCst) {
         LEFT_AT_ONCE.into()
     } else {
         ExitCode::SUCCESS
     })
+}
+
+/// What is wrong with the arguments is told as such.
+fn refused(error: serve::Error) -> anyhow::Error {
+    match error {
+        serve::Error::Insecure { .. } | serve::Error::Origin { .. } | serve::Error::Key { .. } => {
+            usage(format!("{error} (--key, --insecure, --cors)"))
+        }
+        error => error.into(),
+    }
 }
 
 /// Starts one model, and says how it runs.
@@ -152,16 +158,12 @@ fn model(args: &Args, file: &std::path::Path, devices: &Arc<Devices>) -> anyhow:
     }
     let texts = args.parallel.get();
     let page = kv_page_bytes(opened.model.config());
-    let engine = EngineOptions {
-        context: args.context,
-        threads: args.threads.map(usize::from),
-        texts,
-        kept: texts,
-        kv_pages: args.kv_memory.map(|size| size.0 / page),
-    };
-    let options =
-        ModelOptions { setup: Setup { device: args.device.device.clone(), engine }, queue: args.queue };
-    let served = match Served::start(opened, options, Arc::clone(devices)) {
+    let mut options =
+        ModelOptions { queue: args.queue, ..ModelOptions::new(args.device.device.clone(), texts) };
+    let engine = &mut options.setup.engine;
+    (engine.context, engine.threads) = (args.context, args.threads.map(usize::from));
+    engine.kv_pages = args.kv_memory.map(|size| size.0 / page);
+    let served = match Served::start(opened, options, Arc::clone(devices), &mut unwatched) {
         Err(serve::Error::Text(text::Error::Model(runtime::Error::Context { asked, trained }))) => {
             return Err(context_refused(asked, trained));
         }
@@ -192,30 +194,6 @@ pub fn key_of_environment() -> anyhow::Result<Option<String>> {
         Err(VarError::NotPresent) => Ok(None),
         Err(error @ VarError::NotUnicode(_)) => Err(error).context(KEY_VARIABLE),
     }
-}
-
-/// Where a client on this machine finds it.
-fn url(server: &Server) -> String {
-    let mut address = server.address();
-    if address.ip().is_unspecified() {
-        address.set_ip(match address.ip() {
-            IpAddr::V4(_) => IpAddr::from([127, 0, 0, 1]),
-            IpAddr::V6(_) => IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1]),
-        });
-    }
-    format!("http://{address}")
-}
-
-/// A line that asks something, to be pasted into a shell.
-fn example(url: &str, model: &Served, key: bool) -> String {
-    let key = if key { " -H \"Authorization: Bearer $KEY\"" } else { "" };
-    let (path, asks) = match model.opened().chat_template {
-        Some(_) => {
-            ("chat/completions", r#"{"messages": [{"role": "user", "content": "Hello"}], "max_tokens": 40}"#)
-        }
-        None => ("completions", r#"{"prompt": "ROMEO:", "max_tokens": 40}"#),
-    };
-    format!("curl {url}/v1/{path}{key} -d '{asks}'")
 }
 
 /// Seconds of a time that can be waited for.

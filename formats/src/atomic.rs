@@ -17,13 +17,25 @@ pub const TEMP_SUFFIX: &str = ".tmp";
 /// The writer given to `write` is buffered. On an error the temporary file is removed. A symbolic link stays one: the file
 /// it leads to is written. A file that is written again keeps its permissions.
 pub fn write_atomic(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
+    replace(path, false, write)
+}
+
+/// The same for what is nobody else's business: only its owner can read the file, whoever could before, where the system knows owners.
+pub fn write_private(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
+    replace(path, true, write)
+}
+
+fn replace(path: &Path, private: bool, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
     let path = &behind_links(path)?;
     refuse_special(path)?;
     let temp = temp_beside(path)?;
-    let result = write_temp(&temp, write).and_then(|()| {
-        let keep = fs::metadata(path).map_or(Ok(()), |old| fs::set_permissions(&temp, old.permissions()));
-        let replace = keep.and_then(|()| fs::rename(&temp, path));
-        replace.map_err(|source| Error::Io { what: "write", path: path.to_owned(), source })
+    let result = write_temp(&temp, private, write).and_then(|()| {
+        let keep = match fs::metadata(path) {
+            Ok(old) if !private => fs::set_permissions(&temp, old.permissions()),
+            _ => Ok(()),
+        };
+        let renamed = keep.and_then(|()| fs::rename(&temp, path));
+        renamed.map_err(|source| Error::Io { what: "write", path: path.to_owned(), source })
     });
     if result.is_err() {
         // The first error is the one to report; a leftover is recognised by its suffix.
@@ -60,9 +72,21 @@ fn refuse_special(path: &Path) -> Result<()> {
     }
 }
 
-fn write_temp(temp: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
+fn write_temp(
+    temp: &Path,
+    private: bool,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<()> {
     let io = |what| move |source| Error::Io { what, path: temp.to_owned(), source };
-    let file = File::options().write(true).create_new(true).open(temp).map_err(io("create"))?;
+    let mut options = File::options();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    if private {
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    }
+    #[cfg(not(unix))]
+    let _ = private;
+    let file = options.open(temp).map_err(io("create"))?;
     let mut out = BufWriter::with_capacity(1 << 20, file);
     write(&mut out).map_err(io("write to"))?;
     // Not `into_inner`, whose error would keep the unwritten part and try again on drop.
@@ -169,6 +193,22 @@ mod tests {
         assert!(matches!(write_atomic(&dir.join("no/a"), |_| Ok(())), Err(Error::Io { .. })));
         assert!(write_atomic(Path::new(".."), |_| Ok(())).is_err());
         assert!(names(&dir).is_empty());
+        fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn write_private_is_for_its_owner_also_where_it_was_not() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = dir("private");
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        let (fresh, known) = (dir.join("fresh"), dir.join("known"));
+        fs::write(&known, "old").unwrap();
+        fs::set_permissions(&known, fs::Permissions::from_mode(0o644)).unwrap();
+        for path in [&fresh, &known] {
+            write_private(path, |out| out.write_all(b"new")).unwrap();
+            assert_eq!((fs::read(path).unwrap(), mode(path)), (b"new".to_vec(), 0o600));
+        }
         fs::remove_dir_all(dir).unwrap();
     }
 

@@ -34,12 +34,14 @@ mod window;
 pub use app::{App, Start};
 pub use command::{
     BenchmarkColumn, BenchmarkCommand, BenchmarkTab, Command, Commands, CurveAxis, Detail, FigureKind,
-    GenerateCommand, ModelCommand, PictureMove, TensorColumn, TrainingCommand,
+    GenerateCommand, ModelCommand, PictureMove, ServerCommand, TensorColumn, TrainingCommand,
 };
 pub use env::{Answers, Dialogs, Env, Filter};
 pub use open::Device;
 pub use page::Page;
 pub use picture::{Picture, screenshot};
-pub use settings::{BenchmarkPlan, BenchmarkPreset, SamplingPreset, Settings, ThemeChoice};
+pub use settings::{
+    BenchmarkPlan, BenchmarkPreset, ExampleKind, SamplingPreset, Serving, Settings, ThemeChoice,
+};
 pub use train::run::Order;
 pub use window::{Error, run};

@@ -29,6 +29,8 @@ pub struct Shared {
     pub writing: bool,
     /// Whether a benchmark is running: whoever writes should know.
     pub measuring: bool,
+    /// How many requests are being answered, while a model is served: whoever measures should know, and who leaves.
+    pub serving: Option<usize>,
     /// Where commands go.
     pub commands: Commands,
     /// The window, to be told that there is news.
@@ -38,6 +40,11 @@ pub struct Shared {
 impl Shared {
     pub fn send(&self, command: Command) {
         self.commands.send(command);
+    }
+
+    /// Whether any text is being written, here or for others.
+    pub fn is_writing(&self) -> bool {
+        self.writing || self.serving.is_some_and(|requests| requests > 0)
     }
 
     /// Opens a model with the settings there are; or gives the open one another engine.

@@ -51,6 +51,11 @@ impl Metrics {
         }
     }
 
+    /// Tokens written since the start.
+    pub fn written_tokens(&self) -> u64 {
+        self.written_tokens.load(Ordering::Relaxed)
+    }
+
     /// A text came to its end.
     pub fn ended(&self, usage: &Usage) {
         add(&self.texts, 1);

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use text::Setup;
+use runtime::engine::EngineOptions;
+use text::{Device, Setup};
 
 /// A server's options.
 #[derive(Clone, Debug)]
@@ -69,11 +70,24 @@ impl Default for Limits {
     }
 }
 
+/// Texts of a model at once, where nobody says how many.
+pub const TEXTS: usize = 64;
+/// Requests that may wait for a model, likewise.
+pub const QUEUE: usize = 256;
+
 /// How a model is served.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct ModelOptions {
     /// Where and how it runs, how many texts at once among it.
     pub setup: Setup,
     /// Requests that may wait for others; one more is refused.
     pub queue: usize,
+}
+
+impl ModelOptions {
+    /// On a device, so many texts at once. As many are kept that have ended: what comes next may begin like one of them.
+    pub fn new(device: Device, texts: usize) -> ModelOptions {
+        let engine = EngineOptions { texts, kept: texts, ..EngineOptions::default() };
+        ModelOptions { setup: Setup { device, engine }, queue: QUEUE }
+    }
 }

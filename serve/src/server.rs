@@ -1,13 +1,15 @@
 //! A server as whoever starts it holds it: where it listens, whom it serves, and how it ends. It runs on threads of its own, beside whatever
 //! else the process does.
 
-use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use tokio::runtime::Builder;
 use tokio::sync::watch;
 
+use crate::address::{self, listen};
 use crate::error::{Error, Result};
 use crate::guard::{Guard, Keys, check_origin};
 use crate::metrics::Metrics;
@@ -15,12 +17,15 @@ use crate::net::accept;
 use crate::options::Options;
 use crate::routes::router;
 use crate::state::{Phase, State};
-use crate::texts::{Registry, RequestInfo, Served};
+use crate::texts::{Registry, RequestInfo, Served, Totals};
 
 /// Threads that carry requests and answers; models have their own.
 const THREADS: usize = 2;
 /// Threads for what takes longer, such as cutting a long text into tokens.
 const THREADS_BLOCKING: usize = 4;
+
+/// Most time in which tasks end; what takes longer, such as cutting a long text into tokens, is left alone.
+const ENDING: Duration = Duration::from_millis(500);
 
 /// See the top of this file. Dropping it ends it at once.
 #[derive(Debug)]
@@ -45,13 +50,11 @@ impl Server {
                 return Err(Error::SameName { name: model.name().to_owned() });
             }
         }
-        options.origins.iter().try_for_each(|origin| check_origin(origin))?;
-        let keys = Keys::new(&options.keys)?;
-        let listener = listen(options, keys.are_asked())?;
+        let (listener, guard) = options.open()?;
         let address = listener.local_addr().map_err(Error::Threads)?;
         let state = Arc::new(State {
             models: models.into_iter().map(Arc::new).collect(),
-            guard: Guard::new(&options.names, &options.origins, keys),
+            guard,
             limits: options.limits,
             registry: Arc::<Registry>::default(),
             metrics: Arc::<Metrics>::default(),
@@ -72,7 +75,7 @@ impl Server {
                 accept(listener, router(Arc::clone(&of_thread)), of_thread.limits, phase).await;
             });
             // Whatever is still being served ends with its tasks.
-            runtime.shutdown_background();
+            runtime.shutdown_timeout(ENDING);
         };
         let thread = std::thread::Builder::new().name("tercet-serve".into()).spawn(serve);
         let thread = Mutex::new(Some(thread.map_err(Error::Threads)?));
@@ -84,6 +87,16 @@ impl Server {
         self.address
     }
 
+    /// Where a client on this machine finds it.
+    pub fn url(&self) -> String {
+        address::url(self.address)
+    }
+
+    /// Where clients on other machines find it; `None` where they cannot, or where this machine does not know its address among them.
+    pub fn url_for_others(&self) -> Option<String> {
+        address::url_for_others(self.address)
+    }
+
     /// The models that it serves.
     pub fn models(&self) -> &[Arc<Served>] {
         &self.state.models
@@ -92,6 +105,21 @@ impl Server {
     /// Requests that it serves now, the first first.
     pub fn requests(&self) -> Vec<RequestInfo> {
         self.state.registry.list()
+    }
+
+    /// The last requests that have ended or were refused, the last first; some dozens of them.
+    pub fn ended(&self) -> Vec<RequestInfo> {
+        self.state.registry.ended()
+    }
+
+    /// How many requests have ended since it started, and how.
+    pub fn totals(&self) -> Totals {
+        self.state.registry.totals()
+    }
+
+    /// Tokens that it has written since it started.
+    pub fn written_tokens(&self) -> u64 {
+        self.state.metrics.written_tokens()
     }
 
     /// Ends a request; says whether it was there.
@@ -108,8 +136,9 @@ impl Server {
     /// Ends now, whoever is being served.
     pub fn stop(&self) {
         self.drain();
-        self.go_on_to(Phase::Ending);
+        // Before their tasks are gone, so that nobody is said to have left.
         self.state.registry.cancel_all();
+        self.go_on_to(Phase::Ending);
     }
 
     /// Waits until it has ended.
@@ -135,20 +164,20 @@ impl Drop for Server {
     }
 }
 
-/// The socket that it listens at, unless anybody could ask there without a key.
-fn listen(options: &Options, keys: bool) -> Result<TcpListener> {
-    let Options { host, port, insecure, .. } = options;
-    let no_host = |source| Error::Host { host: formats::shown(host), source };
-    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    let mut found = (bare, *port).to_socket_addrs().map_err(no_host)?;
-    let address = found.next().ok_or_else(|| no_host(std::io::ErrorKind::NotFound.into()))?;
-    if !address.ip().is_loopback() && !keys && !insecure {
-        return Err(Error::Insecure { address });
+impl Options {
+    /// Whether a server could start with these now: what is wrong is found before a model is started, which may take long.
+    ///
+    /// # Errors
+    /// As [`Server::start`], models apart.
+    pub fn check(&self) -> Result<()> {
+        self.open().map(drop)
     }
-    let listen = || {
-        let listener = TcpListener::bind(address)?;
-        listener.set_nonblocking(true)?;
-        Ok(listener)
-    };
-    listen().map_err(|source| Error::Listen { address, source })
+
+    /// What a server lets people in by: the socket, and the rules.
+    fn open(&self) -> Result<(TcpListener, Guard)> {
+        self.origins.iter().try_for_each(|origin| check_origin(origin))?;
+        let keys = Keys::new(&self.keys)?;
+        let listener = listen(self, keys.are_asked())?;
+        Ok((listener, Guard::new(&self.names, &self.origins, keys)))
+    }
 }

@@ -9,8 +9,10 @@ use eframe::egui::{Role, ViewportCommand, ViewportEvent, ViewportId, vec2};
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
 use formats::run_log::{EventLine, Log, MetricLine, RunDir, SampleLine};
-use gui::{Answers, App, Env, Page, Start};
+use gui::{Answers, App, Env, Page, ServerCommand, Start};
 use tempfile::TempDir;
+
+use crate::shipped_model;
 
 /// Frames that anything may take: minutes on a busy machine.
 const FRAMES: usize = 20_000;
@@ -203,6 +205,32 @@ fn a_window_that_trains_asks_before_it_closes_and_saves() {
     });
     assert_eq!(events(&run).last().map(String::as_str), Some("interrupted"));
     assert!(close(&mut p));
+}
+
+#[test]
+fn a_window_that_trains_and_serves_asks_about_both() {
+    let folder = Folder(tempfile::tempdir().unwrap());
+    std::fs::create_dir_all(folder.path().join("config")).unwrap();
+    std::fs::write(folder.path().join("config/settings.toml"), "[serving]\nport = 0\n").unwrap();
+    let mut p = Window { harness: app(folder.path()), folder };
+    p.harness.state_mut().send(gui::Command::Open(shipped_model().into()));
+    p.until("the model is open", |h| h.query_by_label_contains("shakespeare.gguf").is_some());
+    p.until("it is at rest", |h| !h.state_mut().is_busy());
+    p.harness.state_mut().send(gui::Command::Server(ServerCommand::Start));
+    p.harness.run_steps(2);
+    p.until("it serves", |h| !h.state_mut().is_busy());
+    p.start(100_000.0);
+    p.until_label("Stop and save");
+    assert!(!close(&mut p));
+    p.until_label("tiny is being trained");
+    p.click("Let it train on");
+    p.until_label("shakespeare is being served");
+    p.harness.get_by_label("Stop and close").click();
+    let mut closed = false;
+    p.until("it closes", |h| {
+        closed |= h.output().viewport_output.values().any(|v| v.commands.contains(&ViewportCommand::Close));
+        closed
+    });
 }
 
 #[cfg(unix)]

@@ -16,7 +16,7 @@ const ALLOWED: [(&str, &[&str]); 12] = [
     ("bench", &["formats", "model", "cpu", "runtime"]),
     ("text", &["formats", "model", "cpu", "runtime"]),
     ("serve", &["formats", "runtime", "text"]),
-    ("gui", &["formats", "model", "cpu", "runtime", "text", "bench", "train", "train-cuda"]),
+    ("gui", &["formats", "model", "cpu", "runtime", "text", "bench", "train", "train-cuda", "serve"]),
     (
         "tercet",
         &["formats", "model", "cpu", "runtime", "text", "bench", "train", "train-cuda", "serve", "gui"],

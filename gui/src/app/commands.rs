@@ -35,6 +35,7 @@ impl App {
         list.extend(self.inspect.entries(&self.shared));
         list.extend(self.benchmark.entries(&self.shared));
         list.extend(self.training.entries(&self.shared));
+        list.extend(self.server.entries(&self.shared));
         let devices = Device::all(self.shared.model.adapters()).into_iter();
         list.extend(
             devices.map(|(name, device)| {
@@ -108,6 +109,7 @@ impl App {
             Command::Model(command) => self.inspect.run(command, shared),
             Command::Benchmark(command) => self.benchmark.run(command, shared),
             Command::Training(command) => self.training.run(command, shared),
+            Command::Server(command) => self.server.run(command, shared),
         }
     }
 }

@@ -33,6 +33,7 @@ impl eframe::App for App {
 
     fn on_exit(&mut self) {
         self.generate.leave();
+        self.server.leave();
         self.keep_now();
     }
 }
@@ -74,7 +75,8 @@ impl App {
         overlay::ui(&mut shell.shortcuts, &entries, shared, &ctx);
         path_window::ui(&mut shell.path_window, shared, &ctx);
         palette::ui(&mut shell.palette, &entries, shared, &ctx);
-        closing::ui(&mut shell.closing, &self.training.at_work(), shared, &ctx);
+        let at_work = closing::AtWork { trainings: self.training.at_work(), server: self.server.at_work() };
+        closing::ui(&mut shell.closing, &at_work, shared, &ctx);
     }
 
     fn page(&mut self, ui: &mut Ui) {
@@ -94,7 +96,7 @@ impl App {
             Page::Model => self.inspect.status(ui, shared),
             Page::Benchmark => self.benchmark.status(ui, shared),
             Page::Training => self.training.status(ui, shared),
-            Page::Server => {}
+            Page::Server => self.server.status(ui),
         });
     }
 }

@@ -85,6 +85,7 @@ impl App {
             notices,
             writing: false,
             measuring: false,
+            serving: None,
             commands: Commands::default(),
             ctx: ctx.clone(),
             settings,
@@ -163,6 +164,7 @@ impl App {
             || self.generate.is_writing()
             || self.inspect.is_busy()
             || self.training.is_reading()
+            || self.server.is_starting()
             || !self.shared.jobs.running().is_empty()
             || !self.shared.commands.is_empty()
     }
@@ -214,6 +216,7 @@ impl App {
         self.inspect.logic(shared);
         self.benchmark.logic(shared);
         self.training.logic(shared);
+        self.server.logic(shared);
         if let Some(stopwatch) = &mut self.stopwatch {
             let tokens = self.generate.written_tokens();
             stopwatch.look(&self.shared, tokens);

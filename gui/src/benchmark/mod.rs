@@ -102,7 +102,7 @@ impl Benchmark {
         let Some(running) = &mut self.running else { return };
         let mut rows = Vec::new();
         let ended = running.poll(&mut self.pace, &mut |row| rows.push(row));
-        if shared.writing && self.results.machine.notes.is_empty() {
+        if shared.is_writing() && self.results.machine.notes.is_empty() {
             let note = "Text was written meanwhile: figures are too low.".to_owned();
             rows.push(Row::Note(NoteRow { test: "note", note }));
         }

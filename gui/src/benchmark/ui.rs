@@ -35,7 +35,7 @@ impl Benchmark {
             }
             ui.add_space(space::S);
         }
-        if shared.writing {
+        if shared.is_writing() {
             let what =
                 if self.running.is_some() { "these figures are too low" } else { "figures would be too low" };
             machine_ui::warning(

@@ -4,11 +4,13 @@
 mod benchmark;
 mod generate;
 mod model;
+mod server;
 mod training;
 
 pub use benchmark::{BenchmarkColumn, BenchmarkCommand, BenchmarkTab, FigureKind};
 pub use generate::GenerateCommand;
 pub use model::{Detail, ModelCommand, PictureMove, TensorColumn};
+pub use server::ServerCommand;
 pub use training::{CurveAxis, TrainingCommand};
 
 use std::path::PathBuf;
@@ -55,7 +57,7 @@ pub enum Command {
     Shortcuts,
     /// Opens or closes the list of notices.
     Notices,
-    /// Closes the window; a training that goes on is asked about.
+    /// Closes the window; a training that goes on, and a server that runs, is asked about.
     Quit,
     /// The generate page's.
     Generate(GenerateCommand),
@@ -65,6 +67,8 @@ pub enum Command {
     Benchmark(BenchmarkCommand),
     /// The training page's.
     Training(TrainingCommand),
+    /// The server page's.
+    Server(ServerCommand),
 }
 
 /// Where commands wait until the end of the frame; its clones are one queue.

@@ -8,8 +8,8 @@ use eframe::egui::{
 use formats::measure::Histogram;
 
 use super::paint::readable_on;
-use super::rows::{cell, cell_in};
 use crate::tokens::{Tokens, size, space};
+use crate::widgets::{cell, cell_in};
 
 /// Parts of a whole, side by side in one bar; what they are is written on those that are wide enough.
 pub fn share_bar(ui: &mut Ui, height: f32, name: &str, parts: &[(f64, Color32, String)]) -> Response {

@@ -8,14 +8,13 @@ use super::Inspect;
 use super::chart::number;
 use super::comparison::Comparison;
 use super::difference::{Change, Difference, Flips, KeyChange};
-use super::rows::{cell, cell_in, inside, rows};
 use super::subject::Subject;
 use super::tensors::shown_name;
 use crate::command::{Command, ModelCommand};
 use crate::shared::Shared;
 use crate::theme::strong_font;
 use crate::tokens::{Tokens, size, space};
-use crate::widgets::{count, error_card, share, small, typed_path};
+use crate::widgets::{cell, cell_in, count, error_card, inside, rows, share, small, typed_path};
 
 impl Inspect {
     pub(super) fn comparison_ui(&mut self, ui: &mut Ui, subject: &Subject, shared: &Shared) {

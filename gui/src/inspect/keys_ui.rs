@@ -7,7 +7,6 @@ use formats::gguf::Value;
 
 use super::Inspect;
 use super::metadata::{Row, brief, element, group_of, rest_of};
-use super::rows::{cell, cell_in, choice, filter_field, inside, rows};
 use super::subject::Subject;
 use super::tensors::shown_name;
 use crate::command::{Command, ModelCommand};
@@ -15,7 +14,7 @@ use crate::icons::{Icon, icon_button};
 use crate::shared::Shared;
 use crate::theme::strong_font;
 use crate::tokens::{Tokens, size, space};
-use crate::widgets::{count, section, small, tab};
+use crate::widgets::{cell, cell_in, choice, count, filter_field, inside, rows, section, small, tab};
 
 impl Inspect {
     /// The line over a list: what it is, or where the lists share a place, the choice between them; how long; a button to copy it.

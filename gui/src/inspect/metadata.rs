@@ -6,8 +6,7 @@ use std::sync::Arc;
 use formats::gguf::{Array, Header, Value};
 use serde_json::Map;
 
-use super::rows::ROWS_MAX;
-use crate::widgets::count;
+use crate::widgets::{ROWS_MAX, count};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Row {

@@ -16,7 +16,6 @@ mod paint;
 mod playground;
 mod portrait;
 mod pyramid;
-mod rows;
 mod save;
 mod spot;
 mod streams;

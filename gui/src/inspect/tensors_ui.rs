@@ -5,14 +5,13 @@ use eframe::egui::{
 };
 
 use super::card::millions;
-use super::rows::{ROW, cell, choice, filter_field, inside, rows, rule};
 use super::subject::Subject;
 use super::tensors::{shape, shown_name};
 use super::{Inspect, chart};
 use crate::command::{Command, ModelCommand, TensorColumn};
 use crate::shared::Shared;
 use crate::tokens::{Tokens, size, space};
-use crate::widgets::{bytes, count, small};
+use crate::widgets::{ROW, bytes, cell, choice, count, filter_field, inside, rows, rule, small};
 
 impl Inspect {
     pub(super) fn tensors_ui(&mut self, ui: &mut Ui, subject: &Subject, shared: &Shared, narrow: bool) {

@@ -23,6 +23,8 @@ pub struct Loaded {
     pub opened: Opened,
     /// What runs it.
     pub engine: Engine,
+    /// The device that it is on, if it is on one: whoever else runs it takes memory from the same account.
+    pub devices: Arc<Devices>,
     /// Where it was asked to run. Where it does run, the engine knows.
     pub device: Device,
     /// Why it does not run where it was asked to, if so.
@@ -125,7 +127,8 @@ impl Loaded {
         let context = context.map(|n| n.min(opened.model.config().context));
         let engine = EngineOptions { context, threads: *threads, ..EngineOptions::default() };
         let setup = Setup { device: device.asked(), engine };
-        let Running { opened, engine, remarks } = run(opened, setup, &Devices::new(cache.clone()), job)?;
+        let devices = Arc::new(Devices::new(cache.clone()));
+        let Running { opened, engine, remarks } = run(opened, setup, &devices, job)?;
         let fault = remarks.into_iter().find_map(|remark| match remark {
             Remark::CpuGoesOn { why } => Some(why),
             // The bar and the menu say so wherever they name it.
@@ -134,6 +137,7 @@ impl Loaded {
         Ok(Loaded {
             opened,
             engine,
+            devices,
             device: device.clone(),
             fault,
             facts,

@@ -4,18 +4,20 @@
 mod following;
 mod plan;
 mod preset;
+mod serving;
 mod writing;
 
 pub use following::Following;
 pub use plan::{BenchmarkPlan, PlanField};
 pub use preset::{BenchmarkPreset, SamplingPreset};
+pub use serving::{ExampleKind, Serving};
 pub use writing::Writing;
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use cpu::Kernels;
-use formats::atomic::write_atomic;
+use formats::atomic::write_private;
 use formats::{Error, sentence, shown, utf8};
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +33,9 @@ const RECENTS: usize = 10;
 pub const THREADS_MAX: usize = 256;
 /// Fewer tokens in sight are of no use.
 pub const CONTEXT_MIN: usize = 16;
+
+/// More texts than this at once are a slip of the finger.
+pub const TEXTS_MAX: usize = 1024;
 
 /// Light, dark, or as the system is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,6 +79,8 @@ pub struct Settings {
     pub measuring: BenchmarkPlan,
     /// How the training page shows its runs.
     pub following: Following,
+    /// How the server page serves.
+    pub serving: Serving,
 }
 
 impl Default for Settings {
@@ -91,6 +98,7 @@ impl Default for Settings {
             writing: Writing::default(),
             measuring: BenchmarkPlan::default(),
             following: Following { smoothing: 0.9, ..Following::default() },
+            serving: Serving::default(),
         }
     }
 }
@@ -135,7 +143,8 @@ impl Settings {
         let why = |e: &dyn std::fmt::Display| format!("Settings cannot be kept: {e} ({})", path.display());
         let text = toml::to_string(self).map_err(|e| why(&e))?;
         std::fs::create_dir_all(folder).map_err(|e| why(&e))?;
-        write_atomic(&path, |w| w.write_all(text.as_bytes())).map_err(|e| why(&e))
+        // There may be a key in it.
+        write_private(&path, |w| w.write_all(text.as_bytes())).map_err(|e| why(&e))
     }
 
     /// Puts a model at the head of the recent ones.
@@ -165,6 +174,8 @@ impl Settings {
         w.repetition_penalty = clamp(w.repetition_penalty, 0.1, 10.0, 1.0);
         w.max_tokens = w.max_tokens.clamp(1, 1 << 20);
         self.following.smoothing = clamp(self.following.smoothing, 0.0, 0.999, 0.9);
+        self.serving.texts = self.serving.texts.clamp(1, TEXTS_MAX);
+        self.serving.context = self.serving.context.map(|n| n.max(CONTEXT_MIN));
         self
     }
 }

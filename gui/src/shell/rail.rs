@@ -42,6 +42,9 @@ pub fn ui(shared: &Shared, ui: &mut Ui) {
         }
         let icon = Rect::from_center_size(rect.center() - vec2(0.0, 8.0), vec2(18.0, 18.0));
         page.icon().paint(ui.painter(), icon, if on { t.plus } else { color });
+        if page == Page::Server && shared.serving.is_some() {
+            ui.painter().circle_filled(icon.right_top() + vec2(3.0, 0.0), 3.0, t.good);
+        }
         let font = FontId::proportional(size::SMALL - 1.5);
         ui.painter().text(rect.center() + vec2(0.0, 14.0), Align2::CENTER_CENTER, page.title(), font, color);
     }

@@ -105,6 +105,7 @@ impl Bench {
             ctx: ctx.clone(),
             writing: false,
             measuring: false,
+            serving: None,
         };
         Bench { ctx, shared, page: Training::default() }
     }

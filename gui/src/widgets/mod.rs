@@ -8,6 +8,7 @@ mod figure;
 #[cfg(test)]
 mod gallery;
 mod notice;
+mod rows;
 mod slider;
 mod text;
 
@@ -16,5 +17,6 @@ pub use card::card;
 pub use field::{typed_path, typing_in};
 pub use figure::{bytes, count, duration, per_second, share};
 pub use notice::{empty_state, error_card, message};
+pub use rows::{ROW, ROWS_MAX, cell, cell_in, choice, filter_field, inside, rows, rule};
 pub use slider::{Range, slider_row};
 pub use text::{dim, section, shorten, small, title};

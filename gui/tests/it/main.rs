@@ -7,5 +7,6 @@ mod direction;
 mod fixture;
 mod generate;
 mod inspect;
+mod server;
 mod training;
 mod training_device;

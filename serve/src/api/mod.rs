@@ -14,6 +14,6 @@ pub mod usage;
 pub use chat::ChatRequest;
 pub use completion::CompletionRequest;
 pub use fields::Fields;
-pub use refusal::Refusal;
+pub use refusal::{ErrorCode, Refusal};
 pub use settings::{Settings, Stream};
 pub use usage::Usage;

@@ -23,6 +23,10 @@ pub struct Refusal {
     retry: Option<u64>,
 }
 
+/// The code of a refusal, if it has one.
+#[derive(Clone, Copy, Debug)]
+pub struct ErrorCode(pub Option<&'static str>);
+
 impl Refusal {
     fn new(status: StatusCode, kind: &'static str, message: impl Into<String>) -> Refusal {
         Refusal { status, kind, message: message.into(), param: None, code: None, retry: None }
@@ -163,6 +167,11 @@ impl Refusal {
         self.status
     }
 
+    /// What clients read as its code; an answer that tells of it carries it along.
+    pub fn error_code(&self) -> ErrorCode {
+        ErrorCode(self.code)
+    }
+
     /// As clients read it.
     pub fn body(&self) -> Value {
         let Refusal { kind, message, param, code, .. } = self;
@@ -178,6 +187,7 @@ impl IntoResponse for Refusal {
         let body = Body::from(self.body().to_string());
         let mut response = Response::new(body);
         *response.status_mut() = self.status;
+        response.extensions_mut().insert(self.error_code());
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         match self.retry {

@@ -1,6 +1,7 @@
 //! The loop that accepts, and a connection's life: until the client closes it, is too slow, gives way to others, or the server ends.
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,6 +33,10 @@ const TURNED_AWAY: Duration = Duration::from_secs(1);
 /// Time for a connection on which nothing is asked to close in good order when the server ends.
 const LAST_WORDS: Duration = Duration::from_millis(200);
 
+/// The machine at the other end of a connection, as its requests carry it.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub IpAddr);
+
 /// Serves connections until the server drains, and those that are asking something until they have their answer, or the server ends.
 pub async fn accept(
     listener: TcpListener,
@@ -48,9 +53,10 @@ pub async fn accept(
         };
         while tasks.try_join_next().is_some() {}
         match accepted {
-            Ok((socket, _)) => match connections.open() {
+            Ok((socket, from)) => match connections.open() {
                 Some(connection) => {
-                    let served = serve(socket, connection, router.clone(), limits, phase.clone());
+                    let peer = Peer(from.ip().to_canonical());
+                    let served = serve(socket, peer, connection, router.clone(), limits, phase.clone());
                     tasks.spawn(served);
                 }
                 None => drop(tasks.spawn(turn_away(socket))),
@@ -69,6 +75,7 @@ pub async fn accept(
 
 async fn serve(
     socket: TcpStream,
+    peer: Peer,
     connection: Connection,
     router: Router,
     limits: Limits,
@@ -78,7 +85,8 @@ async fn serve(
     let _ = socket.set_nodelay(true);
     let connection = Arc::new(connection);
     let (of_requests, routes) = (Arc::clone(&connection), TowerToHyperService::new(router));
-    let service = service_fn(move |request: hyper::Request<Incoming>| {
+    let service = service_fn(move |mut request: hyper::Request<Incoming>| {
+        request.extensions_mut().insert(peer);
         let (asking, answer) = (of_requests.asks(), routes.call(request));
         async move {
             let answer = answer.await;

@@ -5,4 +5,4 @@ mod accept;
 mod connections;
 mod stalled;
 
-pub use accept::accept;
+pub use accept::{Peer, accept};

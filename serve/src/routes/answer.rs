@@ -10,13 +10,14 @@ use runtime::request::{GenerateRequest, LogProbs, WhenFull};
 use serde_json::Value;
 use text::{Ask, Ending, Stops};
 
+use super::call::Call;
+use super::json;
 use super::pieces::pieces;
-use super::{RequestId, json};
 use crate::api::choices::{Certain, Choice, Head, Shape};
 use crate::api::{Refusal, Settings, Stream, Usage};
 use crate::blocking::blocking;
 use crate::state::State;
-use crate::texts::{Line, Out, Served, Ticket, Turned, Writing, write};
+use crate::texts::{About, Line, Out, RequestKind, Served, Ticket, Turned, Writing, write};
 
 /// A request whose fields are read.
 pub struct Asked {
@@ -59,17 +60,19 @@ struct Growing {
 /// No turn for it; prompts that cannot be; what broke before anything was sent.
 pub async fn answer(
     state: &State,
-    id: &RequestId,
+    call: &Call,
     asked: Asked,
     ids: impl FnOnce(&Served) -> Result<Vec<Vec<u32>>, Refusal> + Send + 'static,
 ) -> Result<Response<Body>, Refusal> {
-    let (line, ticket) = turn(state, &asked)?;
+    let (line, ticket) = turn(state, call, &asked)?;
     let served = Arc::clone(&asked.served);
-    let prompts = blocking(move || ids(&served)).await?;
     let context = asked.served.running().engine.context();
-    if let Some(long) = prompts.iter().find(|prompt| prompt.len() > context) {
-        return Err(Refusal::too_long(asked.field, long.len(), context));
-    }
+    let prompts = blocking(move || ids(&served)).await.and_then(|prompts| {
+        let long = prompts.iter().find(|prompt| prompt.len() > context);
+        long.map_or(Ok(()), |long| Err(Refusal::too_long(asked.field, long.len(), context)))?;
+        Ok(prompts)
+    });
+    let prompts = prompts.inspect_err(|refusal| ticket.refused(refusal))?;
     let (mut asks, mut texts) = (Vec::new(), Vec::new());
     for prompt in &prompts {
         for number in 0..asked.settings.answers {
@@ -79,7 +82,7 @@ pub async fn answer(
         }
     }
     let answer = Answer {
-        head: Head::new(asked.shape, &id.0, asked.served.name(), asked.log_probs.is_some()),
+        head: Head::new(asked.shape, call.id(), asked.served.name(), asked.log_probs.is_some()),
         tokenizer: Arc::clone(&asked.served.opened().tokenizer),
         left: texts.len(),
         texts,
@@ -92,13 +95,20 @@ pub async fn answer(
 }
 
 /// A place in the line and in the list.
-fn turn(state: &State, asked: &Asked) -> Result<(Line, Ticket), Refusal> {
+fn turn(state: &State, call: &Call, asked: &Asked) -> Result<(Line, Ticket), Refusal> {
     let line = match asked.served.queue().join() {
         Ok(line) => line,
         Err(Turned::Full(waiting)) => return Err(Refusal::busy(waiting)),
         Err(Turned::Closed) => return Err(Refusal::draining()),
     };
-    Ok((line, state.registry.enter(asked.served.name(), asked.route)))
+    let kind = match asked.shape {
+        Shape::Chat => RequestKind::Chat,
+        Shape::Completion if asked.echo && asked.max_tokens == Some(0) => RequestKind::Score,
+        Shape::Completion => RequestKind::Completion,
+    };
+    call.lists();
+    let (client, model) = (call.client(), asked.served.name().to_owned());
+    Ok((line, state.registry.enter(About { client, model, kind, route: asked.route.to_owned() })))
 }
 
 impl Asked {

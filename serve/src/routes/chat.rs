@@ -9,15 +9,19 @@ use axum::http::Response;
 use text::{Names, SPEECH_END, chat};
 
 use super::answer::{Asked, answer as answer_to};
-use super::{RequestId, body};
+use super::body;
+use super::call::Call;
 use crate::api::choices::Shape;
 use crate::api::{ChatRequest, Refusal, Stream};
 use crate::state::State;
 
+/// Its path.
+pub const ROUTE: &str = "/v1/chat/completions";
+
 /// Answers it.
 pub async fn answer(
     In(state): In<Arc<State>>,
-    Extension(id): Extension<RequestId>,
+    Extension(call): Extension<Call>,
     request: Request,
 ) -> Result<Response<Body>, Refusal> {
     const FIELD: &str = "messages";
@@ -37,7 +41,7 @@ pub async fn answer(
         max_tokens,
         log_probs,
         echo: false,
-        route: "/v1/chat/completions",
+        route: ROUTE,
         field: FIELD,
     };
     let ids = move |served: &crate::Served| {
@@ -49,5 +53,5 @@ pub async fn answer(
         ids.extend(begun.iter().flat_map(|text| opened.tokenizer.encode(text)));
         Ok(vec![ids])
     };
-    answer_to(&state, &id, asked, ids).await
+    answer_to(&state, &call, asked, ids).await
 }

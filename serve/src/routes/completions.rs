@@ -8,16 +8,20 @@ use axum::extract::{Request, State as In};
 use axum::http::Response;
 
 use super::answer::{Asked, answer as answer_to};
-use super::{RequestId, body};
+use super::body;
+use super::call::Call;
 use crate::api::choices::Shape;
 use crate::api::completion::Prompt;
 use crate::api::{CompletionRequest, Refusal, Stream};
 use crate::state::State;
 
+/// Its path.
+pub const ROUTE: &str = "/v1/completions";
+
 /// Answers it.
 pub async fn answer(
     In(state): In<Arc<State>>,
-    Extension(id): Extension<RequestId>,
+    Extension(call): Extension<Call>,
     request: Request,
 ) -> Result<Response<Body>, Refusal> {
     let fields = body::fields(request, &state.limits).await?;
@@ -35,7 +39,7 @@ pub async fn answer(
         max_tokens: Some(max_tokens),
         log_probs,
         echo,
-        route: "/v1/completions",
+        route: ROUTE,
         field: "prompt",
     };
     let ids = move |served: &crate::Served| {
@@ -45,5 +49,5 @@ pub async fn answer(
         };
         Ok(prompts.iter().map(ids).collect())
     };
-    answer_to(&state, &id, asked, ids).await
+    answer_to(&state, &call, asked, ids).await
 }

@@ -2,6 +2,7 @@
 
 mod answer;
 mod body;
+mod call;
 mod chat;
 mod completions;
 mod health;
@@ -22,22 +23,19 @@ use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use serde_json::Value;
 
-use crate::api::{Fields, Refusal, Settings};
+use crate::api::{ErrorCode, Fields, Refusal, Settings};
 use crate::guard::Guard;
 use crate::state::State;
-use crate::texts::Served;
+use crate::texts::{Outcome, Served};
 
+use call::Call;
 pub use page::FILES_AT;
-
-/// What a request is called in its answer, as hexadecimal digits.
-#[derive(Clone, Debug)]
-pub struct RequestId(pub String);
 
 /// All paths.
 pub fn router(state: Arc<State>) -> Router {
     Router::new()
-        .route("/v1/chat/completions", post(chat::answer))
-        .route("/v1/completions", post(completions::answer))
+        .route(chat::ROUTE, post(chat::answer))
+        .route(completions::ROUTE, post(completions::answer))
         .route("/v1/models", get(models::list))
         .route("/v1/models/{*name}", get(models::one))
         .route("/health", get(health::health))
@@ -58,13 +56,13 @@ pub fn router(state: Arc<State>) -> Router {
 }
 
 async fn around(In(state): In<Arc<State>>, mut request: Request, next: Next) -> Response<Body> {
-    let id = format!("{:016x}", rand::random::<u64>());
-    request.extensions_mut().insert(RequestId(id.clone()));
+    let call = Call::of(&request);
+    request.extensions_mut().insert(call.clone());
     let origin = request.headers().get(header::ORIGIN).cloned();
     // Whoever frames a request in two ways means something else by what comes behind it.
     let last = request.headers().contains_key(header::TRANSFER_ENCODING);
-    let path =
-        request.extensions().get::<MatchedPath>().map_or("other".to_owned(), |p| p.as_str().to_owned());
+    let matched = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
+    let asked = matched.clone().unwrap_or_else(|| formats::shown(request.uri().path()));
     let (mut response, allowed) = match state.guard.check(&request) {
         Ok(None) => (next.run(request).await, true),
         Ok(Some(response)) => (response, true),
@@ -74,10 +72,14 @@ async fn around(In(state): In<Arc<State>>, mut request: Request, next: Next) -> 
             (refusal.into_response(), allowed)
         }
     };
-    state.metrics.answered(&path, response.status());
+    state.metrics.answered(matched.as_deref().unwrap_or("other"), response.status());
+    if let Some(ErrorCode(code)) = response.extensions_mut().remove().filter(|_| !call.is_listed()) {
+        let outcome = Outcome::Refused { status: response.status().as_u16(), code };
+        state.registry.turned_away(call.about(asked), outcome);
+    }
     Guard::open_to(origin.as_ref().filter(|_| allowed), &mut response);
     let headers = response.headers_mut();
-    if let Ok(id) = HeaderValue::try_from(id) {
+    if let Ok(id) = HeaderValue::try_from(call.id()) {
         headers.insert("x-request-id", id);
     }
     if last {

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use runtime::gpu::Gpu;
 use runtime::{PAGE_TOKENS, kv_page_bytes};
-use text::{Devices, Opened, Remark, Running, Setup, unwatched};
+use text::{Devices, Opened, Remark, Running, Setup, Watch, unwatched};
 
 use super::memory::available;
 use super::queue::Queue;
@@ -26,11 +26,16 @@ pub struct Served {
 }
 
 impl Served {
-    /// Starts a model that is open. It is called by its file's name without the ending; the name that it carries itself will do too.
+    /// Starts a model that is open, telling of each step. It is called by its file's name without the ending; the name that it carries itself will do too.
     ///
     /// # Errors
     /// As [`Running::start`].
-    pub fn start(opened: Opened, mut options: ModelOptions, devices: Arc<Devices>) -> Result<Served> {
+    pub fn start(
+        opened: Opened,
+        mut options: ModelOptions,
+        devices: Arc<Devices>,
+        watch: Watch<'_>,
+    ) -> Result<Served> {
         let setup = &mut options.setup;
         // One that is not there is the model's business. Held until the model runs there: it is opened once.
         let device = devices.open(&setup.device).ok().flatten();
@@ -42,7 +47,7 @@ impl Served {
             .path
             .file_stem()
             .map_or_else(|| "model".into(), |stem| stem.to_string_lossy().into_owned());
-        let running = Running::start(opened.clone(), &options.setup, &devices, &mut unwatched)?;
+        let running = Running::start(opened.clone(), &options.setup, &devices, watch)?;
         drop(device);
         let queue = Queue::new(options.setup.engine.texts, options.queue);
         let created = crate::api::choices::seconds_now();

@@ -100,6 +100,7 @@ async fn one(shared: Arc<Shared>, index: usize, ask: Ask, out: mpsc::Sender<(usi
             Err(_) => Refusal::timed_out(shared.time_max),
         },
     };
+    shared.ticket.refused(&refusal);
     // A client that does not take the pieces before this does not hold anything up but this task.
     let _ = out.send((index, Out::End(Err(refusal)))).await;
 }
@@ -138,9 +139,14 @@ async fn through(
                 Ok((ending, stats)) => {
                     let usage = Usage::of(&stats, written);
                     metrics.ended(&usage);
+                    ticket.ended(usage.cached_tokens);
                     Ok((text, ending, usage))
                 }
-                Err(error) => Err(Refusal::of(&error, field)),
+                Err(error) => {
+                    let refusal = Refusal::of(&error, field);
+                    ticket.refused(&refusal);
+                    Err(refusal)
+                }
             }),
         };
         if out.send((index, piece)).await.is_err() {

@@ -6,6 +6,7 @@ mod completions;
 mod endings;
 mod guard;
 mod limits;
+mod listing;
 mod load;
 mod page;
 mod refusals;

@@ -11,7 +11,7 @@ use runtime::engine::EngineOptions;
 use runtime::gpu::adapters;
 use serde_json::Value;
 use serve::{Limits, ModelOptions, Options, Served, Server};
-use text::{Devices, Opened, Setup};
+use text::{Devices, Opened, Setup, unwatched};
 use ureq::Agent;
 use ureq::http::HeaderMap;
 
@@ -99,7 +99,9 @@ impl Test {
     /// One of several models.
     pub fn with(wish: Wish, change: impl Fn(Opened) -> Opened, models: Vec<Opened>) -> Test {
         let devices = Arc::new(Devices::default());
-        let start = |opened| Served::start(change(opened), wish.model.clone(), Arc::clone(&devices)).unwrap();
+        let start = |opened| {
+            Served::start(change(opened), wish.model.clone(), Arc::clone(&devices), &mut unwatched).unwrap()
+        };
         let models = models.into_iter().map(start).collect();
         let server = Server::start(&wish.options, models).unwrap();
         let config = Agent::config_builder().http_status_as_error(false);
@@ -119,7 +121,8 @@ impl Test {
     /// The shipped model, to be served.
     pub fn models() -> Vec<Served> {
         let opened = Opened::open(&file()).unwrap();
-        vec![Served::start(opened, Wish::default().model, Arc::new(Devices::default())).unwrap()]
+        let devices = Arc::new(Devices::default());
+        vec![Served::start(opened, Wish::default().model, devices, &mut unwatched).unwrap()]
     }
 
     /// Where a path of it is.
