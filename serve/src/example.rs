@@ -66,18 +66,15 @@ impl Example<'_> {
         )
     }
 
-    /// For a shell, to start Open WebUI with: where it is installed, or in a container, which shares this machine's network. `None` for a
-    /// model that does not converse, with which it could do nothing.
-    pub fn open_webui(&self) -> Option<String> {
+    /// For a shell, to start Open WebUI with: where it is installed, or in a container, which shares this machine's network.
+    pub fn open_webui(&self) -> String {
         let url = shell(&format!("OPENAI_API_BASE_URL={}/v1", self.url));
         let key = shell(&format!("OPENAI_API_KEY={}", self.key.unwrap_or(NO_KEY)));
-        self.converses.then(|| {
-            format!(
-                "# Where it is installed\nenv {url} {key} open-webui serve\n\n\
-                 # Or in a container\ndocker run --network=host \\\n  -e {url} \\\n  -e {key} \\\n  \
-                 -v open-webui:/app/backend/data ghcr.io/open-webui/open-webui:main"
-            )
-        })
+        format!(
+            "# Where it is installed\nenv {url} {key} open-webui serve\n\n\
+             # Or in a container\ndocker run --network=host \\\n  -e {url} \\\n  -e {key} \\\n  \
+             -v open-webui:/app/backend/data ghcr.io/open-webui/open-webui:main"
+        )
     }
 
     /// What is called, what it takes, and where the text is in the answer.
@@ -116,11 +113,11 @@ mod tests {
             example.curl(),
             "curl http://h:1/v1/completions \\\n  -d '{\"model\": \"m\", \"prompt\": \"ROMEO:\", \"max_tokens\": 40}'"
         );
-        assert!(example.python().contains("client.completions.create(") && example.open_webui().is_none());
+        assert!(example.python().contains("client.completions.create("));
         let chat = Example { key: Some("k"), converses: true, ..example };
         assert!(chat.curl().contains("/v1/chat/completions \\\n  -H 'Authorization: Bearer k' \\\n"));
         assert!(chat.javascript().contains("console.log(answer.choices[0].message.content);"));
-        let webui = chat.open_webui().unwrap();
+        let webui = chat.open_webui();
         assert!(
             webui.contains("\nenv OPENAI_API_BASE_URL=http://h:1/v1 OPENAI_API_KEY=k open-webui serve\n"),
             "{webui}"

@@ -57,12 +57,12 @@ impl Server {
         let live = self.live()?;
         let key = live.asked.key().map(key);
         let example = Example { url: live.best_url(), model: &live.model, key, converses: live.converses };
-        match kind {
-            ExampleKind::Curl => Some(example.curl()),
-            ExampleKind::Python => Some(example.python()),
-            ExampleKind::JavaScript => Some(example.javascript()),
+        Some(match kind {
+            ExampleKind::Curl => example.curl(),
+            ExampleKind::Python => example.python(),
+            ExampleKind::JavaScript => example.javascript(),
             ExampleKind::OpenWebUi => example.open_webui(),
-        }
+        })
     }
 
     /// Whether it can be started now.

@@ -8,7 +8,7 @@ use crate::icons::{Icon, icon_button};
 use crate::settings::ExampleKind;
 use crate::shared::Shared;
 use crate::tokens::{Tokens, size, space};
-use crate::widgets::{dim, tab};
+use crate::widgets::tab;
 
 /// What stands for a key that is not shown.
 const HIDDEN: &str = "•••";
@@ -18,7 +18,7 @@ impl Server {
         let t = Tokens::of(ui.ctx());
         let send = |command| shared.send(Command::Server(command));
         let on = shared.settings.serving.example;
-        let text = self.example(on, |key| if self.key_shown { key } else { HIDDEN });
+        let Some(text) = self.example(on, |key| if self.key_shown { key } else { HIDDEN }) else { return };
         ui.horizontal(|ui| {
             for kind in ExampleKind::ALL {
                 if tab(ui, kind.name(), kind == on).clicked() {
@@ -26,11 +26,9 @@ impl Server {
                 }
             }
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                ui.add_enabled_ui(text.is_some(), |ui| {
-                    if icon_button(ui, Icon::Copy, "Copy the example").clicked() {
-                        send(ServerCommand::CopyExample);
-                    }
-                });
+                if icon_button(ui, Icon::Copy, "Copy the example").clicked() {
+                    send(ServerCommand::CopyExample);
+                }
             });
         });
         let frame = Frame::new()
@@ -40,18 +38,10 @@ impl Server {
             .inner_margin(Margin::symmetric(12, 8));
         frame.show(ui, |ui| {
             ui.set_width(ui.available_width());
-            match text {
-                Some(text) => {
-                    ScrollArea::horizontal().id_salt("example").show(ui, |ui| {
-                        let text = RichText::new(text).font(FontId::monospace(size::SMALL)).color(t.text);
-                        ui.add(Label::new(text).extend().selectable(true));
-                    });
-                }
-                None => {
-                    let words = "Open WebUI converses, and this model has no chat template; any other way continues texts";
-                    ui.label(dim(words));
-                }
-            }
+            ScrollArea::horizontal().id_salt("example").show(ui, |ui| {
+                let text = RichText::new(text).font(FontId::monospace(size::SMALL)).color(t.text);
+                ui.add(Label::new(text).extend().selectable(true));
+            });
         });
     }
 }

@@ -58,7 +58,7 @@ impl Server {
         let converses = match model.opened.chat_template {
             Some(_) => "There is a chat page for browsers too",
             None => {
-                "It has no chat template, so it continues texts and does not converse; there is a page for browsers too"
+                "It has no chat template: it continues texts, and a conversation is set as a play. There is a page for browsers too"
             }
         };
         let text = format!(
@@ -92,7 +92,8 @@ impl Server {
             ui.label(RichText::new(remark).size(size::SMALL).color(t.warn));
         }
         if !live.converses {
-            let words = "The model has no chat template: it continues texts, and a request for a conversation is refused";
+            let words =
+                "The model has no chat template: it continues texts, and a conversation is set as a play";
             ui.label(small(words));
         }
         let open = shared.model.get().filter(|model| !live.serves(&model.opened));
