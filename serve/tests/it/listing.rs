@@ -57,10 +57,10 @@ fn listing_has_those_that_were_refused() {
     let options = Options { port: 0, keys, ..Options::default() };
     let mut test = Test::of(Wish { options, ..Wish::default() });
     let refused = |status, code| Outcome::Refused { status, code: Some(code) };
-    let messages = json!({ "messages": [{ "role": "user", "content": "Hello" }] });
+    let tools = json!({ "messages": [{ "role": "user", "content": "Hello" }], "tool_choice": "required" });
     let long = json!({ "prompt": "word ".repeat(2000) });
     let cases = [
-        (CHAT, messages, 400, "unsupported_value", RequestKind::Chat, "shakespeare"),
+        (CHAT, tools, 400, "unsupported_value", RequestKind::Chat, ""),
         (COMPLETION, long, 400, "context_length_exceeded", RequestKind::Completion, "shakespeare"),
         (COMPLETION, json!({ "model": "gpt" }), 404, "model_not_found", RequestKind::Completion, ""),
         (COMPLETION, json!({ "prompt": "A", "n": 0 }), 400, "invalid_value", RequestKind::Completion, ""),
