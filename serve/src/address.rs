@@ -2,8 +2,13 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs, UdpSocket};
 
+use socket2::{Domain, Socket, Type};
+
 use crate::error::{Error, Result};
 use crate::options::Options;
+
+/// Connections that the system keeps until they are accepted: where it has no room for one, that client tries again only a second later.
+const BACKLOG: i32 = 4096;
 
 /// Addresses that documentation is written with (RFC 5737, RFC 3849): they are nobody's, and lead out of a machine as others do.
 const ELSEWHERE: [IpAddr; 2] =
@@ -23,9 +28,14 @@ pub fn listen(options: &Options, keys: bool) -> Result<TcpListener> {
         return Err(Error::Insecure { address });
     }
     let listen = || {
-        let listener = TcpListener::bind(address)?;
-        listener.set_nonblocking(true)?;
-        Ok(listener)
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+        // Started again it finds its port, although connections of before are not forgotten yet.
+        #[cfg(unix)]
+        socket.set_reuse_address(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        socket.set_nonblocking(true)?;
+        Ok(socket.into())
     };
     listen().map_err(|source| Error::Listen { address, source })
 }

@@ -74,7 +74,7 @@ impl Server {
                 let phase = of_thread.phase.subscribe();
                 accept(listener, router(Arc::clone(&of_thread)), of_thread.limits, phase).await;
             });
-            // Whatever is still being served ends with its tasks.
+            // Whatever is still being served ends with its tasks; nobody is answered by a server that has ended.
             runtime.shutdown_timeout(ENDING);
         };
         let thread = std::thread::Builder::new().name("tercet-serve".into()).spawn(serve);

@@ -1,8 +1,9 @@
 //! The loop that accepts, and a connection's life: until the client closes it, is too slow, gives way to others, or the server ends.
 
 use std::convert::Infallible;
+use std::future::{Future, poll_fn};
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::Router;
@@ -15,11 +16,12 @@ use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 
 use super::connections::{Connection, Connections};
 use super::stalled::Stalled;
+use super::whole::Whole;
 use crate::api::Refusal;
 use crate::options::Limits;
 use crate::state::Phase;
@@ -28,6 +30,8 @@ use crate::state::Phase;
 const HEAD_BYTES_MAX: usize = 64 << 10;
 /// Where the system has no more sockets, this long until it is asked again.
 const OUT_OF_SOCKETS: Duration = Duration::from_millis(50);
+/// Connections that are accepted and that nobody has listened to yet: no more, or they would give way to others unheard.
+const UNHEARD: usize = 64;
 /// Time for a connection that there is no room for to ask and be told so.
 const TURNED_AWAY: Duration = Duration::from_secs(1);
 /// Time for a connection on which nothing is asked to close in good order when the server ends.
@@ -45,10 +49,14 @@ pub async fn accept(
     mut phase: watch::Receiver<Phase>,
 ) {
     let connections = Connections::new(limits.connections);
-    let mut tasks = JoinSet::new();
+    let (mut tasks, unheard) = (JoinSet::new(), Arc::new(Semaphore::new(UNHEARD)));
     loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+        let next = async {
+            let unheard = Arc::clone(&unheard).acquire_owned().await;
+            (listener.accept().await, unheard.ok())
+        };
+        let (accepted, unheard) = tokio::select! {
+            next = next => next,
             _ = phase.wait_for(|&phase| phase > Phase::Serving) => break,
         };
         while tasks.try_join_next().is_some() {}
@@ -56,7 +64,8 @@ pub async fn accept(
             Ok((socket, from)) => match connections.open() {
                 Some(connection) => {
                     let peer = Peer(from.ip().to_canonical());
-                    let served = serve(socket, peer, connection, router.clone(), limits, phase.clone());
+                    let served =
+                        serve(socket, peer, connection, unheard, router.clone(), limits, phase.clone());
                     tasks.spawn(served);
                 }
                 None => drop(tasks.spawn(turn_away(socket))),
@@ -77,6 +86,7 @@ async fn serve(
     socket: TcpStream,
     peer: Peer,
     connection: Connection,
+    mut unheard: Option<OwnedSemaphorePermit>,
     router: Router,
     limits: Limits,
     mut phase: watch::Receiver<Phase>,
@@ -87,10 +97,18 @@ async fn serve(
     let (of_requests, routes) = (Arc::clone(&connection), TowerToHyperService::new(router));
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(peer);
-        let (asking, answer) = (of_requests.asks(), routes.call(request));
+        // It is being asked from the end of the request until its answer is sent.
+        let asking = Arc::new(OnceLock::new());
+        let asks = {
+            let (asking, of_requests) = (Arc::clone(&asking), Arc::clone(&of_requests));
+            move || {
+                asking.get_or_init(|| of_requests.asks());
+            }
+        };
+        let answer = routes.call(request.map(|body| Whole::new(body, asks.clone())));
         async move {
             let answer = answer.await;
-            // It is being asked until its answer is sent.
+            asks();
             answer.map(|answer| answer.map(|body| body.map_frame(move |frame| (frame, &asking).0)))
         }
     });
@@ -98,10 +116,17 @@ async fn serve(
     builder.timer(TokioTimer::new()).header_read_timeout(limits.head).max_buf_size(HEAD_BYTES_MAX);
     let io = TokioIo::new(Stalled::new(socket, limits.write));
     let mut served = std::pin::pin!(builder.serve_connection(io, service));
+    let heard = poll_fn(|task| {
+        let polled = served.as_mut().poll(task);
+        drop(unheard.take());
+        polled
+    });
     tokio::select! {
-        // What a client does wrong is its own business, and has been answered where it can be.
-        _ = served.as_mut() => return,
+        biased;
+        // Before anything more is asked on it, which would break off.
         () = connection.gives_way() => return,
+        // What a client does wrong is its own business, and has been answered where it can be.
+        _ = heard => return,
         _ = phase.wait_for(|&phase| phase > Phase::Serving) => {}
     }
     served.as_mut().graceful_shutdown();

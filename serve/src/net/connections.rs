@@ -70,7 +70,12 @@ impl Connections {
 impl Connection {
     /// Returns when it has to give way.
     pub async fn gives_way(&self) {
-        self.close.notified().await;
+        loop {
+            self.close.notified().await;
+            if !self.connections.all().open.contains_key(&self.id) {
+                return;
+            }
+        }
     }
 
     /// Whether a request of it is being served.
@@ -78,11 +83,10 @@ impl Connection {
         self.connections.all().open.get(&self.id).is_some_and(|entry| entry.asks > 0)
     }
 
-    /// A request begins.
+    /// A request begins. If it came just as the connection was to give way, it stays.
     pub fn asks(self: &Arc<Connection>) -> Asking {
-        if let Some(entry) = self.connections.all().open.get_mut(&self.id) {
-            entry.asks += 1;
-        }
+        let back = || Entry { asks: 0, idle_since: Instant::now(), close: Arc::clone(&self.close) };
+        self.connections.all().open.entry(self.id).or_insert_with(back).asks += 1;
         Asking(Arc::clone(self))
     }
 }

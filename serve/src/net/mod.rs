@@ -4,5 +4,6 @@
 mod accept;
 mod connections;
 mod stalled;
+mod whole;
 
 pub use accept::{Peer, accept};

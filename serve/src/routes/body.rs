@@ -6,7 +6,11 @@ use axum::http::header;
 use tokio::time::timeout;
 
 use crate::api::{Fields, Refusal};
+use crate::blocking::blocking;
 use crate::options::Limits;
+
+/// Bytes of a body that are read in no time; more of them would hold up others.
+const SHORT: usize = 64 << 10;
 
 /// The fields of a request's body.
 ///
@@ -26,5 +30,5 @@ pub async fn fields(request: Request, limits: &Limits) -> Result<Fields, Refusal
             .is_some_and(|cause| cause.is::<http_body_util::LengthLimitError>());
         if too_large { Refusal::too_large(most) } else { Refusal::malformed("the body broke off") }
     })?;
-    Fields::parse(&bytes)
+    if bytes.len() > SHORT { blocking(move || Fields::parse(&bytes)).await } else { Fields::parse(&bytes) }
 }

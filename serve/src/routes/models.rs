@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::body::Body;
+use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State as In};
 use axum::http::Response;
 use serde::Deserialize;
@@ -20,7 +21,11 @@ pub async fn list(In(state): In<Arc<State>>) -> Response<Body> {
 }
 
 /// One of them.
-pub async fn one(In(state): In<Arc<State>>, Path(name): Path<String>) -> Result<Response<Body>, Refusal> {
+pub async fn one(
+    In(state): In<Arc<State>>,
+    name: Result<Path<String>, PathRejection>,
+) -> Result<Response<Body>, Refusal> {
+    let Path(name) = name.map_err(|why| Refusal::malformed(why.body_text()))?;
     Ok(answer(&model(&*state.model_called(&name)?)))
 }
 
@@ -31,7 +36,11 @@ pub struct Which {
 }
 
 /// How one is served: what its page wants to know.
-pub async fn props(In(state): In<Arc<State>>, Query(which): Query<Which>) -> Result<Response<Body>, Refusal> {
+pub async fn props(
+    In(state): In<Arc<State>>,
+    which: Result<Query<Which>, QueryRejection>,
+) -> Result<Response<Body>, Refusal> {
+    let Query(which) = which.map_err(|why| Refusal::malformed(why.body_text()))?;
     let served = match &which.model {
         Some(name) => state.model_called(name)?,
         None => Arc::clone(&state.models[0]),

@@ -166,6 +166,32 @@ fn limits_of_connections_keep_nobody_out() {
 }
 
 #[test]
+fn limits_of_connections_do_not_count_who_has_not_asked_yet() {
+    let mut limits = short();
+    (limits.connections, limits.body) = (20, Duration::from_secs(30));
+    let options = Options { port: 0, limits, ..Options::default() };
+    let test = Test::of(Wish { options, ..Wish::default() });
+    let head = "POST /v1/completions HTTP/1.1\r\nhost: localhost\r\n";
+    // As many heads as there may be connections, whose bodies do not come, or not as a whole.
+    let mut waiting: Vec<_> = (0..20).map(|_| test.socket()).collect();
+    for (i, socket) in waiting.iter_mut().enumerate() {
+        let more = ["content-length: 9\r\n\r\n{", "transfer-encoding: chunked\r\n\r\n1\r\n{\r\n"][i % 2];
+        socket.write_all(format!("{head}{more}").as_bytes()).unwrap();
+    }
+    std::thread::sleep(Duration::from_millis(300));
+    let mut others: Vec<_> = (0..10).map(|_| test.socket()).collect();
+    lives(&test);
+    // Those who came last are still heard to their end.
+    let body = "{\"prompt\": \"A\", \"max_tokens\": 1}";
+    let last = others.last_mut().unwrap();
+    last.write_all(format!("{head}connection: close\r\ncontent-length: {}\r\n\r\n", body.len()).as_bytes())
+        .unwrap();
+    std::thread::sleep(Duration::from_millis(100));
+    last.write_all(body.as_bytes()).unwrap();
+    assert_eq!(status(&read_all(last)), "200");
+}
+
+#[test]
 fn limits_hold_for_many_requests_of_one_connection() {
     let test = test();
     let one = "GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n";

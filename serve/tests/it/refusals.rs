@@ -183,6 +183,9 @@ fn refusals_of_what_is_no_request() {
         let message = answer.body["error"]["message"].as_str().unwrap();
         assert!(message.contains(words), "{message}");
     }
+    for path in ["/v1/models/%ff", "/props?model=a&model=b"] {
+        assert_eq!(test.get(path).error(), (400, None, None), "{path}");
+    }
     assert_eq!(test.get("/v1/embeddings").error(), (404, None, Some("unknown_url")));
     assert_eq!(test.post("/etc/../v1/nothing", &json!({})).status, 404);
     assert_eq!(test.get(COMPLETIONS).error(), (405, None, Some("method_not_allowed")));

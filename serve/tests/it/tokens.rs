@@ -52,6 +52,19 @@ fn tokens_go_both_ways() {
         test.post("/tokenize", &json!({ "content": "But", "with_pieces": true })).body["tokens"].clone();
     let text: String = pieces.as_array().unwrap().iter().map(|p| p["piece"].as_str().unwrap()).collect();
     assert_eq!(text, "But");
+    // So many that they go out in several parts, and none at all.
+    let long = "But soft! \u{e9} ".repeat(2000);
+    let ids_of_long = opened.tokenizer.encode(&long);
+    let answer = test.post("/tokenize", &json!({ "content": long }));
+    assert_eq!(
+        (&answer.body["tokens"], &answer.body["count"]),
+        (&json!(ids_of_long), &json!(ids_of_long.len()))
+    );
+    let answer = test.post("/tokenize", &json!({ "content": long, "with_pieces": true }));
+    let told: Vec<_> =
+        answer.body["tokens"].as_array().unwrap().iter().map(|p| p["id"].as_u64().unwrap()).collect();
+    assert_eq!(json!(told), json!(ids_of_long));
+    assert_eq!(test.post("/tokenize", &json!({ "content": "" })).body["tokens"], json!([]));
     let back = test.post("/detokenize", &json!({ "tokens": ids }));
     assert_eq!(
         (&back.body["content"], &back.body["prompt"]),
