@@ -20,7 +20,7 @@ class ServerProcess:
         self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log)
         deadline = time.monotonic() + 30
         while not (found := re.search(r"^listening at (http://\S+:(\d+))$", self.said(), re.M)):
-            assert self.process.poll() is None and time.monotonic() < deadline, self.said()
+            assert self.lives() and time.monotonic() < deadline, self.said()
             time.sleep(0.02)
         self.url, self.port = found[1], int(found[2])
 
@@ -28,9 +28,13 @@ class ServerProcess:
         """All that it has written."""
         return os.pread(self.log.fileno(), 1 << 24, 0).decode(errors="replace")
 
+    def lives(self):
+        """Whether it has not ended."""
+        return self.process.poll() is None
+
     def end(self, number=signal.SIGTERM, timeout=60):
         """Sends it a signal and waits for its end; returns its exit status."""
-        if self.process.poll() is None:
+        if self.lives():
             self.process.send_signal(number)
         return self.process.wait(timeout)
 

@@ -13,7 +13,6 @@ test("each trouble says what to do, and offers it where a button can", async () 
         [refused(429, "queue_full", null, { retryAfter: 3 }), "again", /in 3 s/],
         [refused(503, "shutting_down"), "again", /^Why it is so\.$/],
         [refused(404, "model_not_found", "model"), null, /another/],
-        [refused(400, "unsupported_value", "messages"), null, /notebook/],
         [refused(400, "invalid_value", "top_p"), "again", /settings/],
         [refused(413, "request_too_large"), null, /Why/],
         [refused(500, "server_error"), "again", /Why/],
