@@ -7,8 +7,24 @@ import { fine, open, test } from "./browser.mjs";
 import { HOSTILE, LONG } from "./hostile.mjs";
 import { button, field, watched, written } from "./steps.mjs";
 
-// On a machine with two busy cores; a page that is held up for good takes minutes.
-const TASK_MS_MAX = 1_500;
+// Times a plain loop's time at the same moment, because machines are shared: the longest task there is takes 14 of them, and a page that is held up for
+// good takes minutes.
+const LOOPS_MAX = 40;
+
+// How long a loop takes in the page now, in milliseconds.
+function loop(page) {
+    return page.evaluate(() => {
+        const start = performance.now();
+        let sum = 0;
+        for (let i = 0; i < 12_000_000; i += 1) sum = (sum * 31 + i) | 0;
+        return performance.now() - start + (sum === 1 ? 1 : 0);
+    });
+}
+
+// Whether a task is short beside the slowest of the loops around it.
+function short(ms, loops) {
+    return ms < LOOPS_MAX * Math.max(...loops);
+}
 
 export async function hostility({ chat, notebook }) {
     await test("whatever a hostile model writes is text, and the page stays quick", async () => {
@@ -24,6 +40,8 @@ export async function hostility({ chat, notebook }) {
             },
         ] of Object.entries(HOSTILE)) {
             await button(page, "New text").click();
+            await longest();
+            const loops = [await loop(page)];
             await longest();
             between.fake = () => ({ pieces });
             await field(page).fill(name);
@@ -44,8 +62,9 @@ export async function hostility({ chat, notebook }) {
                 );
             }
             const ms = await longest();
-            console.log(`        ${name}: longest task ${ms} ms`);
-            assert.ok(ms < TASK_MS_MAX, `${name} held the page up for ${ms} ms`);
+            loops.push(await loop(page));
+            console.log(`        ${name}: longest task ${ms} ms, loops ${loops.map(Math.round)} ms`);
+            assert.ok(short(ms, loops), `${name} held the page up for ${ms} ms`);
             assert.equal(await page.evaluate(() => globalThis.hacked), undefined, name);
         }
         // The title, the list and the exported file are text too.
@@ -59,13 +78,16 @@ export async function hostility({ chat, notebook }) {
         between.fake = () => ({ pieces: LONG });
         const page = await open(between.url);
         const longest = await watched(page);
+        const loops = [await loop(page)];
+        await longest();
         await field(page).fill("<b>");
         await field(page).press("Control+Enter");
         await page.locator(".primary.stop:visible").waitFor({ state: "detached", timeout: 30_000 });
         assert.equal((await written(page)).length, 3 + LONG.join("").length);
         const ms = await longest();
-        console.log(`        longest task ${ms} ms`);
-        assert.ok(ms < TASK_MS_MAX, `the page was held up for ${ms} ms`);
+        loops.push(await loop(page));
+        console.log(`        longest task ${ms} ms, loops ${loops.map(Math.round)} ms`);
+        assert.ok(short(ms, loops), `the page was held up for ${ms} ms`);
         await fine(page);
         between.close();
     });
