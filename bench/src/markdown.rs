@@ -260,22 +260,18 @@ fn matmuls(row: &MatmulsRow) -> Vec<String> {
 
 fn serving(row: &ServingRow) -> Vec<String> {
     let or_dash = |value: Option<f64>| value.map_or("-".into(), figure);
-    let times = |times: [Option<f64>; 3]| times.map(or_dash).join(" / ");
-    let asked = match (row.streams, row.arrivals_per_second) {
-        (Some(streams), _) => format!("{streams} at once"),
-        (None, rate) => format!("{} a second", or_dash(rate)),
-    };
+    let [first, between, request] = row.times().map(|times| times.map(or_dash).join(" / "));
     vec![
         row.model.clone(),
-        format!("{asked}, {}", row.endpoint),
+        format!("{}, {}", row.asked(), row.endpoint),
         row.requests.to_string(),
         or_dash(row.prompt_tokens),
         or_dash(row.answer_tokens),
         figure(row.tokens_per_second),
         figure(row.prompt_tokens_per_second),
-        times([row.first_token_p50_ms, row.first_token_p95_ms, row.first_token_p99_ms]),
-        times([row.between_tokens_p50_ms, row.between_tokens_p95_ms, row.between_tokens_p99_ms]),
-        times([row.request_p50_ms, row.request_p95_ms, row.request_p99_ms]),
+        first,
+        between,
+        request,
         match &row.error {
             Some(error) => format!("{}: {error}", row.failed),
             None => row.failed.to_string(),

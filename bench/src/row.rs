@@ -393,6 +393,26 @@ pub struct ServingRow {
     pub error: Option<String>,
 }
 
+impl ServingRow {
+    /// How it was asked, in a few words.
+    pub fn asked(&self) -> String {
+        match (self.streams, self.arrivals_per_second) {
+            (Some(streams), _) => format!("{streams} at once"),
+            (None, Some(rate)) => format!("{rate} a second"),
+            (None, None) => "-".to_owned(),
+        }
+    }
+
+    /// Milliseconds to the first token, between tokens, and of whole requests: each the median, 95 % and 99 %.
+    pub fn times(&self) -> [[Option<f64>; 3]; 3] {
+        [
+            [self.first_token_p50_ms, self.first_token_p95_ms, self.first_token_p99_ms],
+            [self.between_tokens_p50_ms, self.between_tokens_p95_ms, self.between_tokens_p99_ms],
+            [self.request_p50_ms, self.request_p95_ms, self.request_p99_ms],
+        ]
+    }
+}
+
 /// What one should know who reads the figures.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct NoteRow {

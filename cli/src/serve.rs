@@ -104,8 +104,6 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         note(format_args!("WARNING: everybody who reaches {} can use this, without a key", server.address()));
     }
     let (of_signals, mut patience) = (Arc::clone(&server), Patience::new());
-    let at_once = Arc::new(std::sync::atomic::AtomicBool::new(false));
-    let left = Arc::clone(&at_once);
     listen(false, move |signal| {
         let now = Instant::now();
         match patience.hear(signal, now) {
@@ -116,24 +114,17 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             }
             // What asked first may have asked twice.
             _ if patience.is_echo(now) => {}
-            _ => {
-                left.store(true, std::sync::atomic::Ordering::SeqCst);
-                of_signals.stop();
-            }
+            _ => of_signals.stop(),
         }
     })?;
-    say(format_args!("listening at {}", server.url()));
     let (url, first) = (server.url(), &server.models()[0]);
+    say(format_args!("listening at {url}"));
     let key = (!options.keys.is_empty()).then_some("KEY");
     let converses = first.opened().chat_template.is_some();
     let example = Example { url: &url, model: first.name(), key, converses };
     note(format_args!("{}", example.curl()));
     server.wait();
-    Ok(if at_once.load(std::sync::atomic::Ordering::SeqCst) {
-        LEFT_AT_ONCE.into()
-    } else {
-        ExitCode::SUCCESS
-    })
+    Ok(if server.was_stopped() { LEFT_AT_ONCE.into() } else { ExitCode::SUCCESS })
 }
 
 /// What is wrong with the arguments is told as such.

@@ -1,5 +1,8 @@
 // How texts are to be written. Only what somebody changed is kept and asked for: the rest is the model's own, whichever it is.
 
+// What OpenAI's two penalties take, which are taken off a token's logit.
+const ADDED = { least: -2, most: 2, floor: -2, limit: 2, step: 0.01, digits: 2 };
+
 // The settings of the sampler: what they are called here, by OpenAI's clients and by the server's defaults; what a slider and a field
 // take; where they do nothing.
 export const SAMPLING = [
@@ -56,23 +59,13 @@ export const SAMPLING = [
     {
         name: "presence_penalty",
         label: "Presence penalty",
-        least: -2,
-        most: 2,
-        floor: -2,
-        limit: 2,
-        step: 0.01,
-        digits: 2,
+        ...ADDED,
         hint: "Makes tokens that were there less likely; 0 does nothing",
     },
     {
         name: "frequency_penalty",
         label: "Frequency penalty",
-        least: -2,
-        most: 2,
-        floor: -2,
-        limit: 2,
-        step: 0.01,
-        digits: 2,
+        ...ADDED,
         hint: "Makes tokens less likely the more often they were there; 0 does nothing",
     },
     {

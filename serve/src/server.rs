@@ -23,7 +23,6 @@ use crate::texts::{Registry, RequestInfo, Served, Totals};
 const THREADS: usize = 2;
 /// Threads for what takes longer, such as cutting a long text into tokens.
 const THREADS_BLOCKING: usize = 4;
-
 /// Most time in which tasks end; what takes longer, such as cutting a long text into tokens, is left alone.
 const ENDING: Duration = Duration::from_millis(500);
 
@@ -139,6 +138,11 @@ impl Server {
         // Before their tasks are gone, so that nobody is said to have left.
         self.state.registry.cancel_all();
         self.go_on_to(Phase::Ending);
+    }
+
+    /// Whether it was told to end at once.
+    pub fn was_stopped(&self) -> bool {
+        *self.state.phase.borrow() == Phase::Ending
     }
 
     /// Waits until it has ended.

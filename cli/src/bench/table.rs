@@ -263,11 +263,9 @@ fn serving_heading() -> String {
 }
 
 fn serving(row: &ServingRow) -> String {
-    let asked = match (row.streams, row.arrivals_per_second) {
-        (Some(streams), _) => format!("{} x {streams} at once", row.endpoint),
-        (None, rate) => format!("{} {} a second", row.endpoint, figure(rate, 2)),
-    };
+    let asked = format!("{}, {}", row.endpoint, row.asked());
     let times = |times: [Option<f64>; 3], digits: usize| times.map(|time| figure(time, digits)).join(" / ");
+    let [first, between, request] = row.times();
     let line = format!(
         "{asked:22} {:>8} {:>6} {:>6} {:>9.1} {:>9.1}  {:>25}  {:>22}  {:>25}",
         row.requests,
@@ -275,9 +273,9 @@ fn serving(row: &ServingRow) -> String {
         figure(row.answer_tokens, 0),
         row.tokens_per_second,
         row.prompt_tokens_per_second,
-        times([row.first_token_p50_ms, row.first_token_p95_ms, row.first_token_p99_ms], 1),
-        times([row.between_tokens_p50_ms, row.between_tokens_p95_ms, row.between_tokens_p99_ms], 2),
-        times([row.request_p50_ms, row.request_p95_ms, row.request_p99_ms], 0)
+        times(first, 1),
+        times(between, 2),
+        times(request, 0)
     );
     match &row.error {
         Some(error) => format!("{line}\n{} FAILED: {error}", row.failed),

@@ -7,7 +7,7 @@ import { createRequire } from "node:module";
 
 import { Between } from "./between.mjs";
 import { DESK, fine, open, PHONE, test } from "./browser.mjs";
-import { answer, button, field, folder, here, idle, say, set, until, write } from "./steps.mjs";
+import { answer, busy, button, field, folder, here, idle, say, set, until, write } from "./steps.mjs";
 
 const axe = fs.readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
@@ -183,15 +183,7 @@ export async function looks({ chat, notebook }) {
         await button(talk, "Help").click();
         await look(talk, "help");
         await talk.keyboard.press("Escape");
-        const body = {
-            error: {
-                message: "256 requests are waiting, and no more may; try again soon",
-                type: "rate_limit_error",
-                param: null,
-                code: "queue_full",
-            },
-        };
-        between.fake = () => ({ status: 429, headers: { "retry-after": "9" }, body });
+        between.fake = () => busy(9);
         await field(talk).fill("And now?");
         await field(talk).press("Enter");
         await talk.locator(".trouble").waitFor();

@@ -65,3 +65,10 @@ export async function set(page, label, value) {
     await number.fill(String(value));
     await number.press("Tab");
 }
+
+// What a server says for which too many wait, to be asked again in so many seconds.
+export function busy(seconds) {
+    const message = "256 requests are waiting, and no more may; try again soon";
+    const error = { message, type: "rate_limit_error", param: null, code: "queue_full" };
+    return { status: 429, headers: { "retry-after": String(seconds) }, body: { error } };
+}

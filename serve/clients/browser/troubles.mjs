@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 
 import { Between } from "./between.mjs";
 import { fine, open, serve, tab, test } from "./browser.mjs";
-import { answer, button, field, idle, model, say, template, turns } from "./steps.mjs";
+import { answer, busy, button, field, idle, model, say, template, turns } from "./steps.mjs";
 
 export async function troubles({ chat, keyed }) {
     await test("a server that is killed is told of where it happened, and another try works when it is back", async () => {
@@ -60,15 +60,7 @@ export async function troubles({ chat, keyed }) {
     await test("a busy server is asked again when it said, and not before", async () => {
         const between = await Between.to(chat.at);
         let times = 0;
-        const body = {
-            error: {
-                message: "256 requests are waiting, and no more may; try again soon",
-                type: "rate_limit_error",
-                param: null,
-                code: "queue_full",
-            },
-        };
-        between.fake = () => ((times += 1) === 1 ? { status: 429, headers: { "retry-after": "2" }, body } : undefined);
+        between.fake = () => ((times += 1) === 1 ? busy(2) : undefined);
         const page = await open(between.url);
         await field(page).fill("Ho");
         await field(page).press("Enter");

@@ -124,7 +124,7 @@ impl Client {
     /// A server that does not answer, or does not count.
     pub fn tokens_per_word(&self, plan: &Plan) -> Result<f64> {
         let question = Question::new(plan, &words(plan.seed, SAMPLE), 1);
-        let asked = self.runtime.block_on(self.asking.ask(question, Instant::now()));
+        let asked = self.runtime.block_on(self.asking.clone().ask(question, Instant::now()));
         let failed = |problem| Error::Server { address: self.asking.address.to_string(), problem };
         match asked {
             Asked { problem: Some(problem), .. } => Err(failed(problem)),
@@ -154,7 +154,7 @@ impl Client {
                     Arrivals::PerSecond(_) => 0,
                 };
                 for question in questions.drain(..room.min(questions.len())) {
-                    asked.spawn(self.asking.clone().ask_owned(question, Instant::now()));
+                    asked.spawn(self.asking.clone().ask(question, Instant::now()));
                 }
                 let next = arrivals.front().map(|&after| start + after);
                 if questions.is_empty() && asked.is_empty() {
@@ -166,7 +166,7 @@ impl Client {
                         arrivals.pop_front();
                         // It counts from when it was to come, however late this thread is.
                         if let (Some(question), Some(began)) = (questions.pop_front(), next) {
-                            asked.spawn(self.asking.clone().ask_owned(question, began));
+                            asked.spawn(self.asking.clone().ask(question, began));
                         }
                     }
                     _ = looks.tick() => if cancel.load(Ordering::Relaxed) { return; },
@@ -226,12 +226,8 @@ impl Question {
 }
 
 impl Asking {
-    async fn ask_owned(self, question: Question, began: Instant) -> Asked {
-        self.ask(question, began).await
-    }
-
     /// Asks and takes times. Whatever goes wrong is in what comes of it.
-    async fn ask(&self, question: Question, began: Instant) -> Asked {
+    async fn ask(self, question: Question, began: Instant) -> Asked {
         let mut answering = Answering::begin(began);
         let timeout = question.timeout;
         match tokio::time::timeout(timeout, self.answer(question, &mut answering)).await {
