@@ -129,12 +129,14 @@ ncclResult_t Region::meet() {
     for (;;) {
         uint32_t rung = shared->bell.load();
         if (shared->spoilt.load()) return refuse(ncclInvalidUsage, "ncclCommInitRank of " + who(rank) + " ends, for the ranks do not fit together");
-        int missing = 0;
+        // First who lives, then who is missing: who joined, did its work and left while this rank slept is no loss to it.
+        int dead = -1, missing = 0;
+        for (int other = 0; other < ranks; other++)
+            if (shared->slots[other].state.load() != ABSENT && !alive(other)) dead = other;
         for (int other = 0; other < ranks; other++) missing += shared->slots[other].state.load() == ABSENT;
         if (!missing) break;
-        for (int other = 0; other < ranks; other++)
-            if (shared->slots[other].state.load() != ABSENT && !alive(other) && !shared->spoilt.load())
-                return refuse(ncclRemoteError, "ncclCommInitRank of " + who(rank) + " ends, for the process of " + who(other) + " has ended");
+        if (dead >= 0 && !shared->spoilt.load())
+            return refuse(ncclRemoteError, "ncclCommInitRank of " + who(rank) + " ends, for the process of " + who(dead) + " has ended");
         sleep(rung);
     }
     for (int a = 0; a < ranks; a++)

@@ -208,6 +208,10 @@ void test_nccl() {
         return std::vector<int>{rank.joined, ranks, device - rank.device, as - rank.rank};
     });
     check(all_equal(told, {0, 3, 0, 0}), "what a communicator tells");
+    // A rank that is kept from running finds the others come, served and gone.
+    int lost = 0;
+    for (int round = 0; round < 300; round++) lost += on_ranks<int>(3, [](Rank &rank) { return rank.joined; }) != std::vector<int>(3);
+    check(lost == 0, "ranks that leave at once were there: " + std::to_string(lost) + " of 300 rounds failed");
     test_sums<float>(ncclFloat32, "f32");
     test_sums<double>(ncclFloat64, "f64");
     test_sums<uint32_t>(ncclUint32, "u32");
