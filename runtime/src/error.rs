@@ -177,11 +177,11 @@ pub enum Error {
     },
 
     /// A matrix that no shader multiplies by.
-    #[error("tensor {name} has {found}; the GPU takes groups of 128 without a factor")]
+    #[error("tensor {name} has {found}; the GPU takes ternary weights in groups of 128 without a factor")]
     GpuTernary {
         /// The tensor.
         name: String,
-        /// Its group or its factor.
+        /// Its type, its group or its factor.
         found: String,
     },
 

@@ -163,7 +163,7 @@ impl<'a> AllRows<'a> {
         });
         let stacks = forward.stacks.iter().enumerate().map(|(i, stack)| match matrices {
             Matrices::File(gguf) => Rows::stack_of_file(gguf, forward, stack),
-            Matrices::LaidOut(layout) => Rows::ternary(name(forward, stack), layout.stacks[i].parts()),
+            Matrices::LaidOut(layout) => Rows::stack_laid_out(&layout.stacks[i], name(forward, stack)),
         });
         Ok(AllRows { tables: tables.collect::<Result<_>>()?, stacks: stacks.collect::<Result<_>>()? })
     }

@@ -14,7 +14,7 @@ use shaders::Table as Kind;
 
 use crate::error::{Error, Result};
 use crate::model::in_file;
-use crate::weights::{Layout, Table, TableRows, WeightsFile};
+use crate::weights::{Layout, Matrix, StoredRows, WeightsFile};
 
 /// Writes the words and the scales of some rows.
 type Write<'a> = dyn Fn(Range<usize>, &mut [u32], &mut [f16]) -> Result<()> + Sync + 'a;
@@ -91,13 +91,28 @@ impl<'a> Rows<'a> {
     /// As [`ternary`](Self::ternary).
     pub fn stack_of_file(gguf: &'a Gguf, forward: &Forward, stack: &Stack) -> Result<Self> {
         let specs = || stack.parts.iter().map(|id| &forward.tensors[id.0]);
-        let parts = specs().map(|spec| WeightsFile { gguf }.ternary(spec)).collect::<Result<Vec<_>>>()?;
+        let parts = specs().map(|spec| match (WeightsFile { gguf }).linear(spec)? {
+            StoredRows::Ternary(rows) => Ok(rows),
+            _ => Err(unknown(&spec.name, "weights that are not ternary".to_owned())),
+        });
+        let parts = parts.collect::<Result<Vec<_>>>()?;
         // Each part by its own name; laid out, a stack goes by the name of its first.
         for (spec, part) in specs().zip(&parts) {
             check(&spec.name, part.group(), part.factor())?;
         }
         Ok(Self::ternary(&specs().next().expect("there is a part").name, parts)?
             .in_file(Path::new(gguf.name())))
+    }
+
+    /// A stack that is laid out.
+    ///
+    /// # Errors
+    /// As [`ternary`](Self::ternary).
+    pub fn stack_laid_out(matrices: &'a [Matrix], name: &str) -> Result<Self> {
+        match matrices {
+            [Matrix::Ternary(m)] => Self::ternary(name, m.parts()),
+            _ => Err(unknown(name, "weights that are not all ternary and alike".to_owned())),
+        }
     }
 
     /// An embedding or a head in a file.
@@ -107,12 +122,15 @@ impl<'a> Rows<'a> {
     pub fn table_of_file(gguf: &'a Gguf, spec: &TensorSpec) -> Result<Self> {
         let shape = [spec.rows(), spec.cols()];
         let rows = match (WeightsFile { gguf }).table(spec)? {
-            TableRows::Ternary(rows) => Self::ternary(&spec.name, vec![rows])?,
-            TableRows::EightBit(table) => {
+            StoredRows::Ternary(rows) => Self::ternary(&spec.name, vec![rows])?,
+            StoredRows::EightBit(table) => {
                 Self::plain(Kind::Q8, shape, move |rows, codes, scales| table.unpack(rows, codes, scales))
             }
-            TableRows::Halves(table) => {
+            StoredRows::Halves(table) => {
                 Self::plain(Kind::F16, shape, move |rows, halves, _| table.unpack(rows, halves))
+            }
+            StoredRows::Blocks(table) => {
+                return Err(unknown(&spec.name, format!("weights of type {}", table.ty())));
             }
         };
         Ok(rows.in_file(Path::new(gguf.name())))
@@ -125,21 +143,22 @@ impl<'a> Rows<'a> {
     pub fn table_laid_out(layout: &'a Layout, spec: &TensorSpec, id: TensorId) -> Result<Self> {
         let (shape, cols) = ([spec.rows(), spec.cols()], spec.cols());
         Ok(match layout.tables[id.0].as_ref().expect("it is a table") {
-            Table::Ternary(m) => Self::ternary(&spec.name, m.parts())?,
-            Table::F16(halves) => Self::plain(Kind::F16, shape, move |rows, out, _| {
+            Matrix::Ternary(m) => Self::ternary(&spec.name, m.parts())?,
+            Matrix::F16(halves) => Self::plain(Kind::F16, shape, move |rows, out, _| {
                 out.copy_from_slice(&halves[rows.start * cols..rows.end * cols]);
                 Ok(())
             }),
-            Table::Scaled { codes, scales, group } if *group == q8_0::LEN => {
+            Matrix::Scaled { codes, scales, group } if *group == q8_0::LEN => {
                 Self::plain(Kind::Q8, shape, move |rows, out, halves| {
                     out.copy_from_slice(&codes[rows.start * cols..rows.end * cols]);
                     halve(&scales[rows.start * cols / group..], halves);
                     Ok(())
                 })
             }
-            Table::Scaled { codes, scales, group } => {
+            Matrix::Scaled { codes, scales, group } => {
                 Self::ternary(&spec.name, vec![ScaledRows { codes, scales, cols, group: *group }])?
             }
+            Matrix::Blocks { ty, .. } => return Err(unknown(&spec.name, format!("weights of type {ty}"))),
         })
     }
 }
@@ -203,7 +222,12 @@ fn check(name: &str, group: usize, factor: Option<f32>) -> Result<()> {
         Some(factor) => format!("a factor of {factor}"),
         None => return Ok(()),
     };
-    Err(Error::GpuTernary { name: name.to_owned(), found })
+    Err(unknown(name, found))
+}
+
+/// Weights that the shaders do not know.
+fn unknown(name: &str, found: String) -> Error {
+    Error::GpuTernary { name: name.to_owned(), found }
 }
 
 /// Columns that share a scale; a table of halves has none.

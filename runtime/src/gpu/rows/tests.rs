@@ -50,10 +50,10 @@ fn gpu_words_are_the_same_from_a_file_and_from_every_layout() {
                     assert!(words(&from_file) == words(&again), "{}, {}", spec.name, kernels.name);
                 }
             }
-            for (stack, m) in forward.stacks.iter().zip(&layout.stacks) {
+            for (stack, matrices) in forward.stacks.iter().zip(&layout.stacks) {
                 let from_file = Rows::stack_of_file(&file, forward, stack).unwrap();
-                assert_eq!((from_file.rows, from_file.cols), (m.rows(), m.cols()));
-                let again = Rows::ternary("a matrix", m.parts()).unwrap();
+                assert_eq!((from_file.rows, from_file.cols), (stack.rows.iter().sum(), stack.cols));
+                let again = Rows::stack_laid_out(matrices, "a matrix").unwrap();
                 assert!(words(&from_file) == words(&again), "{}", kernels.name);
             }
         }
@@ -105,7 +105,7 @@ fn gpu_refuses_groups_and_factors_that_its_shaders_do_not_know() {
         assert!(error.is_of_device(), "{error}");
         assert_eq!(
             error.to_string(),
-            format!("tensor blk.0.attn_q.weight has {found}; the GPU takes groups of 128 without a factor")
+            format!("tensor blk.0.attn_q.weight has {found}; the GPU takes ternary weights in groups of 128 without a factor")
         );
     }
 }
