@@ -37,7 +37,14 @@ thread_local! {
 /// `y[t * y_stride + r - rows.start] = a[t] * sum_G scale[r, G] * (f32) sum_k code[r, k] q[t, k]`; `rows` starts
 /// at a block. `G` columns share a scale, 64 or 128.
 #[target_feature(enable = "avx2,fma,f16c")]
-pub fn gemm<const G: usize>(m: &TernaryMatrix, rows: Range<usize>, q: &[i8], a: &[f32], y: &mut [f32], y_stride: usize) {
+pub fn gemm<const G: usize>(
+    m: &TernaryMatrix,
+    rows: Range<usize>,
+    q: &[i8],
+    a: &[f32],
+    y: &mut [f32],
+    y_stride: usize,
+) {
     assert_eq!(q.len(), a.len() * m.cols());
     if a.is_empty() {
         return;

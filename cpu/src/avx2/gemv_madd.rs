@@ -92,7 +92,14 @@ pub fn group_sum<const G: usize>(q: &[i8; G]) -> i32 {
 /// Sixteen rows from row `first`: their products with one token.
 #[target_feature(enable = "avx2,fma,f16c")]
 #[inline]
-fn block<const G: usize>(m: &TernaryMatrix, first: usize, q: &[[i8; G]], sums: &[i32], a: f32, y: &mut [f32]) {
+fn block<const G: usize>(
+    m: &TernaryMatrix,
+    first: usize,
+    q: &[[i8; G]],
+    sums: &[i32],
+    a: f32,
+    y: &mut [f32],
+) {
     let groups = q.len();
     let codes = &m.codes()[first * m.cols() / 4..][..BLOCK * m.cols() / 4];
     let scales = &m.scales()[first * groups..][..BLOCK * groups];
@@ -137,12 +144,7 @@ fn block<const G: usize>(m: &TernaryMatrix, first: usize, q: &[[i8; G]], sums: &
 /// Products of a span, added to the sums of both halves of the rows.
 #[target_feature(enable = "avx2")]
 #[inline]
-fn add_span(
-    codes: &[u8; SPAN_BYTES],
-    q: &[i8; SPAN],
-    plain: &mut [__m256i; 2],
-    times4: &mut [__m256i; 2],
-) {
+fn add_span(codes: &[u8; SPAN_BYTES], q: &[i8; SPAN], plain: &mut [__m256i; 2], times4: &mut [__m256i; 2]) {
     let (m3, m12) = (_mm256_set1_epi8(0x03), _mm256_set1_epi8(0x0c));
     // SAFETY: 16 bytes, unaligned reads of four each.
     let x: [__m256i; 4] = std::array::from_fn(|f| unsafe {

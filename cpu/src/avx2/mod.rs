@@ -23,11 +23,7 @@ pub(super) static KERNELS: &[Kernels] = &[
         name: "avx2-madd",
         about: "multiply-add for any number of tokens",
         ternary: &[
-            TernaryEntry {
-                layout: RowLayout::Words,
-                group: GROUP,
-                gemm: gemm_ternary::gemm_without_table,
-            },
+            TernaryEntry { layout: RowLayout::Words, group: GROUP, gemm: gemm_ternary::gemm_without_table },
             GROUPS_OF_64,
         ],
         ..AVX2

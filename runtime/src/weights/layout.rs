@@ -72,11 +72,7 @@ impl Layout {
 }
 
 /// Matrices on top of each other.
-fn stack(
-    kernels: &Kernels,
-    pool: &Pool,
-    parts: Vec<(&TensorSpec, StoredRows<'_>)>,
-) -> Result<Vec<Matrix>> {
+fn stack(kernels: &Kernels, pool: &Pool, parts: Vec<(&TensorSpec, StoredRows<'_>)>) -> Result<Vec<Matrix>> {
     let mut matrices = Vec::new();
     let mut alike: Vec<TensorRows<'_>> = Vec::new();
     let whole = |alike: &mut Vec<TensorRows<'_>>, matrices: &mut Vec<Matrix>| {

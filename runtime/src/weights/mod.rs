@@ -16,6 +16,7 @@ use formats::gguf::Gguf;
 pub(crate) use self::file::WeightsFile;
 pub(crate) use self::layout::{Layout, Reads, by_rows};
 pub use self::matrix::Matrix;
+pub(crate) use self::rows::TensorRows;
 pub(crate) use self::stored::StoredRows;
 use crate::cpu_worker::default_threads;
 use crate::error::Result;
