@@ -1,0 +1,97 @@
+"""llama.cpp's own logits for some token ids: its library as the PyPI package `xllamacpp` carries it, called through its C interface.
+
+    python llama.py FILE IDS [--greedy N] > LOGITS      IDS separated by commas; f32, one row a token; greedy ids on the error output
+"""
+
+import argparse
+import ctypes
+import glob
+import os
+import sys
+
+import numpy as np
+import xllamacpp
+
+
+class Parameters(ctypes.Structure):
+    """Parameters that the library fills in itself: more room than any release of it takes, and the numbers at the front by name."""
+
+    _fields_ = [("n_ctx", ctypes.c_uint32), ("n_batch", ctypes.c_uint32), ("n_ubatch", ctypes.c_uint32), ("rest", ctypes.c_uint8 * 2036)]
+
+
+class Batch(ctypes.Structure):
+    _fields_ = [
+        ("n_tokens", ctypes.c_int32),
+        ("token", ctypes.POINTER(ctypes.c_int32)),
+        ("embd", ctypes.c_void_p),
+        ("pos", ctypes.c_void_p),
+        ("n_seq_id", ctypes.c_void_p),
+        ("seq_id", ctypes.c_void_p),
+        ("logits", ctypes.POINTER(ctypes.c_int8)),
+    ]
+
+
+def library():
+    path = glob.glob(os.path.join(os.path.dirname(xllamacpp.__file__), "xllamacpp*.so"))[0]
+    lib = ctypes.CDLL(path)
+    lib.llama_model_default_params.restype = Parameters
+    lib.llama_context_default_params.restype = Parameters
+    lib.llama_model_load_from_file.restype = ctypes.c_void_p
+    lib.llama_model_load_from_file.argtypes = [ctypes.c_char_p, Parameters]
+    lib.llama_init_from_model.restype = ctypes.c_void_p
+    lib.llama_init_from_model.argtypes = [ctypes.c_void_p, Parameters]
+    lib.llama_model_get_vocab.restype = ctypes.c_void_p
+    lib.llama_model_get_vocab.argtypes = [ctypes.c_void_p]
+    lib.llama_vocab_n_tokens.argtypes = [ctypes.c_void_p]
+    lib.llama_decode.argtypes = [ctypes.c_void_p, Batch]
+    lib.llama_get_logits_ith.restype = ctypes.POINTER(ctypes.c_float)
+    lib.llama_get_logits_ith.argtypes = [ctypes.c_void_p, ctypes.c_int32]
+    return lib
+
+
+class Llama:
+    def __init__(self, path, context):
+        self.lib = library()
+        self.lib.llama_backend_init()
+        self.model = self.lib.llama_model_load_from_file(path.encode(), self.lib.llama_model_default_params())
+        if not self.model:
+            sys.exit(f"llama.cpp does not open {path}")
+        parameters = self.lib.llama_context_default_params()
+        parameters.n_ctx = parameters.n_batch = context
+        self.context = self.lib.llama_init_from_model(self.model, parameters)
+        self.vocab = self.lib.llama_vocab_n_tokens(self.lib.llama_model_get_vocab(self.model))
+
+    def decode(self, ids):
+        """Logits after each of some more ids, (ids, vocabulary)."""
+        tokens = (ctypes.c_int32 * len(ids))(*ids)
+        wanted = (ctypes.c_int8 * len(ids))(*[1] * len(ids))
+        if self.lib.llama_decode(self.context, Batch(len(ids), tokens, None, None, None, None, wanted)):
+            sys.exit("llama.cpp does not decode")
+        rows = [np.ctypeslib.as_array(self.lib.llama_get_logits_ith(self.context, i), (self.vocab,)).copy() for i in range(len(ids))]
+        return np.stack(rows)
+
+
+def main():
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("file")
+    arguments.add_argument("ids")
+    arguments.add_argument("--greedy", type=int, default=0)
+    given = arguments.parse_args()
+    ids = [int(i) for i in given.ids.split(",")]
+    llama = Llama(given.file, len(ids) + given.greedy + 8)
+    logits = llama.decode(ids)
+    sys.stdout.buffer.write(logits.astype("<f4").tobytes())
+    written = []
+    last = logits[-1]
+    for _ in range(given.greedy):
+        written.append(int(np.argmax(last)))
+        last = llama.decode(written[-1:])[0]
+    if written:
+        print("greedy", ",".join(map(str, written)), file=sys.stderr)
+    # The library frees nothing well at the end of an interpreter.
+    sys.stdout.flush()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()
