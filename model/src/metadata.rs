@@ -4,7 +4,7 @@
 use formats::blocks::TensorType;
 use formats::gguf::{Gguf, Metadata};
 
-use crate::architecture::{Architecture, Fact, Norm, TERCET, key};
+use crate::architecture::{Architecture, Gating, Norm, TERCET, key};
 use crate::config::{Activation, ModelConfig, StoredType};
 use crate::error::{Error, Result};
 
@@ -57,7 +57,7 @@ impl ModelConfig {
         if let Some(key) = row.group {
             meta.insert(&row.key(key), formats::ternary::GROUP as u32);
         }
-        if let Fact::Key(key) = row.activation {
+        if let Gating::Named(key) = row.activation {
             meta.insert(&row.key(key), self.activation.name());
         }
         meta.insert(&row.key(key::NORM_EPS), self.norm_eps);
@@ -145,18 +145,18 @@ impl Reader<'_> {
     }
 
     fn activation(&self) -> Result<Activation> {
-        let key = match self.row.activation {
-            Fact::Is(activation) => return Ok(activation),
-            Fact::Key(key) => key,
-        };
-        let name = self.gguf.metadata().require_str(&self.row.key(key))?;
-        match Activation::from_name(name) {
-            Some(activation) => Ok(activation),
-            None => {
-                let found = format!("\"{}\"", formats::shown(name));
-                self.refuse(key, found, "\"swiglu\", \"relu2\" or \"relu2_gated\"")
+        let meta = self.gguf.metadata();
+        let (key, name, activation, expected) = match self.row.activation {
+            Gating::Named(key) => {
+                let name = meta.require_str(&self.row.key(key))?;
+                (key, name, Activation::from_name(name), "\"swiglu\", \"relu2\" or \"relu2_gated\"")
             }
-        }
+            Gating::Function(usual) => match meta.str(&self.row.key(key::GATE))? {
+                None => return Ok(usual),
+                Some(name) => (key::GATE, name, gated_by(name), "\"silu\" or \"relu2\""),
+            },
+        };
+        activation.map_or_else(|| self.refuse(key, format!("\"{}\"", formats::shown(name)), expected), Ok)
     }
 
     fn norm(&self, norm: Norm) -> bool {
@@ -193,6 +193,15 @@ impl Reader<'_> {
     }
 }
 
+/// The non-linearity whose gate passes through a function of this name.
+fn gated_by(function: &str) -> Option<Activation> {
+    match function {
+        "silu" | "swish" | "swiglu" => Some(Activation::SwiGlu),
+        "relu2" => Some(Activation::Relu2Gated),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use formats::gguf::GgufWriter;
@@ -205,7 +214,7 @@ mod tests {
         name: "other",
         says_all: false,
         rope: RopeKind::Interleaved,
-        activation: Fact::Is(Activation::Relu2Gated),
+        activation: Gating::Function(Activation::Relu2Gated),
         group: None,
         qk_norm: Norm::Is(true),
         attn_sub_norm: Norm::Is(false),
