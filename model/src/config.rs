@@ -28,6 +28,8 @@ pub enum StoredType {
     Q8_0,
     /// 128 weights share an f16 scale, ternary.
     Q1_58,
+    /// As a file of others has it, one that is neither trained nor written.
+    Foreign(TensorType),
 }
 
 /// The feed-forward network's non-linearity.
@@ -48,6 +50,7 @@ impl StoredType {
             StoredType::F16 => TensorType::F16,
             StoredType::Q8_0 => TensorType::Q8_0,
             StoredType::Q1_58 => TensorType::Q1_58,
+            StoredType::Foreign(ty) => ty,
         }
     }
 }
@@ -205,8 +208,9 @@ impl ModelConfig {
         if !self.embedding_scale.is_normal() {
             return refuse(Field::EmbeddingScale, self.embedding_scale, "a finite number other than 0");
         }
-        if self.head_int8 && self.head_type() == StoredType::F16 {
-            return refuse(Field::HeadInt8, true, "false, as the head is stored in F16");
+        if self.head_int8 && !matches!(self.head_type(), StoredType::Q8_0 | StoredType::Q1_58) {
+            let ty = self.head_type().tensor_type();
+            return refuse(Field::HeadInt8, true, format!("false, as the head is stored in {ty}"));
         }
         Ok(())
     }

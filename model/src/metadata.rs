@@ -174,17 +174,12 @@ impl Reader<'_> {
 
     /// The stored type that reads a tensor of an embedding or a head.
     fn stored_type(&self, name: &str) -> Result<StoredType> {
-        let info = self.gguf.tensor(name)?.info;
-        match info.ty.known() {
-            Some(TensorType::F16) => Ok(StoredType::F16),
-            Some(TensorType::Q8_0) => Ok(StoredType::Q8_0),
-            Some(TensorType::Q1_58 | TensorType::TQ2_0) => Ok(StoredType::Q1_58),
-            _ => Err(Error::TensorType {
-                name: name.to_owned(),
-                found: info.ty.name().to_owned(),
-                expected: "F16, Q8_0, Q1_58 or TQ2_0",
-            }),
-        }
+        Ok(match self.gguf.tensor(name)?.ty()? {
+            TensorType::F16 => StoredType::F16,
+            TensorType::Q8_0 => StoredType::Q8_0,
+            ty if ty.is_ternary() => StoredType::Q1_58,
+            ty => StoredType::Foreign(ty),
+        })
     }
 
     fn refuse<T>(&self, key: &str, found: impl ToString, expected: impl ToString) -> Result<T> {

@@ -38,7 +38,7 @@ pub struct Buffers {
     pub qkv: Buffer,
     pub mixed: Buffer,
     pub up_gate: Buffer,
-    /// What an f32 head reads.
+    /// What products with f32 read.
     pub h: Buffer,
     pub logits: Buffer,
     pub chosen: Buffer,
@@ -50,11 +50,19 @@ pub struct Buffers {
 }
 
 impl Buffers {
-    /// Buffers for at most `chunk` tokens at a time, of texts that reach as far as [`Reach::new`] says.
+    /// Buffers for at most `chunk` tokens at a time, of texts that reach as far as [`Reach::new`] says; `floats_read` if linear layers read f32,
+    /// and not the head alone.
     ///
     /// # Errors
     /// One that is larger than the device allows, or all larger than what is left of its memory, before any is allocated; or no memory.
-    pub fn new(gpu: &Gpu, c: &ModelConfig, chunk: usize, positions: usize, pages: usize) -> Result<Self> {
+    pub fn new(
+        gpu: &Gpu,
+        c: &ModelConfig,
+        floats_read: bool,
+        chunk: usize,
+        positions: usize,
+        pages: usize,
+    ) -> Result<Self> {
         let widest = c.width.max(c.ffn).max(c.q_width());
         let up_gate = if c.activation.gated() { 2 * c.ffn } else { c.ffn };
         let qkv = c.q_width() + 2 * c.kv_width();
@@ -81,7 +89,7 @@ impl Buffers {
             ("queries, keys and values", floats(chunk * qkv), storage),
             ("attention's output", floats(chunk * c.q_width()), storage),
             ("up and gate", floats(chunk * up_gate), storage),
-            ("the head's input", floats(wanted * c.width), storage),
+            ("rows of f32", floats(if floats_read { chunk * widest } else { wanted * c.width }), storage),
             ("logits", floats(wanted * c.vocab), down),
             ("next tokens", floats(wanted), down),
             (

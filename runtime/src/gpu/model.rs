@@ -12,7 +12,7 @@ use super::rows::Rows;
 use crate::cpu_worker::default_threads;
 use crate::error::{Error, Result};
 use crate::model::Model;
-use crate::weights::{Matrices, Weights};
+use crate::weights::{Matrices, Reads, Weights};
 use cpu::Pool;
 use model::config::ModelConfig;
 use model::forward::{self, ConnectionId, Forward, Op, Stack, StackId};
@@ -26,8 +26,8 @@ pub struct GpuModel {
     pub(super) pipelines: Mutex<Pipelines>,
     /// One for each tensor of the forward pass.
     tensors: Vec<OnDevice>,
-    /// One for each of its stacks.
-    stacks: Vec<Matrix>,
+    /// For each of its stacks the matrices, top to bottom.
+    stacks: Vec<Vec<Matrix>>,
     /// One for each of its connections.
     hypers: Vec<Option<Hyper>>,
     /// For each block the gains of query and key heads, one after the other; ones where there is no norm.
@@ -119,9 +119,25 @@ impl GpuModel {
         }
     }
 
-    /// Ternary matrices on top of each other.
-    pub(super) fn stack(&self, id: StackId) -> &Matrix {
+    /// The matrices of a stack, top to bottom.
+    pub(super) fn stack(&self, id: StackId) -> &[Matrix] {
         &self.stacks[id.0]
+    }
+
+    /// Whether any linear layer reads f32.
+    pub(super) fn reads_floats(&self) -> bool {
+        self.stacks.iter().flatten().any(|m| !m.is_ternary())
+    }
+
+    /// In which form the products that come next in `ops` read their rows.
+    pub(super) fn reads(&self, ops: &[Op]) -> Reads {
+        let next =
+            ops.iter().find_map(|op| if let Op::BitLinear { stack, .. } = op { Some(*stack) } else { None });
+        let matrices = self.stack(next.expect("rows are made for a product"));
+        Reads {
+            codes: matrices.iter().any(Matrix::is_ternary),
+            floats: matrices.iter().any(|m| !m.is_ternary()),
+        }
     }
 
     /// The parameters of a connection; `None` with one stream.
@@ -140,7 +156,10 @@ impl GpuModel {
         let tables =
             self.tensors.iter().filter_map(|t| if let OnDevice::Table(m) = t { Some(m) } else { None });
         let hypers = self.hypers.iter().flatten().flat_map(|h| [&h.weights, &h.constants]);
-        gains.chain(tables.chain(&self.stacks).flat_map(Matrix::buffers)).chain(hypers).chain(&self.qk_gains)
+        gains
+            .chain(tables.chain(self.stacks.iter().flatten()).flat_map(Matrix::buffers))
+            .chain(hypers)
+            .chain(&self.qk_gains)
     }
 }
 
@@ -148,8 +167,8 @@ impl GpuModel {
 struct AllRows<'a> {
     /// One for each tensor; `None` for those that are no table.
     tables: Vec<Option<Rows<'a>>>,
-    /// One for each stack.
-    stacks: Vec<Rows<'a>>,
+    /// The matrices of each stack.
+    stacks: Vec<Vec<Rows<'a>>>,
 }
 
 impl<'a> AllRows<'a> {
@@ -163,7 +182,9 @@ impl<'a> AllRows<'a> {
         });
         let stacks = forward.stacks.iter().enumerate().map(|(i, stack)| match matrices {
             Matrices::File(gguf) => Rows::stack_of_file(gguf, forward, stack),
-            Matrices::LaidOut(layout) => Rows::ternary(name(forward, stack), layout.stacks[i].parts()),
+            Matrices::LaidOut(layout) => {
+                Rows::stack_laid_out(&layout.stacks[i], name(forward, stack), stack.cols)
+            }
         });
         Ok(AllRows { tables: tables.collect::<Result<_>>()?, stacks: stacks.collect::<Result<_>>()? })
     }
@@ -186,7 +207,9 @@ fn bytes(gpu: &Gpu, forward: &Forward, rows: &AllRows<'_>) -> Result<u64> {
         };
     }
     for (stack, rows) in forward.stacks.iter().zip(&rows.stacks) {
-        sum += Matrix::bytes(gpu, name(forward, stack), rows)?;
+        for rows in rows {
+            sum += Matrix::bytes(gpu, name(forward, stack), rows)?;
+        }
     }
     Ok(sum)
 }
@@ -222,8 +245,9 @@ impl Upload<'_> {
         })
     }
 
-    fn stack(&self, id: StackId) -> Result<Matrix> {
-        self.matrix(name(self.forward, &self.forward.stacks[id.0]), &self.rows.stacks[id.0])
+    fn stack(&self, id: StackId) -> Result<Vec<Matrix>> {
+        let name = name(self.forward, &self.forward.stacks[id.0]);
+        self.rows.stacks[id.0].iter().map(|rows| self.matrix(name, rows)).collect()
     }
 
     fn matrix(&self, name: &str, rows: &Rows<'_>) -> Result<Matrix> {

@@ -124,7 +124,10 @@ impl<'m> GpuWorker<'m> {
         let least = context.div_ceil(PAGE_TOKENS);
         let wished = self.texts.pages_most() + least;
         match &mut self.buffers {
-            None => self.buffers = Some(Buffers::new(gpu, c, CHUNK_MAX, context, wished)?),
+            None => {
+                let floats = self.model.reads_floats();
+                self.buffers = Some(Buffers::new(gpu, c, floats, CHUNK_MAX, context, wished)?);
+            }
             Some(buffers) if !buffers.reach.covers(context, wished) => {
                 self.plan = None;
                 buffers.reach.grow(gpu, c, context, wished)?;

@@ -22,11 +22,32 @@ impl<'a> TensorRows<'a> {
     /// A type that holds no ternary weights, or that is not read.
     pub fn new(tensor: Tensor<'a>) -> Result<Self> {
         match tensor.ty()? {
-            ty @ TensorType::Q8_0 => {
-                Err(wrong_type(&tensor.info.name, ty.name(), "Q1_58, TQ2_0 or ternary floats"))
-            }
-            ty => Ok(TensorRows { tensor, ty }),
+            ty @ (TensorType::F32 | TensorType::F16 | TensorType::BF16) => Ok(TensorRows { tensor, ty }),
+            ty if ty.is_ternary() => Ok(TensorRows { tensor, ty }),
+            ty => Err(wrong_type(&tensor.info.name, ty.name(), "Q1_58, TQ2_0 or ternary floats")),
         }
+    }
+
+    /// Whether all of them are ternary. What a type says of itself is not looked at; floats are, up to the first group that is not.
+    ///
+    /// # Errors
+    /// A value that is not finite before that.
+    pub fn is_ternary(&self) -> Result<bool> {
+        if self.ty.is_ternary() {
+            return Ok(true);
+        }
+        let cols = self.cols();
+        if !cols.is_multiple_of(GROUP) {
+            return Ok(false);
+        }
+        let (mut codes, mut scales) = (vec![0; cols], vec![f16::ZERO; cols / GROUP]);
+        for r in 0..self.rows() {
+            match self.unpack(r..r + 1, &mut codes, &mut scales) {
+                Err(Error::TensorType { .. }) => return Ok(false),
+                done => done?,
+            }
+        }
+        Ok(true)
     }
 }
 

@@ -1,5 +1,5 @@
 //! The model as its formulas say, in f64 and plain loops, from the tensors of a file. It shares no code with the runtime but the
-//! unpacking of blocks, and keeps the two things that are part of the definition: int8 activations and f16 keys and values.
+//! unpacking of blocks, and keeps the two things that are part of the definition: int8 activations of ternary matrices and f16 keys and values.
 
 use std::collections::HashMap;
 
@@ -27,6 +27,13 @@ impl Formula<'_> {
         let gguf = self.gguf;
         let load = || gguf.tensor(name).unwrap().to_f32().unwrap().iter().map(|&v| f64::from(v)).collect();
         self.cache.entry(name.to_owned()).or_insert_with(load).clone()
+    }
+
+    /// The product of a matrix with one row: of a ternary one with the quantised row.
+    fn linear(&mut self, name: &str, x: &Row) -> Row {
+        let ternary = self.gguf.tensor(name).unwrap().ty().unwrap().is_ternary();
+        let w = self.tensor(name);
+        if ternary { product(&w, &quantise(x)) } else { product(&w, x) }
     }
 
     fn optional(&mut self, present: bool, name: &str) -> Option<Row> {
@@ -116,21 +123,19 @@ impl Formula<'_> {
         let (c, hd) = (self.c, self.c.head_dim);
         let name = |part: &str| format!("blk.{b}.{part}.weight");
         let gain = self.tensor(&name("attn_norm"));
-        let [wq, wk, wv, wo] =
-            ["attn_q", "attn_k", "attn_v", "attn_output"].map(|part| self.tensor(&name(part)));
         let q_gain = self.optional(c.qk_norm, &name("attn_q_norm"));
         let k_gain = self.optional(c.qk_norm, &name("attn_k_norm"));
         let sub = self.optional(c.attn_sub_norm, &name("attn_sub_norm"));
         let (mut qs, mut ks, mut vs) = (Vec::new(), Vec::new(), Vec::new());
         for (position, x) in x.iter().enumerate() {
-            let x = quantise(&self.norm(x, Some(&gain)));
-            let turn = |w: &Row, gain: &Option<Row>| -> Row {
-                let heads = product(w, &x);
+            let x = self.norm(x, Some(&gain));
+            let mut turn = |part: &str, gain: &Option<Row>| -> Row {
+                let heads = self.linear(&name(part), &x);
                 heads.chunks(hd).flat_map(|h| self.turned(h, gain.as_ref(), position)).collect()
             };
-            qs.push(turn(&wq, &q_gain));
-            ks.push(halves(&turn(&wk, &k_gain)));
-            vs.push(halves(&product(&wv, &x)));
+            qs.push(turn("attn_q", &q_gain));
+            ks.push(halves(&turn("attn_k", &k_gain)));
+            vs.push(halves(&self.linear(&name("attn_v"), &x)));
         }
         (0..x.len())
             .map(|t| {
@@ -144,7 +149,7 @@ impl Formula<'_> {
                     mixed.extend((0..hd).map(|i| (0..=t).map(|s| p[s] * vs[s][kv + i]).sum::<f64>()));
                 }
                 let mixed = if let Some(gain) = &sub { self.norm(&mixed, Some(gain)) } else { mixed };
-                product(&wo, &quantise(&mixed))
+                self.linear(&name("attn_output"), &mixed)
             })
             .collect()
     }
@@ -152,14 +157,12 @@ impl Formula<'_> {
     fn feed_forward(&mut self, b: usize, x: Vec<Row>) -> Vec<Row> {
         let name = |part: &str| format!("blk.{b}.{part}.weight");
         let gain = self.tensor(&name("ffn_norm"));
-        let gate = self.optional(self.c.activation.gated(), &name("ffn_gate"));
-        let (up, down) = (self.tensor(&name("ffn_up")), self.tensor(&name("ffn_down")));
         let sub = self.optional(self.c.ffn_sub_norm, &name("ffn_sub_norm"));
         x.iter()
             .map(|x| {
-                let x = quantise(&self.norm(x, Some(&gain)));
-                let up = product(&up, &x);
-                let gate = gate.as_ref().map(|w| product(w, &x));
+                let x = self.norm(x, Some(&gain));
+                let up = self.linear(&name("ffn_up"), &x);
+                let gate = self.c.activation.gated().then(|| self.linear(&name("ffn_gate"), &x));
                 let hidden: Row = (0..up.len())
                     .map(|i| {
                         let g = gate.as_ref().map_or(0.0, |g| g[i]);
@@ -171,7 +174,7 @@ impl Formula<'_> {
                     })
                     .collect();
                 let hidden = if let Some(gain) = &sub { self.norm(&hidden, Some(gain)) } else { hidden };
-                product(&down, &quantise(&hidden))
+                self.linear(&name("ffn_down"), &hidden)
             })
             .collect()
     }

@@ -93,6 +93,43 @@ pub fn variants() -> Vec<(&'static str, ModelConfig)> {
     ]
 }
 
+/// A file of each variant, and files whose matrices others stored as they please.
+pub fn files(seed: u64) -> Vec<(&'static str, ModelConfig, Gguf)> {
+    let own = variants().into_iter().map(|(name, c)| (name, c.clone(), gguf(&c, seed)));
+    let c = config();
+    let sub_norms = ModelConfig { attn_sub_norm: true, ffn_sub_norm: true, streams: 2, ..c.clone() };
+    use TensorType::{BF16, F16, F32, Q1_58, Q8_0};
+    let others = [
+        ("all F16", c.clone(), vec![("blk.", F16)]),
+        (
+            "a type for each matrix",
+            ModelConfig { tied: false, ..c },
+            vec![
+                ("token_embd", BF16),
+                ("output.weight", F32),
+                ("attn_q", Q8_0),
+                ("attn_k", Q1_58),
+                ("attn_v", BF16),
+                ("ffn_gate", F32),
+                ("ffn_up", Q8_0),
+                ("ffn_down", F16),
+            ],
+        ),
+        ("ternary above and below floats", sub_norms, vec![("attn_k", F16), ("attn_output", Q8_0)]),
+    ];
+    let others = others.map(|(name, c, types)| {
+        let (meta, mut tensors) = parts(&c, seed);
+        for tensor in tensors.iter_mut().filter(|t| t.dims.len() == 2 && !t.name.contains("hc_")) {
+            if let Some((_, ty)) = types.iter().find(|(part, _)| tensor.name.contains(part)) {
+                tensor.ty = *ty;
+            }
+        }
+        let file = assemble(meta, &tensors);
+        (name, ModelConfig::from_gguf(&file).unwrap(), file)
+    });
+    own.chain(others).collect()
+}
+
 /// A tensor as f32 values, before it is packed.
 #[derive(Clone)]
 pub struct Dense {
