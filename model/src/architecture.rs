@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use formats::gguf::Metadata;
+
 use crate::config::{Activation, Field, Refusal, RopeKind};
 use crate::error::Error;
 
@@ -50,6 +52,9 @@ pub const BITNET_B158: Architecture =
 
 /// The same, as Microsoft's converter named it at first.
 pub const BITNET_25: Architecture = Architecture { name: "bitnet-25", ..BITNET_B158 };
+
+/// The key of a file that names its architecture.
+pub(crate) const ARCHITECTURE: &str = "general.architecture";
 
 /// A row.
 #[derive(Clone, Copy, Debug)]
@@ -103,6 +108,14 @@ impl Architecture {
         })
     }
 
+    /// The one that a file's metadata name.
+    ///
+    /// # Errors
+    /// None, or none of ours.
+    pub fn of(meta: &Metadata) -> Result<&'static Architecture, Error> {
+        Self::named(meta.require_str(ARCHITECTURE)?)
+    }
+
     /// A key with its prefix.
     pub fn key(&self, key: impl fmt::Display) -> String {
         format!("{}.{key}", self.name)
@@ -134,6 +147,16 @@ pub(crate) mod key {
     pub const VALUE_DIM: &str = "attention.value_length";
     pub const NORM_EPS: &str = "attention.layer_norm_rms_epsilon";
     pub const ROPE_BASE: &str = "rope.freq_base";
+    pub const ROPE_DIMS: &str = "rope.dimension_count";
+    pub const ROPE_TYPE: &str = "rope.scaling.type";
+    pub const ROPE_FACTOR: &str = "rope.scaling.factor";
+    /// As the factor was called before there were types.
+    pub const ROPE_FACTOR_OLD: &str = "rope.scale_linear";
+    pub const ROPE_ORIGINAL_CONTEXT: &str = "rope.scaling.original_context_length";
+    pub const ROPE_MAGNITUDE: &str = "rope.scaling.attn_factor";
+    pub const YARN_EXTRAPOLATION: &str = "rope.scaling.yarn_ext_factor";
+    pub const YARN_BETA_FAST: &str = "rope.scaling.yarn_beta_fast";
+    pub const YARN_BETA_SLOW: &str = "rope.scaling.yarn_beta_slow";
     pub const GATE: &str = "hidden_activation";
     pub const STREAMS: &str = "hyper_connections.count";
     pub const EMBEDDING_SCALE: &str = "embedding_scale";
@@ -153,6 +176,13 @@ pub(crate) mod key {
             Field::Streams => STREAMS,
             Field::NormEps => NORM_EPS,
             Field::RopeBase => ROPE_BASE,
+            Field::RopeDims => ROPE_DIMS,
+            Field::RopeFactor => ROPE_FACTOR,
+            Field::RopeOriginalContext => ROPE_ORIGINAL_CONTEXT,
+            Field::RopeMagnitude => ROPE_MAGNITUDE,
+            Field::YarnExtrapolation => YARN_EXTRAPOLATION,
+            Field::YarnBetaFast => YARN_BETA_FAST,
+            Field::YarnBetaSlow => YARN_BETA_SLOW,
             Field::EmbeddingScale => EMBEDDING_SCALE,
             Field::HeadInt8 => HEAD_INT8,
         }
