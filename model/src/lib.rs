@@ -9,7 +9,9 @@ pub mod init;
 pub mod metadata;
 pub mod reference;
 pub mod rng;
+pub mod rope;
 pub mod tensors;
+pub mod unread;
 pub mod xoshiro;
 
 mod error;

@@ -155,6 +155,18 @@ impl Lane {
                 let y = &mut self.slots[model.slots().of(y)];
                 self.normed.products(kn, w.stack(stack), self.tokens.len(), y, spread.map(|s| s.0));
             }
+            Op::Bias { stack, y } => {
+                let (stack, y) = (&model.forward().stacks[stack.0], &mut self.slots[model.slots().of(y)]);
+                for row in y.chunks_exact_mut(stack.rows.iter().sum()) {
+                    let mut rest = row;
+                    for (bias, rows) in stack.biases.iter().zip(&stack.rows) {
+                        let part = rest.split_off_mut(..*rows).expect("a row holds every part");
+                        if let Some(bias) = bias {
+                            kn.add_scaled(1.0, w.plain(*bias), part);
+                        }
+                    }
+                }
+            }
             Op::NormRope { qkv, q_gain, k_gain } => {
                 self.norm_rope(around, qkv, q_gain.map(|g| w.plain(g)), k_gain.map(|g| w.plain(g)));
             }
@@ -233,7 +245,7 @@ impl Lane {
                         head.copy_from_slice(row);
                     }
                 }
-                kn.rope(heads, cos, sin, c.rope);
+                kn.rope(heads, c.head_dim, cos, sin, c.rope);
             }
         }
     }

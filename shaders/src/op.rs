@@ -125,6 +125,8 @@ pub enum Op {
     Norm(Input),
     /// `product.wgsl`.
     Product(Table, Output),
+    /// `bias.wgsl`.
+    Bias,
     /// `norm_rope_store.wgsl`.
     NormRopeStore,
     /// `attention.wgsl`.
@@ -168,7 +170,8 @@ const fn write(index: u32) -> Binding {
 impl Op {
     /// Every op there is.
     pub fn all() -> Vec<Op> {
-        let mut all = vec![Op::HyperProject, Op::NormRopeStore, Op::Attention, Op::Argmax, Op::Draw];
+        let mut all =
+            vec![Op::HyperProject, Op::Bias, Op::NormRopeStore, Op::Attention, Op::Argmax, Op::Draw];
         let inputs = [Input::Row, Input::Activation, Input::Hyper];
         all.extend(inputs.into_iter().flat_map(|input| [Op::NormQuantise(input), Op::Norm(input)]));
         all.extend(Table::ALL.map(Op::Embed));
@@ -192,6 +195,7 @@ impl Op {
             Op::Gemm(..) => "gemm",
             Op::Norm(_) => "norm",
             Op::Product(..) => "product",
+            Op::Bias => "bias",
             Op::NormRopeStore => "norm_rope_store",
             Op::Attention => "attention",
             Op::Argmax => "argmax",
@@ -243,6 +247,7 @@ impl Op {
                 [&[half, group, dot, step][..], &weights(w), &[output(out), wgsl!("gemm")]].concat()
             }
             Op::Product(t, out) => [&[half, group][..], &table(t), &[output(out), wgsl!("product")]].concat(),
+            Op::Bias => vec![group, wgsl!("bias")],
             Op::NormRopeStore => {
                 vec![half, group, wgsl!("half_round"), row_sum, wgsl!("place"), wgsl!("norm_rope_store")]
             }
@@ -273,6 +278,7 @@ impl Op {
             Op::Norm(Input::Hyper) => vec![read(1), write(2), read(4), read(5), read(6), write(7)],
             Op::Gemv(w, o) => [weights.to_vec(), output(o), factor(w)].concat(),
             Op::Gemm(w, o) => [vec![STEP], weights.to_vec(), output(o), factor(w)].concat(),
+            Op::Bias => vec![read(1), write(2)],
             Op::NormRopeStore => {
                 vec![write(1), read(2), read(3), write(4), write(5), read(6), read(7)]
             }

@@ -7,10 +7,10 @@ use wgpu::{Buffer, BufferUsages};
 use super::batch::Batch;
 use super::device::Gpu;
 use super::memory::Taken;
+use super::model::GpuModel;
 use super::reach::Reach;
 use super::told::Told;
 use crate::error::Result;
-use model::config::ModelConfig;
 
 /// Most bytes of logits that come back at once, one token's aside.
 const LOGITS_MAX: usize = 1 << 26;
@@ -50,19 +50,12 @@ pub struct Buffers {
 }
 
 impl Buffers {
-    /// Buffers for at most `chunk` tokens at a time, of texts that reach as far as [`Reach::new`] says; `floats_read` if linear layers read f32,
-    /// and not the head alone.
+    /// Buffers for at most `chunk` tokens at a time, of texts that reach as far as [`Reach::new`] says.
     ///
     /// # Errors
     /// One that is larger than the device allows, or all larger than what is left of its memory, before any is allocated; or no memory.
-    pub fn new(
-        gpu: &Gpu,
-        c: &ModelConfig,
-        floats_read: bool,
-        chunk: usize,
-        positions: usize,
-        pages: usize,
-    ) -> Result<Self> {
+    pub fn new(model: &GpuModel, chunk: usize, positions: usize, pages: usize) -> Result<Self> {
+        let (gpu, c, floats_read) = (&*model.gpu, model.config(), model.reads_floats());
         let widest = c.width.max(c.ffn).max(c.q_width());
         let up_gate = if c.activation.gated() { 2 * c.ffn } else { c.ffn };
         let qkv = c.q_width() + 2 * c.kv_width();
@@ -126,7 +119,7 @@ impl Buffers {
             logits: make()?,
             chosen: make()?,
             back: make()?,
-            reach: Reach::new(gpu, c, positions, pages)?,
+            reach: Reach::new(gpu, &model.rope, positions, pages)?,
             taken,
         })
     }

@@ -16,6 +16,7 @@ use crate::weights::{Matrices, Reads, Weights};
 use cpu::Pool;
 use model::config::ModelConfig;
 use model::forward::{self, ConnectionId, Forward, Op, Stack, StackId};
+use model::rope::Frequencies;
 use model::tensors::{Role, TensorId, TensorKind};
 
 /// A model on a device.
@@ -32,6 +33,10 @@ pub struct GpuModel {
     hypers: Vec<Option<Hyper>>,
     /// For each block the gains of query and key heads, one after the other; ones where there is no norm.
     qk_gains: Vec<Buffer>,
+    /// For each stack what is added to its outputs, zeros where a matrix has none; `None` where all have none.
+    biases: Vec<Option<Buffer>>,
+    /// How fast queries and keys turn with position.
+    pub(super) rope: Frequencies,
     taken: Taken,
 }
 
@@ -80,10 +85,12 @@ impl GpuModel {
             _ => None,
         });
         let qk_gains = qk_gains.collect::<Result<_>>()?;
+        let biases = forward.stacks.iter().map(|stack| upload.bias(stack)).collect::<Result<_>>()?;
         drop(upload);
         gpu.check()?;
+        let (pipelines, rope) = (Mutex::default(), model.rope().clone());
         let gpu_model =
-            GpuModel { pipelines: Mutex::default(), tensors, stacks, hypers, qk_gains, taken, gpu, forward };
+            GpuModel { pipelines, tensors, stacks, hypers, qk_gains, biases, rope, taken, gpu, forward };
         debug_assert_eq!(gpu_model.buffers().map(Buffer::size).sum::<u64>(), gpu_model.bytes());
         Ok(gpu_model)
     }
@@ -150,6 +157,11 @@ impl GpuModel {
         &self.qk_gains[block]
     }
 
+    /// What is added to the outputs of a stack.
+    pub(super) fn bias(&self, id: StackId) -> Option<&Buffer> {
+        self.biases[id.0].as_ref()
+    }
+
     fn buffers(&self) -> impl Iterator<Item = &Buffer> {
         let gains =
             self.tensors.iter().filter_map(|t| if let OnDevice::Gain(b) = t { Some(b) } else { None });
@@ -160,6 +172,7 @@ impl GpuModel {
             .chain(tables.chain(self.stacks.iter().flatten()).flat_map(Matrix::buffers))
             .chain(hypers)
             .chain(&self.qk_gains)
+            .chain(self.biases.iter().flatten())
     }
 }
 
@@ -201,7 +214,8 @@ fn bytes(gpu: &Gpu, forward: &Forward, rows: &AllRows<'_>) -> Result<u64> {
     for (i, spec) in forward.tensors.iter().enumerate() {
         let id = TensorId(i);
         sum += match spec.kind {
-            TensorKind::Ternary { .. } | TensorKind::Plain(Role::HeadGain) => 0,
+            TensorKind::Ternary { .. }
+            | TensorKind::Plain(Role::HeadGain | Role::Bias | Role::RopeDivisors) => 0,
             TensorKind::Table { .. } => Matrix::bytes(gpu, table_name(forward, id), rows.table(id))?,
             TensorKind::Plain(_) => 4 * spec.len() as u64,
         };
@@ -209,6 +223,9 @@ fn bytes(gpu: &Gpu, forward: &Forward, rows: &AllRows<'_>) -> Result<u64> {
     for (stack, rows) in forward.stacks.iter().zip(&rows.stacks) {
         for rows in rows {
             sum += Matrix::bytes(gpu, name(forward, stack), rows)?;
+        }
+        if stack.biases.iter().any(Option::is_some) {
+            sum += 4 * stack.rows.iter().sum::<usize>() as u64;
         }
     }
     Ok(sum)
@@ -265,6 +282,20 @@ impl Upload<'_> {
             None => vec![1.0; self.forward.config.head_dim],
         };
         self.gpu.filled("gains of query and key heads", &[gain(q_gain), gain(k_gain)].concat())
+    }
+
+    fn bias(&self, stack: &Stack) -> Result<Option<Buffer>> {
+        if stack.biases.iter().all(Option::is_none) {
+            return Ok(None);
+        }
+        let mut all = Vec::with_capacity(stack.rows.iter().sum());
+        for (bias, rows) in stack.biases.iter().zip(&stack.rows) {
+            match bias {
+                Some(id) => all.extend_from_slice(self.w.plain(*id)),
+                None => all.resize(all.len() + rows, 0.0),
+            }
+        }
+        self.gpu.filled("biases", &all).map(Some)
     }
 
     fn hyper(&self, h: &forward::Hyper) -> Result<Hyper> {

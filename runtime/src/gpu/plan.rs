@@ -1,5 +1,6 @@
 //! The forward pass as a list of dispatches: which shader, which buffers, how many workgroups. It is made once for a worker's
-//! buffers; a submission walks it and nothing is created then. A block takes 10 dispatches, 12 with hyper-connections.
+//! buffers; a submission walks it and nothing is created then. A block takes 10 dispatches, 12 with hyper-connections, and one more
+//! for each product with biases.
 
 use shaders::{Input, Output, Step, Table, Weights};
 use wgpu::{BindGroup, Buffer, ComputePipeline};
@@ -13,7 +14,7 @@ use super::pipelines::{Constants, Pipelines};
 use crate::error::Result;
 use crate::weights::Reads;
 use model::config::{Activation, ModelConfig, RopeKind};
-use model::forward::Op;
+use model::forward::{Op, StackId};
 
 /// Workgroups of one dimension.
 #[derive(Clone, Copy, Debug)]
@@ -301,7 +302,7 @@ impl Planner<'_> {
 
     /// All blocks, products a token at a time or 16 together.
     fn blocks(&mut self, mut ops: &[Op], together: bool) -> Result<Vec<Dispatch>> {
-        let (model, c, b) = (self.model, self.c, self.b);
+        let model = self.model;
         while !ops.is_empty() {
             ops = match *ops {
                 [
@@ -312,44 +313,56 @@ impl Planner<'_> {
                     self.read(model.hyper(connection), model.gain(gain), model.reads(rest))?;
                     rest
                 }
-                [
-                    Op::BitLinear { stack, .. },
-                    Op::NormRope { .. },
-                    Op::Store { block, .. },
-                    Op::Attention { .. },
-                    Op::NormQuantise { gain, .. },
-                    ref rest @ ..,
-                ] => {
-                    self.product(
-                        model.stack(stack),
-                        Some((&b.qkv, c.q_width() + 2 * c.kv_width())),
-                        together,
-                    )?;
-                    self.attention(block)?;
-                    let gain = gain.map(|g| model.gain(g));
-                    self.rows(&b.mixed, c.q_width(), 1, gain, model.reads(rest))?;
-                    rest
-                }
-                [
-                    Op::BitLinear { stack, .. },
-                    Op::Activation { .. },
-                    Op::NormQuantise { gain, .. },
-                    ref rest @ ..,
-                ] => {
-                    let matrices = model.stack(stack);
-                    let width = matrices.iter().map(|m| m.rows as usize).sum();
-                    self.product(matrices, Some((&b.up_gate, width)), together)?;
-                    self.activation(gain.map(|g| model.gain(g)), model.reads(rest))?;
-                    rest
-                }
-                [Op::BitLinear { stack, .. }, Op::HyperWrite { .. }, ref rest @ ..] => {
-                    self.product(model.stack(stack), None, together)?;
-                    rest
-                }
+                [Op::BitLinear { stack, .. }, Op::Bias { .. }, ref rest @ ..]
+                | [Op::BitLinear { stack, .. }, ref rest @ ..] => self.linear(stack, rest, together)?,
                 _ => unreachable!("no shaders for what begins with {:?}", ops[0]),
             };
         }
         Ok(std::mem::take(&mut self.list))
+    }
+
+    /// A product, its biases, and what is made of it; answers the ops after that.
+    fn linear<'o>(&mut self, stack: StackId, then: &'o [Op], together: bool) -> Result<&'o [Op]> {
+        let (model, c, b) = (self.model, self.c, self.b);
+        let matrices = model.stack(stack);
+        let width = matrices.iter().map(|m| m.rows as usize).sum();
+        let to = match then {
+            [Op::NormRope { .. }, ..] => Some(&b.qkv),
+            [Op::Activation { .. }, ..] => Some(&b.up_gate),
+            _ => None,
+        };
+        self.product(matrices, to.map(|y| (y, width)), together)?;
+        if let Some(bias) = model.bias(stack) {
+            // With biases there is one stream, which a product that goes to no other buffer is added to.
+            let buffers = [bias, to.unwrap_or(&b.x)];
+            self.add(
+                shaders::Op::Bias,
+                &[("WIDTH", width as f64)],
+                &buffers,
+                Extent::Tokens,
+                Extent::Fixed(1),
+            )?;
+        }
+        Ok(match *then {
+            [
+                Op::NormRope { .. },
+                Op::Store { block, .. },
+                Op::Attention { .. },
+                Op::NormQuantise { gain, .. },
+                ref rest @ ..,
+            ] => {
+                self.attention(block)?;
+                let gain = gain.map(|g| model.gain(g));
+                self.rows(&b.mixed, c.q_width(), 1, gain, model.reads(rest))?;
+                rest
+            }
+            [Op::Activation { .. }, Op::NormQuantise { gain, .. }, ref rest @ ..] => {
+                self.activation(gain.map(|g| model.gain(g)), model.reads(rest))?;
+                rest
+            }
+            [Op::HyperWrite { .. }, ref rest @ ..] => rest,
+            _ => unreachable!("no shaders for a product before {:?}", then.first()),
+        })
     }
 
     /// Queries and keys normed and rotated, keys and values stored, attention.
@@ -360,6 +373,7 @@ impl Planner<'_> {
         let own = [
             ("EPS", f64::from(c.norm_eps)),
             ("QK_NORM", f64::from(u8::from(c.qk_norm))),
+            ("ROTARY_DIM", c.rotary_dims() as f64),
             ("INTERLEAVED", f64::from(u8::from(c.rope == RopeKind::Interleaved))),
         ];
         let (keys, values) = self.pages.of_block(block);

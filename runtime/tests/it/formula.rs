@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use formats::gguf::Gguf;
 use half::f16;
-use model::config::{Activation, ModelConfig};
+use model::config::{Activation, ModelConfig, RopeKind, Stretch};
 
 /// One token's row.
 type Row = Vec<f64>;
@@ -29,11 +29,13 @@ impl Formula<'_> {
         self.cache.entry(name.to_owned()).or_insert_with(load).clone()
     }
 
-    /// The product of a matrix with one row: of a ternary one with the quantised row.
+    /// The product of a matrix with one row, of a ternary one with the quantised row, and its bias.
     fn linear(&mut self, name: &str, x: &Row) -> Row {
         let ternary = self.gguf.tensor(name).unwrap().ty().unwrap().is_ternary();
         let w = self.tensor(name);
-        if ternary { product(&w, &quantise(x)) } else { product(&w, x) }
+        let y = if ternary { product(&w, &quantise(x)) } else { product(&w, x) };
+        let bias = name.replace(".weight", ".bias");
+        if self.gguf.contains(&bias) { add(&y, &self.tensor(&bias)) } else { y }
     }
 
     fn optional(&mut self, present: bool, name: &str) -> Option<Row> {
@@ -184,18 +186,53 @@ impl Formula<'_> {
         x.iter().enumerate().map(|(i, v)| v / rms * gain.map_or(1.0, |g| g[i])).collect()
     }
 
-    /// One head, normed and rotated, half against half.
-    fn turned(&self, head: &[f64], gain: Option<&Row>, position: usize) -> Row {
+    /// One head, normed and rotated.
+    fn turned(&mut self, head: &[f64], gain: Option<&Row>, position: usize) -> Row {
         let head = gain.map_or_else(|| head.to_vec(), |g| self.norm(head, Some(g)));
-        let half = head.len() / 2;
+        let (pairs, magnitude) = (self.c.rope_dims.unwrap_or(head.len()) / 2, self.magnitude());
         let mut out = head.clone();
-        for i in 0..half {
-            let base = f64::from(self.c.rope_base);
-            let angle = position as f64 * base.powf(-2.0 * i as f64 / head.len() as f64);
-            out[i] = head[i] * angle.cos() - head[i + half] * angle.sin();
-            out[i + half] = head[i] * angle.sin() + head[i + half] * angle.cos();
+        for i in 0..pairs {
+            let (j, k) = match self.c.rope {
+                RopeKind::HalfSplit => (i, i + pairs),
+                RopeKind::Interleaved => (2 * i, 2 * i + 1),
+            };
+            let (sin, cos) = (position as f64 * self.speed(i, pairs)).sin_cos();
+            out[j] = magnitude * (head[j] * cos - head[k] * sin);
+            out[k] = magnitude * (head[j] * sin + head[k] * cos);
         }
         out
+    }
+
+    /// Radians a position of a pair. Between the pair that turns `beta_fast` times in the original context and the one that turns `beta_slow` times,
+    /// YaRN mixes the speed that the pair would have with the one that it has when all are slowed down.
+    fn speed(&mut self, pair: usize, pairs: usize) -> f64 {
+        let base = f64::from(self.c.rope_base);
+        let divisor = if self.c.rope_scaling.divisors { self.tensor("rope_freqs.weight")[pair] } else { 1.0 };
+        let speed = 1.0 / (divisor * base.powf(pair as f64 / pairs as f64));
+        match self.c.rope_scaling.stretch {
+            Stretch::None => speed,
+            Stretch::Linear { factor } => speed / f64::from(factor),
+            Stretch::Yarn(yarn) => {
+                let turns = |beta: f32| {
+                    let longest =
+                        yarn.original_context as f64 / (2.0 * std::f64::consts::PI * f64::from(beta));
+                    pairs as f64 * longest.ln() / base.ln()
+                };
+                let first = turns(yarn.beta_fast).floor().max(0.0);
+                let last = turns(yarn.beta_slow).ceil().min(2.0 * pairs as f64 - 1.0);
+                let slowed = ((pair as f64 - first) / (last - first)).clamp(0.0, 1.0);
+                speed * (1.0 - slowed) + speed / f64::from(yarn.factor) * slowed
+            }
+        }
+    }
+
+    /// What a head is multiplied by as it turns.
+    fn magnitude(&self) -> f64 {
+        let yarn = match self.c.rope_scaling.stretch {
+            Stretch::Yarn(yarn) => 1.0 + 0.1 * f64::from(yarn.factor).ln(),
+            _ => 1.0,
+        };
+        yarn * f64::from(self.c.rope_scaling.magnitude)
     }
 }
 

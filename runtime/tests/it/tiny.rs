@@ -2,7 +2,8 @@
 
 use formats::blocks::{TensorType, pack};
 use formats::gguf::{Gguf, GgufWriter, Metadata};
-use model::config::{Activation, ModelConfig, RopeKind, StoredType};
+use model::architecture::Architecture;
+use model::config::{Activation, Biases, ModelConfig, RopeKind, RopeScaling, StoredType, Stretch, Yarn};
 use model::forward::Forward;
 use model::tensors::{Role, TensorKind, TensorSpec};
 use model::xoshiro::Xoshiro256;
@@ -23,6 +24,9 @@ pub fn config() -> ModelConfig {
         norm_eps: 1e-6,
         rope_base: 10_000.0,
         rope: RopeKind::HalfSplit,
+        rope_dims: None,
+        rope_scaling: RopeScaling::NONE,
+        biases: Biases::NONE,
         qk_norm: true,
         attn_sub_norm: false,
         ffn_sub_norm: false,
@@ -118,16 +122,87 @@ pub fn files(seed: u64) -> Vec<(&'static str, ModelConfig, Gguf)> {
         ("ternary above and below floats", sub_norms, vec![("attn_k", F16), ("attn_output", Q8_0)]),
     ];
     let others = others.map(|(name, c, types)| {
-        let (meta, mut tensors) = parts(&c, seed);
-        for tensor in tensors.iter_mut().filter(|t| t.dims.len() == 2 && !t.name.contains("hc_")) {
-            if let Some((_, ty)) = types.iter().find(|(part, _)| tensor.name.contains(part)) {
-                tensor.ty = *ty;
-            }
-        }
-        let file = assemble(meta, &tensors);
+        let file = stored(&c, seed, &types);
         (name, ModelConfig::from_gguf(&file).unwrap(), file)
     });
-    own.chain(others).collect()
+    own.chain(others).chain(published(seed)).collect()
+}
+
+/// Files of the families that others publish, with what theirs compute and ours do not.
+fn published(seed: u64) -> Vec<(&'static str, ModelConfig, Gguf)> {
+    let c = config();
+    let plain = RopeScaling::NONE;
+    let llama = ModelConfig { rope: RopeKind::Interleaved, qk_norm: false, ..c.clone() };
+    let yarn = Yarn { factor: 4.0, original_context: 16, extrapolation: 1.0, beta_fast: 3.0, beta_slow: 0.5 };
+    let all = [
+        ("llama", llama.clone(), vec![]),
+        (
+            "llama with divisors and biases, in floats, of widths that are no groups",
+            ModelConfig {
+                width: 96,
+                ffn: 160,
+                rope_scaling: RopeScaling { divisors: true, ..plain },
+                biases: Biases::of(|part| !["attn_q", "attn_k", "attn_v"].contains(&part)),
+                ..llama
+            },
+            vec![("blk.", TensorType::F16)],
+        ),
+        (
+            "qwen2, stretched",
+            ModelConfig {
+                qk_norm: false,
+                rope_scaling: RopeScaling { stretch: Stretch::Linear { factor: 4.0 }, ..plain },
+                biases: Biases::of(|part| ["attn_q", "attn_k", "attn_v"].contains(&part)),
+                ..c.clone()
+            },
+            vec![],
+        ),
+        (
+            "qwen3 with YaRN",
+            ModelConfig {
+                rope_scaling: RopeScaling { stretch: Stretch::Yarn(yarn), magnitude: 1.25, ..plain },
+                ..c.clone()
+            },
+            vec![],
+        ),
+        ("qwen3 of which a part turns", ModelConfig { rope_dims: Some(12), ..c.clone() }, vec![]),
+        (
+            "bitnet",
+            ModelConfig {
+                activation: Activation::Relu2Gated,
+                qk_norm: false,
+                attn_sub_norm: true,
+                ffn_sub_norm: true,
+                ..c
+            },
+            vec![],
+        ),
+    ];
+    all.into_iter().map(|(name, c, types)| (name, c.clone(), stored(&c, seed, &types))).collect()
+}
+
+/// An architecture whose files can say all of a shape.
+fn row(c: &ModelConfig) -> &'static Architecture {
+    let stretched = c.rope_scaling != RopeScaling::NONE || c.rope_dims.is_some();
+    let name = match () {
+        () if c.rope == RopeKind::Interleaved => "llama",
+        () if c.biases != Biases::NONE => "qwen2",
+        () if stretched => "qwen3",
+        () if c.attn_sub_norm && !c.qk_norm && c.streams == 1 => "bitnet",
+        () => "tercet",
+    };
+    Architecture::named(name).unwrap()
+}
+
+/// The file of a random model, some of whose matrices are of other types: those whose name has such a part.
+fn stored(c: &ModelConfig, seed: u64, types: &[(&str, TensorType)]) -> Gguf {
+    let (meta, mut tensors) = parts(c, seed);
+    for tensor in tensors.iter_mut().filter(|t| t.dims.len() == 2 && !t.name.contains("hc_")) {
+        if let Some((_, ty)) = types.iter().find(|(part, _)| tensor.name.contains(part)) {
+            tensor.ty = *ty;
+        }
+    }
+    assemble(meta, &tensors)
 }
 
 /// A tensor as f32 values, before it is packed.
@@ -148,6 +223,8 @@ pub fn parts(c: &ModelConfig, seed: u64) -> (Metadata, Vec<Dense>) {
             TensorKind::Table { .. } | TensorKind::Ternary { .. } => (0.0, 0.2),
             TensorKind::Plain(Role::Gain) => (1.0, 0.3),
             TensorKind::Plain(Role::HeadGain) => (1.5, 0.3),
+            TensorKind::Plain(Role::Bias) => (0.0, 0.3),
+            TensorKind::Plain(Role::RopeDivisors) => (2.0, 0.5),
             TensorKind::Plain(Role::HyperWeight) => (0.0, 0.1),
             TensorKind::Plain(Role::HyperBias) => (0.0, 1.0),
             TensorKind::Plain(Role::HyperAlpha) => (0.5, 0.1),
@@ -165,7 +242,7 @@ pub fn parts(c: &ModelConfig, seed: u64) -> (Metadata, Vec<Dense>) {
     tensors.sort_by_key(|t| place(&t.name));
     let tensors = tensors.into_iter().map(tensor).collect();
     let mut meta = Metadata::new();
-    c.to_gguf(&mut meta);
+    c.to_gguf_of(row(c), &mut meta);
     (meta, tensors)
 }
 
