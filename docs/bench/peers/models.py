@@ -6,6 +6,7 @@ SHAPE  bonsai-1.7b, bitnet-2b4t, falcon3-1b, trilm-1.1b, smollm2-135m
 TYPE   of the matrices of linear layers: TQ1_0, TQ2_0, F16, BF16, F32, Q8_0, Q4_0, Q4_1; ternary weights whatever the type, but for Q4_0 and Q4_1
 --blocks N    fewer than there are
 --vocab N     fewer ids
+--nearly      in F32, a millionth off being ternary: run unquantised by whoever runs ternary floats quantised
 --head TYPE   of the embedding and an untied head (F16): also Q8_0, Q4_0, Q4_1, BF16, F32
 """
 
@@ -42,6 +43,7 @@ def main():
     arguments.add_argument("--blocks", type=int)
     arguments.add_argument("--vocab", type=int)
     arguments.add_argument("--head", default="F16")
+    arguments.add_argument("--nearly", action="store_true")
     given = arguments.parse_args()
     arch, width, blocks, heads, kv_heads, head_dim, ffn, vocab, base, eps, tied = SHAPES[given.shape]
     blocks, vocab = given.blocks or blocks, given.vocab or vocab
@@ -77,14 +79,17 @@ def main():
         add(name, rng.uniform(0.7, 1.3, size).astype(np.float32), "F32")
 
     def matrix(name, rows, cols):
-        add(name, ternary(rng, rows, cols), given.type)
+        values = ternary(rng, rows, cols)
+        if given.nearly:
+            values[:, ::128] *= np.float32(1 + 1e-6)
+        add(name, values, given.type)
 
-    embedding = rng.standard_normal((vocab, width), np.float32)
-    add("token_embd.weight", embedding, given.head)
+    # Small beside what the blocks add, so that a tied head does more than repeat its token; the last gain makes logits of a few units.
+    size = np.float32(0.05)
+    add("token_embd.weight", size * rng.standard_normal((vocab, width), np.float32), given.head)
     if not tied:
-        add("output.weight", rng.standard_normal((vocab, width), np.float32) / np.float32(np.sqrt(width)) * 3, given.head)
-    # A tied head multiplies by embeddings of size 1; the last gain keeps logits of a few units.
-    add("output_norm.weight", np.full(width, 3 / np.sqrt(width) if tied else 1.0, np.float32), "F32")
+        add("output.weight", size * rng.standard_normal((vocab, width), np.float32), given.head)
+    add("output_norm.weight", np.full(width, 3 / np.sqrt(width) / size, np.float32), "F32")
     for i in range(blocks):
         block = f"blk.{i}."
         gain(block + "attn_norm.weight", width)

@@ -234,6 +234,11 @@ fn block_kind(name: &str, ty: TensorType) -> Result<Kind> {
     Ok(match ty {
         TensorType::F32 => Kind::F32,
         TensorType::BF16 => Kind::Bf16,
+        TensorType::Q4_0 => Kind::Q4_0,
+        TensorType::Q4_1 => Kind::Q4_1,
+        TensorType::Q4_K => Kind::Q4K,
+        TensorType::Q5_K => Kind::Q5K,
+        TensorType::Q6_K => Kind::Q6K,
         ty => return Err(unknown(name, format!("weights of type {ty}"))),
     })
 }
@@ -297,12 +302,17 @@ fn unknown(name: &str, found: String) -> Error {
 
 /// Bytes of a row's codes, whole words.
 pub fn row_bytes(kind: Kind, cols: usize) -> usize {
+    let blocks = |ty: TensorType| cols / ty.block_len() * ty.block_bytes();
     let bytes = match kind {
         Kind::Ternary | Kind::Ternary64 => cols / 4,
         Kind::Q8 => cols,
         Kind::F16 | Kind::Bf16 => 2 * cols,
         Kind::F32 => 4 * cols,
-        _ => unreachable!("{kind:?}"),
+        Kind::Q4_0 => blocks(TensorType::Q4_0),
+        Kind::Q4_1 => blocks(TensorType::Q4_1),
+        Kind::Q4K => blocks(TensorType::Q4_K),
+        Kind::Q5K => blocks(TensorType::Q5_K),
+        Kind::Q6K => blocks(TensorType::Q6_K),
     };
     bytes.next_multiple_of(4)
 }

@@ -24,11 +24,12 @@ impl<'a> StoredRows<'a> {
     /// # Errors
     /// A type that is not read.
     pub fn table(tensor: Tensor<'a>) -> Result<Self> {
-        Ok(match tensor.ty()? {
-            TensorType::F16 => StoredRows::Halves(HalfRows { tensor }),
-            TensorType::Q8_0 => StoredRows::EightBit(EightBitRows { tensor }),
-            ty if ty.is_ternary() => StoredRows::Ternary(TensorRows::new(tensor)?),
-            ty => StoredRows::Blocks(BlockRows { tensor, ty }),
+        let ty = tensor.ty()?;
+        Ok(match (ty, TensorRows::new(tensor)?) {
+            (TensorType::F16, _) => StoredRows::Halves(HalfRows { tensor }),
+            (TensorType::Q8_0, _) => StoredRows::EightBit(EightBitRows { tensor }),
+            (_, Some(rows)) if ty.is_ternary() => StoredRows::Ternary(rows),
+            _ => StoredRows::Blocks(BlockRows { tensor, ty }),
         })
     }
 
@@ -38,9 +39,8 @@ impl<'a> StoredRows<'a> {
     /// # Errors
     /// As [`table`](Self::table).
     pub fn linear(tensor: Tensor<'a>) -> Result<Self> {
-        let rows = TensorRows::new(tensor);
-        match rows {
-            Ok(rows) if rows.is_ternary()? => Ok(StoredRows::Ternary(rows)),
+        match TensorRows::new(tensor)? {
+            Some(rows) if rows.is_ternary()? => Ok(StoredRows::Ternary(rows)),
             _ => Self::table(tensor),
         }
     }
