@@ -1,6 +1,7 @@
 """llama.cpp's own logits for some token ids: its library as the PyPI package `xllamacpp` carries it, called through its C interface.
 
     python llama.py FILE IDS [--greedy N] > LOGITS      IDS separated by commas; f32, one row a token; greedy ids on the error output
+    python llama.py FILE --time P,N [--threads T]       tokens a second of a prompt of P ids, and of N ids after it one by one
 """
 
 import argparse
@@ -8,6 +9,7 @@ import ctypes
 import glob
 import os
 import sys
+import time
 
 import numpy as np
 import xllamacpp
@@ -17,6 +19,11 @@ class Parameters(ctypes.Structure):
     """Parameters that the library fills in itself: more room than any release of it takes, and the numbers at the front by name."""
 
     _fields_ = [("n_ctx", ctypes.c_uint32), ("n_batch", ctypes.c_uint32), ("n_ubatch", ctypes.c_uint32), ("rest", ctypes.c_uint8 * 2036)]
+
+
+def last_alone(n):
+    """Logits are wanted of the last of `n` tokens."""
+    return (ctypes.c_int8 * n)(*[0] * (n - 1), 1)
 
 
 class Batch(ctypes.Structure):
@@ -43,6 +50,7 @@ def library():
     lib.llama_model_get_vocab.restype = ctypes.c_void_p
     lib.llama_model_get_vocab.argtypes = [ctypes.c_void_p]
     lib.llama_vocab_n_tokens.argtypes = [ctypes.c_void_p]
+    lib.llama_set_n_threads.argtypes = [ctypes.c_void_p, ctypes.c_int32, ctypes.c_int32]
     lib.llama_decode.argtypes = [ctypes.c_void_p, Batch]
     lib.llama_get_logits_ith.restype = ctypes.POINTER(ctypes.c_float)
     lib.llama_get_logits_ith.argtypes = [ctypes.c_void_p, ctypes.c_int32]
@@ -61,6 +69,13 @@ class Llama:
         self.context = self.lib.llama_init_from_model(self.model, parameters)
         self.vocab = self.lib.llama_vocab_n_tokens(self.lib.llama_model_get_vocab(self.model))
 
+    def read(self, ids):
+        """Takes ids as an engine does that goes on writing: logits of the last alone, which stay there."""
+        tokens = (ctypes.c_int32 * len(ids))(*ids)
+        if self.lib.llama_decode(self.context, Batch(len(ids), tokens, None, None, None, None, last_alone(len(ids)))):
+            sys.exit("llama.cpp does not decode")
+        self.lib.llama_get_logits_ith(self.context, len(ids) - 1)
+
     def decode(self, ids):
         """Logits after each of some more ids, (ids, vocabulary)."""
         tokens = (ctypes.c_int32 * len(ids))(*ids)
@@ -71,12 +86,32 @@ class Llama:
         return np.stack(rows)
 
 
+def timed(given):
+    prompt, count = map(int, given.time.split(","))
+    llama = Llama(given.file, prompt + count + 16)
+    llama.lib.llama_set_n_threads(llama.context, given.threads, given.threads)
+    ids = [i * 37 % llama.vocab for i in range(prompt + count)]
+    llama.read(ids[:8])
+    start = time.perf_counter()
+    llama.read(ids[:prompt])
+    read = time.perf_counter()
+    for i in ids[prompt:]:
+        llama.read([i])
+    print(f"{prompt / (read - start):.1f} {count / (time.perf_counter() - read):.1f}")
+    sys.stdout.flush()
+    os._exit(0)
+
+
 def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("file")
-    arguments.add_argument("ids")
+    arguments.add_argument("ids", nargs="?")
+    arguments.add_argument("--time")
+    arguments.add_argument("--threads", type=int, default=2)
     arguments.add_argument("--greedy", type=int, default=0)
     given = arguments.parse_args()
+    if given.time:
+        timed(given)
     ids = [int(i) for i in given.ids.split(",")]
     llama = Llama(given.file, len(ids) + given.greedy + 8)
     logits = llama.decode(ids)
