@@ -22,10 +22,12 @@ impl<'a> TensorRows<'a> {
     /// A type that holds no ternary weights, or that is not read.
     pub fn new(tensor: Tensor<'a>) -> Result<Self> {
         match tensor.ty()? {
-            ty @ TensorType::Q8_0 => {
-                Err(wrong_type(&tensor.info.name, ty.name(), "Q1_58, TQ2_0 or ternary floats"))
-            }
-            ty => Ok(TensorRows { tensor, ty }),
+            ty @ (TensorType::F32
+            | TensorType::F16
+            | TensorType::BF16
+            | TensorType::Q1_58
+            | TensorType::TQ2_0) => Ok(TensorRows { tensor, ty }),
+            ty => Err(wrong_type(&tensor.info.name, ty.name(), "Q1_58, TQ2_0 or ternary floats")),
         }
     }
 }
