@@ -15,6 +15,9 @@ const SPLIT_NUMBER: &str = "split.no";
 /// llama.cpp's rotary base, in files that say none.
 const ROPE_BASE_USUAL: f32 = 10_000.0;
 
+/// Tensors of a block that has neither a gate nor norms beside the usual two.
+const BLOCK_TENSORS_LEAST: usize = 8;
+
 /// The tensor of rotary divisors.
 pub(crate) const ROPE_DIVISORS: &str = "rope_freqs.weight";
 
@@ -56,10 +59,14 @@ impl ModelConfig {
             (key::KV_HEADS, self.kv_heads),
             (key::HEAD_DIM, self.head_dim),
             (key::VALUE_DIM, self.head_dim),
-            (key::ROPE_DIMS, self.rotary_dims()),
         ] {
             let size = u32::try_from(size).expect("validated sizes are far below 2^32");
             meta.insert(&row.key(key), size);
+        }
+        // What others know nothing of.
+        if let Some(key) = row.group {
+            meta.insert(&row.key(key::STREAMS), self.streams as u32);
+            meta.insert(&row.key(key), formats::ternary::GROUP as u32);
         }
         match row.activation {
             Gating::Named(key) => meta.insert(&row.key(key), self.activation.name()),
@@ -69,10 +76,7 @@ impl ModelConfig {
         meta.insert(&row.key(key::NORM_EPS), self.norm_eps);
         meta.insert(&row.key(key::ROPE_BASE), self.rope_base);
         self.rope_to_gguf(row, meta);
-        // What others know nothing of.
-        if let Some(key) = row.group {
-            meta.insert(&row.key(key), formats::ternary::GROUP as u32);
-            meta.insert(&row.key(key::STREAMS), self.streams as u32);
+        if row.group.is_some() {
             meta.insert(&row.key(key::EMBEDDING_SCALE), self.embedding_scale);
             meta.insert(&row.key(key::HEAD_INT8), self.head_int8);
         }
@@ -80,6 +84,9 @@ impl ModelConfig {
 
     /// Writes how rotary embedding departs from its plain form, if it does.
     fn rope_to_gguf(&self, row: &Architecture, meta: &mut Metadata) {
+        if let Some(dims) = self.rope_dims {
+            meta.insert(&row.key(key::ROPE_DIMS), dims as u32);
+        }
         match self.rope_scaling.stretch {
             Stretch::None => {}
             Stretch::Linear { factor } => {
@@ -155,12 +162,10 @@ impl Reader<'_> {
         valid.map_err(|refusal| row.refusal(refusal))?;
         unread::check_keys(meta, row, &config)?;
         let tensors = self.gguf.tensors().len();
-        if config.blocks > tensors {
-            return self.refuse(
-                key::BLOCKS,
-                config.blocks,
-                format!("at most {tensors}, the tensors there are"),
-            );
+        if config.blocks > tensors / BLOCK_TENSORS_LEAST {
+            let expected =
+                format!("at most one for each {BLOCK_TENSORS_LEAST} of the tensors there are, {tensors}");
+            return self.refuse(key::BLOCKS, config.blocks, expected);
         }
         Ok(config)
     }
@@ -326,7 +331,9 @@ mod tests {
         change(&mut meta);
         let mut writer = GgufWriter::new(meta);
         writer.add_tensor("token_embd.weight", TensorType::F16, &[128, 7], vec![0; 2 * 128 * 7]).unwrap();
-        for name in tensors {
+        let block = (0..BLOCK_TENSORS_LEAST).map(|i| format!("blk.0.{i}"));
+        for name in block.chain(tensors.iter().map(|&name| name.to_owned())) {
+            let name = &name;
             writer.add_tensor(name, TensorType::F32, &[1], vec![0; 4]).unwrap();
         }
         let gguf = Gguf::parse(writer.to_bytes().unwrap(), "a test").unwrap();

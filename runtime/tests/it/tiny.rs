@@ -160,7 +160,7 @@ fn published(seed: u64) -> Vec<(&'static str, ModelConfig, Gguf)> {
         (
             "qwen3 with YaRN",
             ModelConfig {
-                rope_scaling: RopeScaling { stretch: Stretch::Yarn(yarn), magnitude: 1.25, ..plain },
+                rope_scaling: RopeScaling { stretch: Stretch::Yarn(yarn), magnitude: 0.75, ..plain },
                 ..c.clone()
             },
             vec![],
