@@ -20,6 +20,7 @@ use std::sync::Arc;
 use super::Problem;
 use super::list::List;
 use super::metadata::Metadata;
+use super::other_kind::{OtherKind, other_folder};
 use super::parser::{Stop, parse_header};
 use super::tensor::{Tensor, TensorInfo};
 use crate::{Error, Result, ordinary};
@@ -55,7 +56,7 @@ impl Header {
     /// Reads the header of a file, not its tensors. One that the file does not hold as promised is listed with its [`Fault`](super::Fault),
     /// so that a damaged file can be looked at; [`Gguf::open`] refuses it.
     pub fn open(path: &Path) -> Result<Header> {
-        let (file, file_len) = ordinary::open(path)?;
+        let (file, file_len) = open_file(path)?;
         read_header(file, file_len, path).map(|(header, _, _)| header)
     }
 
@@ -90,7 +91,7 @@ impl Header {
 impl Gguf {
     /// Reads a whole file into memory: an ordinary file, so that no pipe or device can keep us waiting.
     pub fn open(path: &Path) -> Result<Gguf> {
-        let (file, file_len) = ordinary::open(path)?;
+        let (file, file_len) = open_file(path)?;
         let (header, mut bytes, mut file) = read_header(file, file_len, path)?;
         let header = sound(header, &path.to_string_lossy())?;
         read_up_to(&mut file, &mut bytes, header.data.end, path)?;
@@ -157,6 +158,17 @@ impl Gguf {
         let bytes = if len == 0 { &[] } else { self.bytes.get(start..start.checked_add(len)?)? };
         Some(Tensor { info, bytes, file: &self.name })
     }
+}
+
+/// Opens a file, and says of a folder what kind of model it may be.
+fn open_file(path: &Path) -> Result<(File, u64)> {
+    ordinary::open(path).map_err(|error| match other_folder(path) {
+        Some(OtherKind { kind, cure }) => Error::Gguf {
+            problem: Problem::OtherKind { kind, cure },
+            file: path.to_string_lossy().into_owned(),
+        },
+        None => error,
+    })
 }
 
 /// A header whose tensors can all be read.
