@@ -66,6 +66,11 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     ensure!(!source.meta.config.model.float, ::train::Error::FloatRun);
     let params = source.params.into_iter().map(Ok);
     let ty = args.ty.unwrap_or_default();
+    if args.reader.is_some() && args.ty == Some(ExportType::Q1_58) {
+        return Err(exit::usage(
+            "llama.cpp does not read q1_58; without --type it gets q2_0, which is as exact",
+        ));
+    }
     let (mut file, fidelity) = to_gguf(&config, params, &source.tokenizer, &provenance, ty)?;
     if let Some(Reader::LlamaCpp) = args.reader {
         file = for_llama_cpp(&Gguf::parse(file.to_bytes()?, &args.source.to_string_lossy())?)?;

@@ -18,6 +18,8 @@ const FILE_TYPE_Q2_0: u32 = 41;
 
 const TOKENS: &str = "tokenizer.ggml.tokens";
 const KINDS: &str = "tokenizer.ggml.token_type";
+const BOS: &str = "tokenizer.ggml.bos_token_id";
+const EOS: &str = "tokenizer.ggml.eos_token_id";
 
 /// What of a model llama.cpp cannot compute, each as the end of "it has ..."; nothing if it can.
 pub fn obstacles(c: &ModelConfig) -> Vec<String> {
@@ -121,13 +123,12 @@ fn vocabulary(out: &mut Metadata, rows: usize, tokenizer: &Tokenizer) -> Result<
     // no start of a text begins with a line break.
     let byte = |byte: u8| {
         let is_it = |id: &u32| tokenizer.text_bytes(*id) == [byte];
-        (0..tokenizer.vocab_size() as u32).find(is_it).expect("a tokenizer has all bytes")
+        (0..tokenizer.vocab_size() as u32).find(is_it)
     };
-    if tokenizer.eos().is_none() {
-        out.insert("tokenizer.ggml.eos_token_id", byte(0xff));
-    }
-    if tokenizer.bos().is_none() {
-        out.insert("tokenizer.ggml.bos_token_id", byte(b'\n'));
+    for (key, there, instead) in [(EOS, tokenizer.eos(), 0xff), (BOS, tokenizer.bos(), b'\n')] {
+        if let (None, Some(id)) = (there, byte(instead)) {
+            out.insert(key, id);
+        }
     }
     // It counts the rows of the embedding by the tokens.
     let mut tokens: Vec<String> = out.require_strs(TOKENS)?.iter().map(str::to_owned).collect();
@@ -169,4 +170,78 @@ fn as_q2_0(tensor: &Tensor<'_>) -> Result<Vec<u8>> {
     blocks::unpack_codes(ty, tensor.bytes, &mut scales, &mut codes).map_err(|e| tensor.explain(e))?;
     blocks::pack_codes(TensorType::Q2_0, &scales, &codes, &mut out).map_err(|e| tensor.explain(e))?;
     Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{RopeKind, RopeScaling, StoredType};
+
+    const PORTABLE: ModelConfig = ModelConfig {
+        vocab: 300,
+        context: 64,
+        width: 256,
+        blocks: 2,
+        heads: 4,
+        kv_heads: 2,
+        head_dim: 64,
+        ffn: 384,
+        streams: 1,
+        activation: Activation::SwiGlu,
+        norm_eps: 1e-5,
+        rope_base: 1e4,
+        rope: RopeKind::HalfSplit,
+        rope_dims: None,
+        rope_scaling: RopeScaling::NONE,
+        biases: Biases::NONE,
+        qk_norm: true,
+        attn_sub_norm: false,
+        ffn_sub_norm: false,
+        embedding_scale: 1.0,
+        tied: true,
+        embedding: StoredType::Q8_0,
+        head: StoredType::Q8_0,
+        head_int8: false,
+    };
+
+    #[test]
+    fn obstacles_are_what_llama_cpp_does_not_compute() {
+        assert_eq!(obstacles(&PORTABLE), Vec::<String>::new());
+        let free = ModelConfig { tied: false, head_int8: true, rope_base: 5e5, context: 9, ..PORTABLE };
+        assert_eq!(obstacles(&free), Vec::<String>::new());
+        let divisors = RopeScaling { divisors: true, ..RopeScaling::NONE };
+        for (config, what) in [
+            (ModelConfig { streams: 4, ..PORTABLE }, "4 residual streams"),
+            (ModelConfig { activation: Activation::Relu2, ..PORTABLE }, "relu2 in place of swiglu"),
+            (ModelConfig { rope_dims: Some(32), ..PORTABLE }, "heads that turn in part"),
+            (ModelConfig { rope_scaling: divisors, ..PORTABLE }, "rotary divisors"),
+            (ModelConfig { biases: Biases::of(|part| part == "attn_q"), ..PORTABLE }, "biases"),
+            (ModelConfig { qk_norm: false, ..PORTABLE }, "no norm of queries and keys"),
+            (ModelConfig { attn_sub_norm: true, ..PORTABLE }, "a norm before the attention's output"),
+            (
+                ModelConfig { ffn_sub_norm: true, ..PORTABLE },
+                "a norm before the feed-forward network's output",
+            ),
+            (ModelConfig { embedding_scale: 2.0, ..PORTABLE }, "an embedding scaled by 2"),
+        ] {
+            assert_eq!(obstacles(&config), [what]);
+        }
+    }
+
+    #[test]
+    fn shapes_that_llama_cpp_computes_are_written_whole() {
+        let mut meta = Metadata::new();
+        meta.insert("tercet.training.steps", 7u64);
+        meta.insert("tokenizer.ggml.pre", "gpt-2");
+        PORTABLE.to_gguf(&mut meta);
+        let mut out = Metadata::new();
+        describe(&mut out, &PORTABLE, &meta);
+        let ours: Vec<&str> =
+            out.iter().map(|(key, _)| key).filter(|key| key.starts_with("tercet.")).collect();
+        assert_eq!(ours, ["tercet.training.steps"]);
+        assert_eq!(out.str("general.architecture").unwrap(), Some("qwen3"));
+        assert_eq!(out.str("tokenizer.ggml.pre").unwrap(), Some("gpt-2"));
+        assert_eq!(out.u32("qwen3.attention.key_length").unwrap(), Some(64));
+        assert_eq!(out.f32("qwen3.rope.freq_base").unwrap(), Some(1e4));
+    }
 }
