@@ -61,6 +61,23 @@ pub enum Error {
         value: f32,
     },
 
+    /// A file of others, where one of ours is wanted.
+    #[error(
+        "its architecture is \"{}\", which llama.cpp runs already; only \"tercet\" has to be written anew",
+        shown(found)
+    )]
+    NotOurs {
+        /// Value of `general.architecture`.
+        found: String,
+    },
+
+    /// A model that llama.cpp cannot compute.
+    #[error("llama.cpp cannot run this model: it has {}; tercet train --preset portable makes one that runs there", obstacles.join(", "))]
+    NotPortable {
+        /// What stands in the way.
+        obstacles: Vec<String>,
+    },
+
     /// A tensor stored in a type that this place cannot read.
     #[error("tensor {name} is stored as {found}; expected {expected}")]
     TensorType {

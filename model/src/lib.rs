@@ -7,6 +7,7 @@ pub mod dropout;
 pub mod forward;
 pub mod init;
 pub mod metadata;
+pub mod portable;
 pub mod reference;
 pub mod rng;
 pub mod rope;

@@ -50,6 +50,18 @@ def library():
     lib.llama_model_get_vocab.restype = ctypes.c_void_p
     lib.llama_model_get_vocab.argtypes = [ctypes.c_void_p]
     lib.llama_vocab_n_tokens.argtypes = [ctypes.c_void_p]
+    lib.llama_tokenize.argtypes = [
+        ctypes.c_void_p,
+        ctypes.c_char_p,
+        ctypes.c_int32,
+        ctypes.POINTER(ctypes.c_int32),
+        ctypes.c_int32,
+        ctypes.c_bool,
+        ctypes.c_bool,
+    ]
+    lib.llama_get_memory.restype = ctypes.c_void_p
+    lib.llama_get_memory.argtypes = [ctypes.c_void_p]
+    lib.llama_memory_clear.argtypes = [ctypes.c_void_p, ctypes.c_bool]
     lib.llama_set_n_threads.argtypes = [ctypes.c_void_p, ctypes.c_int32, ctypes.c_int32]
     lib.llama_decode.argtypes = [ctypes.c_void_p, Batch]
     lib.llama_get_logits_ith.restype = ctypes.POINTER(ctypes.c_float)
@@ -67,7 +79,18 @@ class Llama:
         parameters = self.lib.llama_context_default_params()
         parameters.n_ctx = parameters.n_batch = context
         self.context = self.lib.llama_init_from_model(self.model, parameters)
-        self.vocab = self.lib.llama_vocab_n_tokens(self.lib.llama_model_get_vocab(self.model))
+        self.tokenizer = self.lib.llama_model_get_vocab(self.model)
+        self.vocab = self.lib.llama_vocab_n_tokens(self.tokenizer)
+
+    def ids(self, text):
+        """Those of a text, without what a file may want before or behind it."""
+        text = text.encode()
+        ids = (ctypes.c_int32 * len(text))()
+        return list(ids[: self.lib.llama_tokenize(self.tokenizer, text, len(text), ids, len(ids), False, False)])
+
+    def forget(self):
+        """Goes back to the beginning of a text."""
+        self.lib.llama_memory_clear(self.lib.llama_get_memory(self.context), True)
 
     def read(self, ids):
         """Takes ids as an engine does that goes on writing: logits of the last alone, which stay there."""
