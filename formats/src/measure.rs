@@ -129,33 +129,53 @@ pub struct Measured {
 }
 
 /// Codes and scales of ternary weights.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Ternary {
-    /// How many weights are -1, 0 and +1.
-    pub codes: [u64; 3],
-    /// One for each group of 128 weights, in their order.
+    /// How many weights are -1, 0, +1 and, where the type has a code for it, +2.
+    pub codes: [u64; 4],
+    /// One for each [`group`](Self::group) of weights, in their order; none where [`factor`](Self::factor) is the only one.
     pub scales: Vec<f16>,
+    /// Weights that share one of `scales`: 128, and 64 where the type's blocks are as short.
+    pub group: usize,
+    /// The one scale of all weights.
+    pub factor: Option<f32>,
 }
 
 impl Ternary {
-    /// The shares of -1, 0 and +1.
+    /// The shares of -1, 0, and of +1 with +2.
     pub fn shares(&self) -> [f64; 3] {
-        let all = self.codes.iter().sum::<u64>().max(1) as f64;
-        self.codes.map(|n| n as f64 / all)
+        let [minus, zero, plus, two] = self.codes;
+        let all = (minus + zero + plus + two).max(1) as f64;
+        [minus, zero, plus + two].map(|n| n as f64 / all)
+    }
+
+    /// How many scales a row of so many weights has.
+    pub fn groups(&self, row: u64) -> usize {
+        if self.factor.is_some() { 0 } else { row as usize / self.group }
+    }
+
+    /// The scale of a weight, counted from 0, row after row.
+    pub fn scale_of(&self, weight: u64) -> Option<f32> {
+        let group = usize::try_from(weight / self.group as u64).ok()?;
+        self.factor.or_else(|| self.scales.get(group).map(|s| s.to_f32()))
     }
 
     /// Of the scales.
     pub fn scale_moments(&self) -> Moments {
         let mut moments = Moments::default();
-        self.scales.iter().for_each(|s| moments.add(s.to_f32(), 1));
+        self.each_scale().for_each(|s| moments.add(s, 1));
         moments
+    }
+
+    fn each_scale(&self) -> impl Iterator<Item = f32> {
+        self.scales.iter().map(|s| s.to_f32()).chain(self.factor)
     }
 
     /// The scales in bins from the smallest to the largest.
     pub fn scale_histogram(&self, bins: usize) -> Histogram {
         let range = self.scale_moments();
         let mut histogram = Histogram::new(range.min, range.max, bins);
-        self.scales.iter().for_each(|s| histogram.add(s.to_f32(), 1));
+        self.each_scale().for_each(|s| histogram.add(s, 1));
         histogram
     }
 }
@@ -179,9 +199,11 @@ pub struct Meter {
 }
 
 impl Meter {
-    /// Nothing measured yet.
-    pub fn new(ty: TensorType) -> Meter {
-        let ternary = ty.is_ternary().then(Ternary::default);
+    /// Nothing measured yet. `factor` is what all weights are multiplied by, if that stands behind their blocks.
+    pub fn new(ty: TensorType, factor: Option<f32>) -> Meter {
+        let group = ty.group().unwrap_or(GROUP).min(GROUP);
+        let none = Ternary { codes: [0; 4], scales: Vec::new(), group, factor };
+        let ternary = ty.is_ternary().then_some(none);
         let measured = Measured { weights: Moments::default(), ternary };
         Meter { ty, measured, blocks: 0, unpacked: Vec::new(), codes: Vec::new(), scales: Vec::new() }
     }
@@ -205,19 +227,20 @@ impl Meter {
             return Ok(());
         };
         self.codes.resize(count, 0);
-        self.scales.resize(count / GROUP, f16::ZERO);
+        self.scales.resize(count / ternary.group, f16::ZERO);
         blocks::unpack_codes(self.ty, bytes, &mut self.scales, &mut self.codes)?;
-        for (codes, scale) in self.codes.chunks_exact(GROUP).zip(&self.scales) {
-            let minus = codes.iter().filter(|t| **t < 0).count() as u64;
-            let plus = codes.iter().filter(|t| **t > 0).count() as u64;
-            let zero = GROUP as u64 - minus - plus;
-            let s = scale.to_f32();
-            for (at, (value, times)) in [(-s, minus), (0.0, zero), (s, plus)].into_iter().enumerate() {
+        for (codes, scale) in self.codes.chunks_exact(ternary.group).zip(&self.scales) {
+            let count = |code| codes.iter().filter(|t| **t == code).count() as u64;
+            let s = ternary.factor.unwrap_or(scale.to_f32());
+            for (at, code) in (-1..=2).enumerate() {
+                let times = count(code);
                 ternary.codes[at] += times;
-                self.measured.weights.add(value, times);
+                self.measured.weights.add(f32::from(code) * s, times);
             }
         }
-        ternary.scales.extend(&self.scales);
+        if ternary.factor.is_none() {
+            ternary.scales.extend(&self.scales);
+        }
         Ok(())
     }
 
@@ -232,8 +255,8 @@ impl Meter {
 /// # Errors
 /// A type that is not ours, a code or a scale that is none.
 pub fn measure(tensor: &Tensor<'_>) -> Result<Measured> {
-    let mut meter = Meter::new(tensor.ty()?);
-    meter.add(tensor.bytes).map_err(|e| tensor.explain(e))?;
+    let mut meter = Meter::new(tensor.ty()?, tensor.factor()?);
+    meter.add(tensor.blocks()).map_err(|e| tensor.explain(e))?;
     Ok(meter.finish())
 }
 
@@ -275,11 +298,11 @@ mod tests {
         let codes: Vec<i8> = (0..GROUP).map(|i| if i < 50 { -1 } else { i8::from(i >= 90) }).collect();
         q1_58::pack_group(f16::from_f32(0.5), &codes, &mut bytes);
         q1_58::pack_group(f16::from_f32(2.0), &[0; GROUP], &mut bytes);
-        let mut meter = Meter::new(TensorType::Q1_58);
+        let mut meter = Meter::new(TensorType::Q1_58, None);
         meter.add(&bytes).unwrap();
         let measured = meter.finish();
         let ternary = measured.ternary.as_ref().unwrap();
-        assert_eq!(ternary.codes, [50, 40 + 128, 38]);
+        assert_eq!(ternary.codes, [50, 40 + 128, 38, 0]);
         assert_eq!(ternary.scales, [0.5, 2.0].map(f16::from_f32));
         assert_eq!(measured.zeros(), 168);
         assert_eq!((measured.weights.min, measured.weights.max, measured.weights.count), (-0.5, 0.5, 256));
@@ -295,10 +318,12 @@ mod tests {
         let weights: Vec<f32> = (0..3 * PIECE).map(|i| ((i * 37) % 1009) as f32 / 500.0 - 1.0).collect();
         for ty in TensorType::ALL {
             let mut bytes = Vec::new();
-            pack(ty, &weights, &mut bytes).unwrap();
-            let mut whole = Meter::new(ty);
+            if pack(ty, &weights, &mut bytes).is_err() {
+                continue;
+            }
+            let mut whole = Meter::new(ty, None);
             whole.add(&bytes).unwrap();
-            let mut pieces = Meter::new(ty);
+            let mut pieces = Meter::new(ty, None);
             bytes.chunks(7 * ty.block_bytes()).for_each(|piece| pieces.add(piece).unwrap());
             let (whole, pieces) = (whole.finish(), pieces.finish());
             assert_eq!(whole, pieces, "{ty}");
@@ -320,8 +345,8 @@ mod tests {
         }
         let last = bytes.len() - 1;
         bytes[last] = 0xff;
-        let error = Meter::new(TensorType::Q1_58).add(&bytes).unwrap_err().to_string();
+        let error = Meter::new(TensorType::Q1_58, None).add(&bytes).unwrap_err().to_string();
         assert!(error.contains(&format!("block {}", PIECE / GROUP + 1)), "{error}");
-        assert!(Meter::new(TensorType::Q1_58).add(&bytes[1..]).is_err());
+        assert!(Meter::new(TensorType::Q1_58, None).add(&bytes[1..]).is_err());
     }
 }

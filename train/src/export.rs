@@ -3,7 +3,7 @@
 
 use std::str::FromStr;
 
-use formats::blocks::{TensorType, pack, q1_58, tq2_0};
+use formats::blocks::{TensorType, pack, pack_codes, q1_58, tq2_0};
 use formats::gguf::{GgufWriter, Metadata};
 use formats::ternary::{GROUP, SCALE_MIN, quantise_group};
 use formats::tokenizer::{SEPARATOR, Tokenizer};
@@ -174,7 +174,7 @@ fn matrix(param: &Named, ty: ExportType, fidelity: &mut Fidelity, out: &mut Vec<
             let worst = merge_scales(&mut scales, &codes);
             fidelity.rescaled += usize::from(worst > 0.0);
             fidelity.worst = fidelity.worst.max(worst);
-            tq2_0::pack_lossless(&scales, &codes, out)?;
+            pack_codes(TensorType::TQ2_0, &scales, &codes, out)?;
             return Ok(TensorType::TQ2_0);
         }
         ExportType::Tq2_0 => fidelity.dense += 1,

@@ -1,199 +1,40 @@
-//! Weights in blocks: how a tensor type lays out its weights, and conversions to and from f32.
+//! Weights in blocks: how a tensor type lays out its weights, and conversions to and from f32 and ternary codes.
 //! What a ternary scale is belongs to [`crate::ternary`]; where a tensor lies in a file, to [`crate::gguf`].
 
 pub mod dense;
+pub mod i2_s;
+pub mod k_quants;
+mod pack_codes;
+mod problem;
+pub mod ptq1_0;
 pub mod q1_58;
+pub mod q2_0;
+pub mod q4;
 pub mod q8_0;
+mod tensor_type;
+pub mod tq1_0;
 pub mod tq2_0;
+mod trits;
+mod two_bits;
 mod type_id;
 
+pub use pack_codes::pack_codes;
+pub use problem::Problem;
+pub use tensor_type::TensorType;
 pub use type_id::{Foreign, TypeId};
 
 use half::f16;
 
 use crate::Result;
 
-/// The tensor types whose weights this crate reads and writes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum TensorType {
-    /// 32-bit IEEE floats.
-    F32,
-    /// 16-bit IEEE floats.
-    F16,
-    /// 32 weights of 8 bits share an f16 scale.
-    Q8_0,
-    /// The upper half of a 32-bit float.
-    BF16,
-    /// 256 ternary weights share an f16 scale (llama.cpp).
-    TQ2_0,
-    /// 128 ternary weights share an f16 scale: our own, the same bytes as `PQ2_0`.
-    Q1_58,
-}
+/// Weights that share a scale, whatever the ternary type: [the group](TensorType::group) of each is a multiple of it.
+pub const GROUP_MIN: usize = q2_0::LEN;
 
-impl TensorType {
-    /// All of them, by id.
-    pub const ALL: [TensorType; 6] = [
-        TensorType::F32,
-        TensorType::F16,
-        TensorType::Q8_0,
-        TensorType::BF16,
-        TensorType::TQ2_0,
-        TensorType::Q1_58,
-    ];
-
-    /// Whether its weights are -1, 0 and +1 times a scale.
-    pub const fn is_ternary(self) -> bool {
-        matches!(self, TensorType::TQ2_0 | TensorType::Q1_58)
-    }
-
-    /// The number that names this type in a GGUF file.
-    pub const fn id(self) -> u32 {
-        match self {
-            TensorType::F32 => 0,
-            TensorType::F16 => 1,
-            TensorType::Q8_0 => 8,
-            TensorType::BF16 => 30,
-            TensorType::TQ2_0 => 35,
-            TensorType::Q1_58 => 142,
-        }
-    }
-
-    /// The type with this GGUF number, if it is one of ours.
-    pub fn from_id(id: u32) -> Option<TensorType> {
-        Self::ALL.into_iter().find(|ty| ty.id() == id)
-    }
-
-    /// The name people know it by.
-    pub const fn name(self) -> &'static str {
-        match self {
-            TensorType::F32 => "F32",
-            TensorType::F16 => "F16",
-            TensorType::Q8_0 => "Q8_0",
-            TensorType::BF16 => "BF16",
-            TensorType::TQ2_0 => "TQ2_0",
-            TensorType::Q1_58 => "Q1_58",
-        }
-    }
-
-    /// Weights in one block.
-    pub const fn block_len(self) -> usize {
-        match self {
-            TensorType::F32 | TensorType::F16 | TensorType::BF16 => 1,
-            TensorType::Q8_0 => q8_0::LEN,
-            TensorType::TQ2_0 => tq2_0::LEN,
-            TensorType::Q1_58 => q1_58::LEN,
-        }
-    }
-
-    /// Bytes of one block.
-    pub const fn block_bytes(self) -> usize {
-        match self {
-            TensorType::F32 => 4,
-            TensorType::F16 | TensorType::BF16 => 2,
-            TensorType::Q8_0 => q8_0::BYTES,
-            TensorType::TQ2_0 => tq2_0::BYTES,
-            TensorType::Q1_58 => q1_58::BYTES,
-        }
-    }
-
-    /// Bytes of a row of `ne0` weights. A row is a whole number of blocks, or an error.
-    pub fn row_bytes(self, ne0: u64) -> Result<u64> {
-        TypeId::Known(self).row_bytes(ne0).map(|b| b.expect("our own types have a size"))
-    }
-}
-
-impl std::fmt::Display for TensorType {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-/// Why weights cannot be packed or unpacked.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub enum Problem {
-    /// A row that ends inside a block.
-    #[error("a row of {weights} weights is not a whole number of {ty} blocks of {block}")]
-    RowLength {
-        /// The tensor type.
-        ty: &'static str,
-        /// Weights in the row.
-        weights: u64,
-        /// Weights in a block.
-        block: u64,
-    },
-    /// A row too long for any memory.
-    #[error("a row of {weights} {ty} weights has more bytes than a file can")]
-    RowTooLong {
-        /// The tensor type.
-        ty: &'static str,
-        /// Weights in the row.
-        weights: u64,
-    },
-    /// Fewer or more bytes than the weights need.
-    #[error("{weights} {ty} weights take {expected} bytes, but there are {found}")]
-    Bytes {
-        /// The tensor type.
-        ty: &'static str,
-        /// How many weights were asked for.
-        weights: usize,
-        /// Bytes they take.
-        expected: usize,
-        /// Bytes given.
-        found: usize,
-    },
-    /// The fourth 2-bit code, which stands for no ternary weight.
-    #[error("{ty} block {block} holds the code 3, but only 0, 1 and 2 (-1, 0 and +1) are weights")]
-    Code {
-        /// The tensor type.
-        ty: &'static str,
-        /// Which block of the tensor, from 0.
-        block: usize,
-    },
-    /// A scale that would make every weight of its block NaN or infinite.
-    #[error("{ty} block {block} has the scale {found}, which is not finite")]
-    Scale {
-        /// The tensor type.
-        ty: &'static str,
-        /// Which block of the tensor, from 0.
-        block: usize,
-        /// The scale, or what would have been the scale.
-        found: f32,
-    },
-    /// Two groups of 128 that one block of 256 cannot hold without changing them.
-    #[error(
-        "TQ2_0 block {block} would need one scale for groups scaled {first} and {second}; requantise, or keep Q1_58"
-    )]
-    ScalesDiffer {
-        /// Which block of the tensor, from 0.
-        block: usize,
-        /// Scale of weights 0 to 127.
-        first: f32,
-        /// Scale of weights 128 to 255.
-        second: f32,
-    },
-}
-
-impl Problem {
-    /// The same problem, where `blocks` blocks come before the part that was looked at.
-    fn after_blocks(mut self, blocks: usize) -> Problem {
-        match &mut self {
-            Problem::Code { block, .. }
-            | Problem::Scale { block, .. }
-            | Problem::ScalesDiffer { block, .. } => *block += blocks,
-            Problem::RowLength { .. } | Problem::RowTooLong { .. } | Problem::Bytes { .. } => {}
-        }
-        self
-    }
-}
-
-impl crate::Error {
-    /// The same error, where `blocks` blocks of a tensor come before the part that was unpacked.
-    pub fn after_blocks(self, blocks: usize) -> Self {
-        match self {
-            crate::Error::Block(problem) => problem.after_blocks(blocks).into(),
-            other => other,
-        }
-    }
+/// What a ternary block says besides its codes.
+struct Decoded {
+    scale: f16,
+    /// Whether the fourth code, weight 2, is among them.
+    fourth: bool,
 }
 
 /// Checks that `bytes` are exactly `weights` weights of `ty`.
@@ -209,38 +50,113 @@ fn check_bytes(ty: TensorType, bytes: usize, weights: usize) -> std::result::Res
     Ok(())
 }
 
-/// Unpacks weights to f32. `out` has one element a weight; `bytes` are exactly their blocks.
+/// A scale or minimum as f32, or what it is instead.
+fn finite(scale: f16) -> std::result::Result<f32, f32> {
+    if scale.is_finite() { Ok(scale.to_f32()) } else { Err(scale.to_f32()) }
+}
+
+/// Unpacks weights to f32. `out` has one element a weight; `bytes` are exactly their blocks, any number of them.
 ///
-/// Scales must be finite and ternary codes defined. Weights stored as floats come as they are, NaN included.
+/// Scales must be finite and ternary codes defined. Weights stored as floats come as they are, NaN included. Weights of I2_S come as -1, 0 and 1: what
+/// they are multiplied by stands behind the tensor's blocks, see [`i2_s::factor`].
 pub fn unpack(ty: TensorType, bytes: &[u8], out: &mut [f32]) -> Result<()> {
     check_bytes(ty, bytes.len(), out.len())?;
     match ty {
         TensorType::F32 => dense::unpack_f32(bytes, out),
         TensorType::F16 => dense::unpack_f16(bytes, out),
         TensorType::BF16 => dense::unpack_bf16(bytes, out),
-        TensorType::Q8_0 => q8_0::unpack(bytes, out)?,
-        TensorType::TQ2_0 => tq2_0::unpack(bytes, out)?,
-        TensorType::Q1_58 => q1_58::unpack(bytes, out)?,
+        TensorType::Q4_0 => each_dense(ty, bytes, out, q4::unpack_q4_0)?,
+        TensorType::Q4_1 => each_dense(ty, bytes, out, q4::unpack_q4_1)?,
+        TensorType::Q8_0 => each_dense(ty, bytes, out, q8_0::unpack)?,
+        TensorType::Q4_K => each_dense(ty, bytes, out, k_quants::unpack_q4_k)?,
+        TensorType::Q5_K => each_dense(ty, bytes, out, k_quants::unpack_q5_k)?,
+        TensorType::Q6_K => each_dense(ty, bytes, out, k_quants::unpack_q6_k)?,
+        _ => {
+            // The longest block, so that whatever fits it is whole.
+            let mut codes = [0; tq2_0::LEN];
+            let codes = &mut codes[..ty.block_len()];
+            let blocks = bytes.chunks_exact(ty.block_bytes()).zip(out.chunks_exact_mut(ty.block_len()));
+            for (index, (block, out)) in blocks.enumerate() {
+                let mut scale = [f16::ZERO];
+                unpack_codes(ty, block, &mut scale, codes).map_err(|e| e.after_blocks(index))?;
+                let scale = scale[0].to_f32();
+                for (w, t) in out.iter_mut().zip(codes.iter()) {
+                    *w = scale * f32::from(*t);
+                }
+            }
+        }
     }
     Ok(())
 }
 
-/// Unpacks ternary weights into codes (one a weight) and scales (one a group of 128).
-///
-/// `codes.len()` must be `128 * scales.len()`, and `ty` a ternary type (asserted); `bytes` that do not fit are an error.
-pub fn unpack_codes(ty: TensorType, bytes: &[u8], scales: &mut [f16], codes: &mut [i8]) -> Result<()> {
-    match ty {
-        TensorType::Q1_58 => q1_58::unpack_codes(bytes, scales, codes),
-        TensorType::TQ2_0 => tq2_0::unpack_codes(bytes, scales, codes),
-        _ => panic!("{ty} weights have no codes"),
+/// Unpacks block by block with `unpack`, whose error is a scale that is not finite.
+fn each_dense<const BYTES: usize>(
+    ty: TensorType,
+    bytes: &[u8],
+    out: &mut [f32],
+    unpack: impl Fn(&[u8; BYTES], &mut [f32]) -> std::result::Result<(), f32>,
+) -> std::result::Result<(), Problem> {
+    let outs = out.chunks_exact_mut(ty.block_len());
+    for (index, (block, out)) in bytes.as_chunks::<BYTES>().0.iter().zip(outs).enumerate() {
+        unpack(block, out).map_err(|found| Problem::Scale { ty: ty.name(), block: index, found })?;
     }
+    Ok(())
+}
+
+/// Unpacks ternary weights into codes (one a weight: -1, 0, 1, and from Q2_0 and Q2_0_128 also 2) and scales (finite).
+///
+/// `bytes` that do not fit are an error. `scales` are for `codes.len() / scales.len()` weights each, which is [the type's group](TensorType::group) or a part
+/// of it; then each of its parts has its scale. Those of I2_S are 1, and may be none: see [`i2_s::factor`] for what all its weights are multiplied by.
+///
+/// # Panics
+/// If `ty` is not [ternary](TensorType::is_ternary), or the scales are for other numbers of weights.
+pub fn unpack_codes(ty: TensorType, bytes: &[u8], scales: &mut [f16], codes: &mut [i8]) -> Result<()> {
+    check_bytes(ty, bytes.len(), codes.len())?;
+    Ok(match ty {
+        TensorType::TQ1_0 => each_ternary(ty, bytes, scales, codes, tq1_0::decode),
+        TensorType::TQ2_0 => each_ternary(ty, bytes, scales, codes, tq2_0::decode),
+        TensorType::I2_S => each_ternary(ty, bytes, scales, codes, i2_s::decode),
+        TensorType::Q2_0 => each_ternary::<{ q2_0::BYTES }>(ty, bytes, scales, codes, q2_0::decode),
+        TensorType::Q2_0_128 | TensorType::Q1_58 => {
+            each_ternary::<{ q1_58::BYTES }>(ty, bytes, scales, codes, q2_0::decode)
+        }
+        TensorType::PTQ1_0 => each_ternary(ty, bytes, scales, codes, ptq1_0::decode),
+        _ => panic!("{ty} weights have no codes"),
+    }?)
+}
+
+/// Unpacks block by block with `decode`.
+fn each_ternary<const BYTES: usize>(
+    ty: TensorType,
+    bytes: &[u8],
+    scales: &mut [f16],
+    codes: &mut [i8],
+    decode: impl Fn(&[u8; BYTES], &mut [i8]) -> Decoded,
+) -> std::result::Result<(), Problem> {
+    let blocks = bytes.as_chunks::<BYTES>().0;
+    let each = scales.len() / blocks.len().max(1);
+    let fits = scales.len() == each * blocks.len() && (each == 0 || ty.block_len().is_multiple_of(each));
+    let needed = each > 0 || blocks.is_empty() || ty.group().is_none();
+    assert!(fits && needed, "{} scales for {} blocks of {ty}", scales.len(), blocks.len());
+    let fourth_is_weight = matches!(ty, TensorType::Q2_0 | TensorType::Q2_0_128);
+    for (index, (block, codes)) in blocks.iter().zip(codes.chunks_exact_mut(ty.block_len())).enumerate() {
+        let Decoded { scale, fourth } = decode(block, codes);
+        finite(scale).map_err(|found| Problem::Scale { ty: ty.name(), block: index, found })?;
+        if fourth && !fourth_is_weight {
+            return Err(Problem::Code { ty: ty.name(), block: index });
+        }
+        scales[index * each..][..each].fill(scale);
+    }
+    Ok(())
 }
 
 /// Rounds `weights` to `ty` and appends the blocks to `out`.
 ///
 /// The ternary types quantise here, so they must be given latent weights: a second quantisation of ternary
-/// weights gives other scales. Codes and scales that exist already go through [`q1_58::pack_group`] or
-/// [`tq2_0::pack_lossless`].
+/// weights gives other scales. Codes and scales that exist already go through [`pack_codes`].
+///
+/// # Errors
+/// A type that nothing is rounded to, weights that are no whole number of blocks or cannot be scaled.
 pub fn pack(ty: TensorType, weights: &[f32], out: &mut Vec<u8>) -> Result<()> {
     if !weights.len().is_multiple_of(ty.block_len()) {
         let (weights, block) = (weights.len() as u64, ty.block_len() as u64);
@@ -254,6 +170,11 @@ pub fn pack(ty: TensorType, weights: &[f32], out: &mut Vec<u8>) -> Result<()> {
         TensorType::Q8_0 => q8_0::pack(weights, out)?,
         TensorType::TQ2_0 => tq2_0::pack(weights, out)?,
         TensorType::Q1_58 => q1_58::pack(weights, out)?,
+        ty if ty.is_ternary() => {
+            let cure = "round to Q1_58 first, and convert its codes and scales";
+            return Err(Problem::NotWritten { ty: ty.name(), cure }.into());
+        }
+        ty => return Err(Problem::NotWritten { ty: ty.name(), cure: "write Q8_0 or F16" }.into()),
     }
     Ok(())
 }
@@ -263,29 +184,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tensor_type_ids_and_names_are_distinct_and_come_back() {
-        for ty in TensorType::ALL {
-            assert_eq!(TensorType::from_id(ty.id()), Some(ty));
-            assert_eq!(TypeId::from_id(ty.id()), Some(TypeId::Known(ty)));
-        }
-        assert_eq!(TensorType::from_id(2), None);
-    }
-
-    #[test]
-    fn row_bytes_wants_whole_blocks() {
-        assert_eq!(TensorType::Q1_58.row_bytes(256).unwrap(), 68);
-        assert_eq!(TensorType::F16.row_bytes(3).unwrap(), 6);
-        assert!(TensorType::Q1_58.row_bytes(129).is_err());
-        assert!(TensorType::F32.row_bytes(u64::MAX).is_err());
-        assert!(TensorType::Q8_0.row_bytes(u64::MAX - 31).is_err());
-    }
-
-    #[test]
     fn pack_and_unpack_refuse_wrong_lengths() {
+        let mut packed = 0;
         for ty in TensorType::ALL {
             let len = ty.block_len();
             let mut bytes = Vec::new();
-            pack(ty, &vec![0.5; 2 * len], &mut bytes).unwrap();
+            if let Err(refusal) = pack(ty, &vec![0.5; 2 * len], &mut bytes) {
+                assert!(refusal.to_string().contains(&format!("{ty} is read, but not written")));
+                bytes.resize(2 * ty.block_bytes(), 0);
+                unpack(ty, &bytes, &mut vec![0.0; 2 * len]).unwrap();
+                assert!(unpack(ty, &bytes[1..], &mut vec![0.0; 2 * len]).is_err());
+                continue;
+            }
+            packed += 1;
             assert_eq!(bytes.len(), 2 * ty.block_bytes());
             let mut out = vec![0.0; 2 * len];
             unpack(ty, &bytes, &mut out).unwrap();
@@ -294,6 +205,56 @@ mod tests {
             assert!(unpack(ty, &bytes, &mut out[..len]).is_err());
             if len > 1 {
                 assert!(pack(ty, &out[1..], &mut bytes).is_err());
+            }
+        }
+        assert_eq!(packed, 6);
+    }
+
+    #[test]
+    fn unpacked_scales_are_for_the_group_or_a_part_of_it() {
+        for ty in TensorType::ALL.into_iter().filter(|ty| ty.group().is_some()) {
+            let (len, size) = (ty.block_len(), ty.block_bytes());
+            let mut blocks = vec![0; 2 * size];
+            // The scale stands first or last.
+            for (block, scale) in blocks.chunks_exact_mut(size).zip([1.0, 2.0]) {
+                let scale = f16::from_f32(scale).to_le_bytes();
+                let last = matches!(ty, TensorType::TQ1_0 | TensorType::TQ2_0 | TensorType::PTQ1_0);
+                block[if last { size - 2 } else { 0 }..][..2].copy_from_slice(&scale);
+            }
+            let mut codes = vec![0; 2 * len];
+            for parts in [1, 2, len / 32] {
+                let mut scales = vec![f16::ZERO; 2 * parts];
+                unpack_codes(ty, &blocks, &mut scales, &mut codes).unwrap();
+                let (first, second) = scales.split_at(parts);
+                assert!(
+                    first.iter().all(|s| *s == f16::ONE) && second.iter().all(|s| s.to_f32() == 2.0),
+                    "{ty}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn ternary_blocks_refuse_the_fourth_code_and_scales_that_are_not_finite() {
+        for ty in TensorType::ALL.into_iter().filter(|ty| ty.is_ternary()) {
+            let (len, size) = (ty.block_len(), ty.block_bytes());
+            let mut out = vec![0.0; 3 * len];
+            let error = |bytes: &[u8], out: &mut [f32]| unpack(ty, bytes, out).err().map(|e| e.to_string());
+            assert_eq!(error(&vec![0; 3 * size], &mut out), None);
+            if ty.group().is_some() {
+                let mut scale = vec![0; 3 * size];
+                let last = matches!(ty, TensorType::TQ1_0 | TensorType::TQ2_0 | TensorType::PTQ1_0);
+                scale[size + if last { size - 2 } else { 0 }..][..2].copy_from_slice(&f16::NAN.to_le_bytes());
+                let found = error(&scale, &mut out).unwrap();
+                assert_eq!(found, format!("{ty} block 1 has the scale NaN, which is not finite"));
+            }
+            let mut fourth = vec![0; 3 * size];
+            fourth[2 * size + 5] = 0b1100;
+            let found = error(&fourth, &mut out);
+            if matches!(ty, TensorType::TQ2_0 | TensorType::I2_S | TensorType::Q1_58) {
+                assert!(found.unwrap().starts_with(&format!("{ty} block 2 holds the code 3")));
+            } else {
+                assert_eq!(found, None, "{ty}");
             }
         }
     }

@@ -11,7 +11,7 @@
 
 use half::f16;
 
-use super::{Problem, TensorType, check_bytes};
+use super::{Problem, TensorType, q2_0};
 use crate::Result;
 use crate::ternary::{GROUP, quantise_group};
 
@@ -21,81 +21,22 @@ pub const LEN: usize = GROUP;
 pub const BYTES: usize = 2 + LEN / 4;
 const _: () = assert!(LEN == 128 && BYTES == 34);
 
-const TY: &str = TensorType::Q1_58.name();
+const TY: TensorType = TensorType::Q1_58;
 
 /// Appends one block: `codes` has [`LEN`] elements, each -1, 0 or 1 (asserted).
 pub fn pack_group(scale: f16, codes: &[i8], out: &mut Vec<u8>) {
     assert_eq!(codes.len(), LEN);
-    out.extend(scale.to_le_bytes());
-    pack_codes(codes, out);
-}
-
-/// Four codes a byte, the first in the lowest bits.
-fn pack_codes(codes: &[i8], out: &mut Vec<u8>) {
-    for four in codes.as_chunks::<4>().0 {
-        let mut byte = 0;
-        for (k, t) in four.iter().enumerate() {
-            assert!((-1..=1).contains(t), "a ternary weight is {t}");
-            byte |= ((t + 1) as u8) << (2 * k);
-        }
-        out.push(byte);
-    }
+    assert!(!codes.contains(&2), "a ternary weight is 2");
+    q2_0::encode(scale, codes, out);
 }
 
 /// Reads one block: returns its scale and fills `codes` ([`LEN`] elements) with -1, 0 and 1.
 ///
 /// An error means the code 3 or a scale that is not finite; it calls the block number 0.
 pub fn unpack_group(block: &[u8; BYTES], codes: &mut [i8]) -> Result<f16> {
-    assert_eq!(codes.len(), LEN);
-    Ok(unpack_group_at(0, block, codes)?)
-}
-
-fn unpack_group_at(index: usize, block: &[u8; BYTES], codes: &mut [i8]) -> std::result::Result<f16, Problem> {
-    let [low, high, packed @ ..] = block;
-    let scale = f16::from_le_bytes([*low, *high]);
-    if !scale.is_finite() {
-        return Err(Problem::Scale { ty: TY, block: index, found: scale.to_f32() });
-    }
-    let mut threes = 0;
-    for (four, byte) in codes.as_chunks_mut::<4>().0.iter_mut().zip(packed) {
-        threes |= byte & (byte >> 1) & 0x55;
-        // The four codes, lowest first, each alone in a byte; then one less, where bit 7 takes the borrow and loses it again.
-        let byte = u32::from(*byte);
-        let codes = (byte | byte << 6 | byte << 12 | byte << 18) & 0x0303_0303;
-        let less_one = ((codes | 0x8080_8080) - 0x0101_0101) ^ 0x8080_8080;
-        *four = less_one.to_le_bytes().map(|t| t as i8);
-    }
-    if threes != 0 {
-        return Err(Problem::Code { ty: TY, block: index });
-    }
-    Ok(scale)
-}
-
-/// Reads whole blocks into codes (one a weight) and scales (one a block): what a ternary kernel wants.
-///
-/// `codes.len()` must be `LEN * scales.len()`; `bytes` that do not fit are an error.
-pub fn unpack_codes(bytes: &[u8], scales: &mut [f16], codes: &mut [i8]) -> Result<()> {
-    assert_eq!(codes.len(), LEN * scales.len());
-    check_bytes(TensorType::Q1_58, bytes.len(), codes.len())?;
-    let blocks = bytes.as_chunks::<BYTES>().0.iter();
-    for (index, ((block, codes), scale)) in blocks.zip(codes.chunks_exact_mut(LEN)).zip(scales).enumerate() {
-        *scale = unpack_group_at(index, block, codes)?;
-    }
-    Ok(())
-}
-
-/// Lengths are checked by [`super::unpack`].
-pub(super) fn unpack(bytes: &[u8], out: &mut [f32]) -> std::result::Result<(), Problem> {
-    let mut codes = [0i8; LEN];
-    for (index, (block, out)) in
-        bytes.as_chunks::<BYTES>().0.iter().zip(out.chunks_exact_mut(LEN)).enumerate()
-    {
-        let scale = unpack_group_at(index, block, &mut codes)?.to_f32();
-        for (w, t) in out.iter_mut().zip(codes) {
-            *w = scale * f32::from(t);
-        }
-    }
-    Ok(())
+    let mut scale = [f16::ZERO];
+    super::unpack_codes(TY, block, &mut scale, codes)?;
+    Ok(scale[0])
 }
 
 /// Quantises latent weights; lengths are checked by [`super::pack`].
@@ -104,7 +45,7 @@ pub(super) fn pack(weights: &[f32], out: &mut Vec<u8>) -> std::result::Result<()
     for (index, group) in weights.chunks_exact(LEN).enumerate() {
         let scale = quantise_group(group, &mut codes);
         if !scale.is_finite() || group.iter().any(|w| w.is_nan()) {
-            return Err(Problem::Scale { ty: TY, block: index, found: scale.to_f32() });
+            return Err(Problem::Scale { ty: TY.name(), block: index, found: scale.to_f32() });
         }
         pack_group(scale, &codes, out);
     }
@@ -114,6 +55,7 @@ pub(super) fn pack(weights: &[f32], out: &mut Vec<u8>) -> std::result::Result<()
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::blocks::{unpack, unpack_codes};
 
     /// -1, 0, 1, -1, 0, 1, ...
     fn codes() -> Vec<i8> {
@@ -141,7 +83,7 @@ mod tests {
         for at in 0..32 {
             let mut bad = bytes.clone();
             bad[34 + 2 + at] |= 0b11 << (2 * (at % 4));
-            let error = unpack_codes(&bad, &mut [f16::ZERO; 2], &mut [0; 256]).unwrap_err();
+            let error = unpack_codes(TY, &bad, &mut [f16::ZERO; 2], &mut [0; 256]).unwrap_err();
             assert!(matches!(error, crate::Error::Block(Problem::Code { block: 1, .. })), "{error}");
         }
     }
@@ -150,9 +92,9 @@ mod tests {
     fn q1_58_refuses_scales_that_are_not_finite() {
         let mut bytes = Vec::new();
         pack_group(f16::NAN, &codes(), &mut bytes);
-        assert!(unpack(&bytes, &mut [0.0; LEN]).is_err());
+        assert!(unpack(TY, &bytes, &mut [0.0; LEN]).is_err());
         bytes[..2].copy_from_slice(&f16::INFINITY.to_le_bytes());
-        assert!(unpack(&bytes, &mut [0.0; LEN]).is_err());
+        assert!(unpack(TY, &bytes, &mut [0.0; LEN]).is_err());
         assert!(pack(&[f32::MAX; LEN], &mut bytes).is_err());
         assert!(pack(&[f32::NAN; LEN], &mut bytes).is_err());
     }
@@ -163,7 +105,7 @@ mod tests {
         let mut bytes = Vec::new();
         pack(&weights, &mut bytes).unwrap();
         let (mut scales, mut codes) = ([f16::ZERO; 3], vec![0; LEN * 3]);
-        unpack_codes(&bytes, &mut scales, &mut codes).unwrap();
+        unpack_codes(TY, &bytes, &mut scales, &mut codes).unwrap();
         for g in 0..3 {
             let mut expected = [0i8; LEN];
             let scale = quantise_group(&weights[g * LEN..][..LEN], &mut expected);

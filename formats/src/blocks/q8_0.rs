@@ -9,7 +9,7 @@
 
 use half::f16;
 
-use super::{Problem, TensorType};
+use super::{Problem, TensorType, finite};
 
 /// Weights in a block.
 pub const LEN: usize = 32;
@@ -46,19 +46,12 @@ pub fn quantise_block(x: &[f32; LEN]) -> (f16, [i8; LEN]) {
     (scale, q)
 }
 
-/// Lengths are checked by [`super::unpack`].
-pub(super) fn unpack(bytes: &[u8], out: &mut [f32]) -> Result<(), Problem> {
-    for (index, (block, out)) in
-        bytes.as_chunks::<BYTES>().0.iter().zip(out.chunks_exact_mut(LEN)).enumerate()
-    {
-        let [low, high, q @ ..] = block;
-        let scale = f16::from_le_bytes([*low, *high]).to_f32();
-        if !scale.is_finite() {
-            return Err(Problem::Scale { ty: TY, block: index, found: scale });
-        }
-        for (w, q) in out.iter_mut().zip(q) {
-            *w = scale * f32::from(*q as i8);
-        }
+/// The error is the scale that is not finite.
+pub(super) fn unpack(block: &[u8; BYTES], out: &mut [f32]) -> Result<(), f32> {
+    let [low, high, q @ ..] = block;
+    let scale = finite(f16::from_le_bytes([*low, *high]))?;
+    for (w, q) in out.iter_mut().zip(q) {
+        *w = scale * f32::from(*q as i8);
     }
     Ok(())
 }
@@ -79,6 +72,7 @@ pub(super) fn pack(weights: &[f32], out: &mut Vec<u8>) -> Result<(), Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::blocks::unpack;
 
     #[test]
     fn q8_0_rounds_half_to_even_after_rounding_the_scale() {
@@ -112,7 +106,7 @@ mod tests {
         let mut bytes = Vec::new();
         pack(&x, &mut bytes).unwrap();
         let mut y = [0.0; LEN];
-        unpack(&bytes, &mut y).unwrap();
+        unpack(TensorType::Q8_0, &bytes, &mut y).unwrap();
         let d = f16::from_le_bytes([bytes[0], bytes[1]]).to_f32();
         for (x, y) in x.iter().zip(y) {
             assert!((x - y).abs() <= 0.51 * d);
@@ -132,6 +126,6 @@ mod tests {
         }
         let mut bytes = vec![1u8; BYTES];
         bytes[..2].copy_from_slice(&f16::NAN.to_le_bytes());
-        assert!(unpack(&bytes, &mut [0.0; LEN]).is_err());
+        assert!(unpack(TensorType::Q8_0, &bytes, &mut [0.0; LEN]).is_err());
     }
 }

@@ -33,18 +33,13 @@ const fn unmeasured(id: u32, name: &'static str) -> Foreign {
     Foreign { id, name, block: None }
 }
 
-/// Ids, names and sizes as in ggml. I2_S has one scale a tensor; which Q2_0 a tensor is, its length says.
-static FOREIGN: [Foreign; 32] = [
-    foreign(2, "Q4_0", 32, 18),
-    foreign(3, "Q4_1", 32, 20),
+/// Ids, names and sizes as in ggml. Which Q2_0 a tensor is, its length says.
+static FOREIGN: [Foreign; 24] = [
     foreign(6, "Q5_0", 32, 22),
     foreign(7, "Q5_1", 32, 24),
     foreign(9, "Q8_1", 32, 36),
     foreign(10, "Q2_K", 256, 84),
     foreign(11, "Q3_K", 256, 110),
-    foreign(12, "Q4_K", 256, 144),
-    foreign(13, "Q5_K", 256, 176),
-    foreign(14, "Q6_K", 256, 210),
     foreign(15, "Q8_K", 256, 292),
     foreign(16, "IQ2_XXS", 256, 66),
     foreign(17, "IQ2_XS", 256, 74),
@@ -60,22 +55,14 @@ static FOREIGN: [Foreign; 32] = [
     foreign(27, "I64", 1, 8),
     foreign(28, "F64", 1, 8),
     foreign(29, "IQ1_M", 256, 56),
-    foreign(34, "TQ1_0", 256, 54),
-    unmeasured(36, "I2_S"),
     foreign(39, "MXFP4", 32, 17),
     foreign(40, "NVFP4", 64, 36),
     foreign(41, "Q1_0", 128, 18),
     unmeasured(42, "Q2_0"),
-    foreign(143, "PTQ1_0", 128, 28),
 ];
 
-/// Kinds that share a number with others.
-static SHARED: [Foreign; 2] = [
-    // llama.cpp's.
-    foreign(42, "Q2_0", 64, 18),
-    // What PrismML published under this number before it had one of its own, 142.
-    foreign(42, "Q2_0_128", 128, 34),
-];
+/// Kinds that share a number: llama.cpp's, and what PrismML published under it before it had one of its own, 142.
+static SHARED: [TensorType; 2] = [TensorType::Q2_0, TensorType::Q2_0_128];
 
 impl TypeId {
     /// The type with this number, if anybody has assigned it. Kinds that share it have no block yet: see [`placed`](Self::placed).
@@ -86,21 +73,16 @@ impl TypeId {
         }
     }
 
-    /// The type of a tensor of `rows` rows of `row` weights, from whose start to the next one, or to the end of the file, there are `room` bytes:
-    /// of those that share its number, the one whose length that is, padded to `alignment` or not. It stays what it was where none is, or more
-    /// than one.
-    pub fn placed(self, row: u64, rows: u64, room: u64, alignment: u64) -> TypeId {
-        let fits = |ty: &TypeId| {
-            let bytes = ty.row_bytes(row).ok().flatten().and_then(|bytes| bytes.checked_mul(rows));
+    /// The types of which a tensor of `rows` rows of `row` weights may be, from whose start to the next one, or to the end of the file, there are `room`
+    /// bytes: of those that share its number, the ones whose length that is, padded to `alignment` or not. llama.cpp's comes first. None if this type
+    /// shares its number with no other.
+    pub fn placed(self, row: u64, rows: u64, room: u64, alignment: u64) -> impl Iterator<Item = TensorType> {
+        let fits = move |ty: &TensorType| {
+            let bytes = ty.tensor_bytes(row, rows).ok();
             let padded = bytes.and_then(|bytes| bytes.checked_next_multiple_of(alignment));
             bytes.zip(padded).is_some_and(|(bytes, padded)| (bytes..=padded).contains(&room))
         };
-        let shared = SHARED.iter().filter(|f| f.id == self.id()).map(TypeId::Foreign);
-        let mut fitting = shared.filter(fits);
-        match (fitting.next(), fitting.next()) {
-            (Some(ty), None) => ty,
-            _ => self,
-        }
+        SHARED.into_iter().filter(move |ty| self.block().is_none() && ty.id() == self.id()).filter(fits)
     }
 
     /// The number in the file.
@@ -135,15 +117,32 @@ impl TypeId {
         }
     }
 
-    /// Bytes of a row of `ne0` weights, `None` where the number does not decide them.
-    pub fn row_bytes(self, ne0: u64) -> Result<Option<u64>> {
-        let Some((len, bytes)) = self.block() else { return Ok(None) };
-        if !ne0.is_multiple_of(len) {
-            return Err(Problem::RowLength { ty: self.name(), weights: ne0, block: len }.into());
-        }
-        let too_long = Problem::RowTooLong { ty: self.name(), weights: ne0 };
-        Ok(Some((ne0 / len).checked_mul(bytes).ok_or(too_long)?))
+    /// Bytes of a tensor of `rows` rows of `ne0` weights, `None` where the number does not decide them.
+    ///
+    /// # Errors
+    /// A row that is no whole number of blocks, or more bytes than 64 bits count.
+    pub fn tensor_bytes(self, ne0: u64, rows: u64) -> Result<Option<u64>> {
+        let foreign = match self {
+            TypeId::Known(ty) => return ty.tensor_bytes(ne0, rows).map(Some),
+            TypeId::Foreign(foreign) => foreign,
+        };
+        let Some(block) = foreign.block else { return Ok(None) };
+        Ok(Some(bytes_of_rows(foreign.name, block, ne0, rows)?))
     }
+}
+
+/// Bytes of `rows` rows of `row` weights in blocks of so many weights and bytes.
+pub(super) fn bytes_of_rows(
+    ty: &'static str,
+    (len, bytes): (u64, u64),
+    row: u64,
+    rows: u64,
+) -> std::result::Result<u64, Problem> {
+    if !row.is_multiple_of(len) {
+        return Err(Problem::RowLength { ty, weights: row, block: len });
+    }
+    let product = (row / len).checked_mul(bytes).and_then(|bytes| bytes.checked_mul(rows));
+    product.ok_or(Problem::TooLong { ty, row, rows })
 }
 
 impl From<TensorType> for TypeId {
@@ -175,28 +174,41 @@ mod tests {
             assert!(FOREIGN[..i].iter().all(|g| g.id != f.id && g.name != f.name));
         }
         assert_eq!(TypeId::from_id(43), None);
-        for f in &SHARED {
-            assert_eq!(TypeId::from_id(f.id).unwrap().block(), None, "{}", f.name);
-            assert!(f.block.is_some());
+        for ty in SHARED {
+            assert_eq!(TypeId::from_id(ty.id()).unwrap().block(), None, "{ty}");
         }
     }
 
     #[test]
     fn placed_tells_kinds_of_one_number_apart_by_their_length() {
         let undecided = TypeId::from_id(42).unwrap();
-        let placed = |row, rows, room| undecided.placed(row, rows, room, 32).block();
+        let placed = |row, rows, room| undecided.placed(row, rows, room, 32).collect::<Vec<_>>();
         // 4,096 weights: 64 blocks of 18 bytes or 32 of 34.
-        assert_eq!(placed(1024, 4, 1152), Some((64, 18)));
-        assert_eq!(placed(1024, 4, 1088), Some((128, 34)));
+        assert_eq!(placed(1024, 4, 1152), [TensorType::Q2_0]);
+        assert_eq!(placed(1024, 4, 1088), [TensorType::Q2_0_128]);
         // 576 of them: with padding and, at the end of a file, without.
-        assert_eq!((placed(192, 3, 162), placed(192, 3, 192)), (Some((64, 18)), Some((64, 18))));
-        // Of neither length, or of both, as 128 weights are that take 36 or 34 of 64 bytes.
-        for (row, rows, room) in [(1024, 4, 1120), (1024, 4, 0), (128, 1, 64), (100, 1, 32), (0, 0, 64)] {
-            assert_eq!(placed(row, rows, room), None, "{row} x {rows} in {room}");
+        assert_eq!(
+            (placed(192, 3, 162), placed(192, 3, 192)),
+            (vec![TensorType::Q2_0], vec![TensorType::Q2_0])
+        );
+        // 128 weights take 36 or 34 of 64 bytes.
+        assert_eq!(placed(128, 1, 64), SHARED);
+        for (row, rows, room) in
+            [(1024, 4, 1120), (1024, 4, 0), (100, 1, 32), (u64::MAX - 63, u64::MAX, u64::MAX)]
+        {
+            assert_eq!(placed(row, rows, room), [], "{row} x {rows} in {room}");
         }
-        assert_eq!(placed(u64::MAX - 63, u64::MAX, u64::MAX), None);
-        for ty in [0, 142, 36, 143].map(|id| TypeId::from_id(id).unwrap()) {
-            assert_eq!(ty.placed(1024, 4, 1152, 32), ty);
+        for ty in [0, 142, 36, 143, 2].map(|id| TypeId::from_id(id).unwrap()) {
+            assert_eq!(ty.placed(1024, 4, 1152, 32).count(), 0);
         }
+    }
+
+    #[test]
+    fn tensor_bytes_of_others_are_whole_blocks_that_can_be_counted() {
+        let foreign = |id| TypeId::from_id(id).unwrap();
+        assert_eq!(foreign(6).tensor_bytes(64, 3).unwrap(), Some(2 * 22 * 3));
+        assert_eq!(foreign(42).tensor_bytes(64, 3).unwrap(), None);
+        assert!(foreign(6).tensor_bytes(33, 1).is_err());
+        assert!(foreign(28).tensor_bytes(1 << 61, 1).is_err());
     }
 }

@@ -24,7 +24,7 @@ use super::{
     ALIGNMENT, ALIGNMENT_KEY, ALIGNMENT_MAX, KEY_BYTES_MAX, KEYS_MAX, MAGIC, NAME_BYTES_MAX, Problem,
     STR_BYTES_MAX, TENSORS_MAX,
 };
-use crate::blocks::TypeId;
+use crate::blocks::{self, TensorType, TypeId};
 use crate::{Error, shown};
 
 /// Smallest key in a file: length, no text, type, one byte of value.
@@ -308,17 +308,19 @@ fn parse_tensor(
         return Err(Problem::TooManyWeights { name, dims: dims.to_vec() }.into());
     }
     let Some(ty) = TypeId::from_id(found) else { return Err(Problem::UnknownType { name, found }.into()) };
-    let (mut fault, mut row) = (None, None);
-    match ty.row_bytes(dims.row()) {
-        Ok(bytes) => row = bytes,
-        Err(Error::Block(problem)) => {
+    let too_many = || Problem::TooManyWeights { name: name.clone(), dims: dims.to_vec() };
+    let (mut fault, mut bytes) = (None, 0);
+    match ty.tensor_bytes(dims.row(), dims.rows()) {
+        Ok(found) => bytes = found.unwrap_or(0),
+        Err(Error::Block(problem @ blocks::Problem::RowLength { .. })) => {
             fault = Some(Fault::Rows);
             first.get_or_insert_with(|| Problem::Tensor { name: name.clone(), problem });
         }
-        Err(_) => {}
+        Err(_) => return Err(too_many().into()),
     }
-    let bytes = row.map_or(Some(0), |row| row.checked_mul(dims.rows()).filter(|b| i64::try_from(*b).is_ok()));
-    let Some(bytes) = bytes else { return Err(Problem::TooManyWeights { name, dims: dims.to_vec() }.into()) };
+    if i64::try_from(bytes).is_err() {
+        return Err(too_many().into());
+    }
     if !offset.is_multiple_of(alignment) {
         fault = Some(Fault::Misaligned);
         first.get_or_insert_with(|| Problem::Misaligned { name: name.clone(), offset, alignment });
@@ -326,9 +328,8 @@ fn parse_tensor(
     Ok(TensorInfo { name, ty, dims, offset, bytes, fault })
 }
 
-/// Finds those tensors that do not lie in `data_len` bytes, padding included, or share some of them. Where the number of a type does not say
-/// how long a tensor is, the room up to the next decides between the kinds that have this number; if it does not, the tensor is as long as that.
-/// Gives the end of the last that lies in the data; the first problem is kept.
+/// Finds those tensors that do not lie in `data_len` bytes, padding included, or share some of them. Gives the end of the last that lies in the data; the
+/// first problem is kept.
 fn place_tensors(
     tensors: &mut List<TensorInfo>,
     data_len: u64,
@@ -353,18 +354,11 @@ fn place_tensors(
         }
     }
     order.sort_unstable();
+    measure_by_room(tensors, &order, data_len, alignment);
 
     let mut previous: Option<(usize, u64)> = None;
-    let mut starts = order.iter().map(|(offset, ..)| *offset).skip(1);
     for &(offset, unmeasured, index) in &order {
-        let next = starts.next().unwrap_or(data_len);
         let Some(tensor) = tensors.get_mut(index) else { continue };
-        if unmeasured {
-            let room = next.saturating_sub(offset);
-            tensor.ty = tensor.ty.placed(tensor.dims.row(), tensor.dims.rows(), room, alignment);
-            let row = tensor.ty.row_bytes(tensor.dims.row()).ok().flatten();
-            tensor.bytes = row.and_then(|row| row.checked_mul(tensor.dims.rows())).unwrap_or(room);
-        }
         let bytes = tensor.bytes;
         let end = offset.checked_add(bytes).filter(|_| bytes > 0);
         let padded = end.and_then(|end| end.checked_next_multiple_of(alignment));
@@ -387,4 +381,38 @@ fn place_tensors(
         previous = Some((index, end));
     }
     previous.map_or(0, |(_, end)| end)
+}
+
+/// Gives those tensors whose type's number does not say how long they are a type and a length. The room up to the next, or to the end of the data, decides between
+/// the kinds that have this number. Where several fit, as of tiny tensors, it is the kind that others of the file are, or llama.cpp's; where none does, the tensor
+/// keeps its type and is as long as the room.
+///
+/// `order` is of where each starts, whether its type leaves its length open, and its index; sorted.
+fn measure_by_room(
+    tensors: &mut List<TensorInfo>,
+    order: &[(u64, bool, usize)],
+    data_len: u64,
+    alignment: u64,
+) {
+    let mut usual: Option<TensorType> = None;
+    // Those that leave no choice say what is usual in this file, so they come first.
+    for choosing in [false, true] {
+        let mut starts = order.iter().map(|(offset, ..)| *offset).skip(1);
+        for &(offset, unmeasured, index) in order {
+            let room = starts.next().unwrap_or(data_len).saturating_sub(offset);
+            let Some(tensor) = tensors.get_mut(index).filter(|t| unmeasured && t.ty.block().is_none()) else {
+                continue;
+            };
+            let (row, rows) = (tensor.dims.row(), tensor.dims.rows());
+            let mut fitting = tensor.ty.placed(row, rows, room, alignment);
+            let (first, second) = (fitting.next(), fitting.next());
+            tensor.bytes = room;
+            if let Some(fit) = first.filter(|_| choosing || second.is_none()) {
+                let chosen = usual.filter(|usual| second == Some(*usual)).unwrap_or(fit);
+                usual.get_or_insert(chosen);
+                tensor.bytes = chosen.tensor_bytes(row, rows).unwrap_or(room);
+                tensor.ty = TypeId::Known(chosen);
+            }
+        }
+    }
 }

@@ -102,12 +102,20 @@ pub struct TensorInfo {
     pub fault: Option<Fault>,
 }
 
+impl TensorInfo {
+    /// Bytes behind its blocks.
+    pub(super) fn tail_bytes(&self) -> usize {
+        let some = self.dims.weights() > 0;
+        self.ty.known().filter(|_| some).map_or(0, TensorType::tail_bytes)
+    }
+}
+
 /// A tensor and its bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct Tensor<'a> {
     /// Name, type and shape.
     pub info: &'a TensorInfo,
-    /// The blocks, `info.bytes` of them; not aligned to anything.
+    /// The blocks and what stands behind them, `info.bytes` in all; not aligned to anything.
     pub bytes: &'a [u8],
     pub(super) file: &'a str,
 }
@@ -131,8 +139,25 @@ impl<'a> Tensor<'a> {
             return Err(self.error(memory));
         }
         out.resize(count, 0.0);
-        blocks::unpack(ty, self.bytes, &mut out).map_err(|e| self.explain(e))?;
+        blocks::unpack(ty, self.blocks(), &mut out).map_err(|e| self.explain(e))?;
+        if let Some(factor) = self.factor()? {
+            out.iter_mut().for_each(|w| *w *= factor);
+        }
         Ok(out)
+    }
+
+    /// Its blocks alone, without what stands behind them.
+    pub fn blocks(&self) -> &'a [u8] {
+        let tail = self.info.tail_bytes().min(self.bytes.len());
+        &self.bytes[..self.bytes.len() - tail]
+    }
+
+    /// What all its weights are multiplied by, if that stands behind its blocks (I2_S), else `None`. Finite, or an error naming the tensor.
+    pub fn factor(&self) -> Result<Option<f32>> {
+        match &self.bytes[self.blocks().len()..] {
+            [] => Ok(None),
+            tail => blocks::i2_s::factor(tail).map(Some).map_err(|e| self.explain(e)),
+        }
     }
 
     /// Adds this tensor's and the file's name to an error about blocks.

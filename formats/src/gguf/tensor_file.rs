@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use super::Problem;
 use super::file::Header;
 use super::tensor::TensorInfo;
-use crate::blocks::TensorType;
+use crate::blocks::{TensorType, i2_s};
 use crate::{Error, Result, ordinary};
 
 /// A tensor on disk. It keeps its file open, so that one that is deleted meanwhile can still be read.
@@ -63,7 +63,24 @@ impl TensorFile {
     /// An error if the type is not one of ours, or if the file does not hold them any more.
     pub fn read_blocks(&mut self, blocks: Range<u64>, out: &mut Vec<u8>) -> Result<()> {
         let size = u64::try_from(self.ty()?.block_bytes()).unwrap_or(u64::MAX);
-        self.read(blocks.start.saturating_mul(size)..blocks.end.saturating_mul(size), out)
+        let end = blocks.end.saturating_mul(size).min(self.blocks_end());
+        self.read(blocks.start.saturating_mul(size)..end, out)
+    }
+
+    /// What all its weights are multiplied by, if that stands behind its blocks (I2_S), else `None`. Finite, or an error naming the tensor.
+    pub fn factor(&mut self) -> Result<Option<f32>> {
+        let blocks = self.blocks_end();
+        if blocks == self.info.bytes {
+            return Ok(None);
+        }
+        let mut tail = Vec::new();
+        self.read(blocks..self.info.bytes, &mut tail)?;
+        i2_s::factor(&tail).map(Some).map_err(|e| self.explain(e))
+    }
+
+    /// Where in the tensor its blocks end, and what stands behind them begins.
+    fn blocks_end(&self) -> u64 {
+        self.info.bytes.saturating_sub(u64::try_from(self.info.tail_bytes()).unwrap_or(0))
     }
 
     /// Replaces `out` by these bytes of the tensor, as far as they lie in it.

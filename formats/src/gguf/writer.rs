@@ -12,7 +12,7 @@ use super::{
     ALIGNMENT, ALIGNMENT_KEY, ALIGNMENT_MAX, KEY_BYTES_MAX, KEYS_MAX, MAGIC, NAME_BYTES_MAX, Problem,
     STR_BYTES_MAX, TENSORS_MAX, VERSION,
 };
-use crate::blocks::TypeId;
+use crate::blocks::{self, TypeId};
 use crate::{Error, Result, atomic};
 
 /// A GGUF file in the making.
@@ -64,16 +64,15 @@ impl GgufWriter {
         if !shape.countable() {
             return Err(too_many());
         }
-        let row = ty.row_bytes(shape.row()).map_err(|e| match e {
-            Error::Block(problem) => bad(Problem::Tensor { name: owned(), problem }),
-            other => other,
+        let expected = ty.tensor_bytes(shape.row(), shape.rows()).map_err(|e| match e {
+            Error::Block(problem @ blocks::Problem::RowLength { .. }) => {
+                bad(Problem::Tensor { name: owned(), problem })
+            }
+            _ => too_many(),
         })?;
         let found = bytes.len() as u64;
         // A type whose size its number does not decide takes what it is given, but something.
-        let expected = match row {
-            Some(row) => row.checked_mul(shape.rows()).ok_or_else(too_many)?,
-            None => found.max(u64::from(shape.weights() > 0)),
-        };
+        let expected = expected.unwrap_or(found.max(u64::from(shape.weights() > 0)));
         if expected != found {
             let (ty, dims) = (ty.name(), dims.to_vec());
             return Err(bad(Problem::TensorBytes { name: owned(), ty, dims, expected, found }));

@@ -168,9 +168,9 @@ fn tensors_may_not_share_bytes() {
 fn tensors_of_unmeasured_types_reach_to_the_next() {
     let raw = Raw::new()
         .f32s("a", &[16])
-        .last(|t| (t.ty, t.dims) = (42, vec![128]))
+        .last(|t| (t.ty, t.dims) = (42, vec![1024]))
         .f32s("b", &[8])
-        .last(|t| (t.ty, t.dims) = (36, vec![64]));
+        .last(|t| (t.ty, t.dims) = (42, vec![640]));
     let gguf = parse(&raw).unwrap();
     assert_eq!((gguf.tensors()[0].bytes, gguf.tensors()[1].bytes), (64, 32));
     let error = gguf.tensor("a").unwrap().to_f32().unwrap_err().to_string();
@@ -201,10 +201,11 @@ fn tensors_whose_types_share_a_number_are_told_apart_by_their_length() {
     assert_eq!(found(&file(1088, 1152)), [of_128, of_64]);
     // A length that neither has: listed, and as long as the room there is.
     assert_eq!(found(&file(1120, 1088)), [("Q2_0", None, 1120), of_128]);
-    // Neither is read yet, and the sentence says which it is.
-    let gguf = parse(&file(1088, 1152)).unwrap();
-    let error = gguf.tensor("a").unwrap().to_f32().unwrap_err().to_string();
-    assert_eq!(error, "tensor `a` is of type Q2_0_128, which cannot be used here (in x.gguf)");
+    // 256 weights take 68 or 72 of 96 bytes: what the rest of the file is, or llama.cpp's.
+    let tiny = |raw: Raw| raw.f32s("tiny", &[24]).last(|t| (t.ty, t.dims) = (42, vec![256]));
+    let kind = |raw: &Raw| parse(raw).unwrap().tensor("tiny").unwrap().info.ty.name();
+    assert_eq!(kind(&tiny(file(1088, 1088))), "Q2_0_128");
+    assert_eq!([kind(&tiny(file(1152, 1152))), kind(&tiny(Raw::new()))], ["Q2_0"; 2]);
     // A file that ends within the tensor: no kind fits what is left.
     let cut = file(1088, 1152).with(|r| r.data.truncate(r.data.len() - 32));
     assert_eq!(found(&cut)[1], ("Q2_0", None, 1120));
@@ -370,7 +371,9 @@ fn everything() -> Vec<u8> {
     let mut w = GgufWriter::new(m);
     for ty in formats::blocks::TensorType::ALL {
         let mut bytes = Vec::new();
-        formats::blocks::pack(ty, &[0.25; 512], &mut bytes).unwrap();
+        if formats::blocks::pack(ty, &[0.25; 512], &mut bytes).is_err() {
+            bytes.resize(ty.tensor_bytes(256, 2).unwrap() as usize, 0);
+        }
         w.add_tensor(&format!("t.{ty}"), ty, &[256, 2], bytes).unwrap();
     }
     w.to_bytes().unwrap()
@@ -400,8 +403,10 @@ fn runs(default: usize) -> usize {
 #[test]
 fn random_damage_never_panics() {
     let good = everything();
-    let header = good.len() - 6 * 512;
     assert!(exercise(good.clone()));
+    let gguf = Gguf::parse(good.clone(), "sound").unwrap();
+    let data: u64 = gguf.tensors().iter().map(|t| t.bytes.next_multiple_of(32)).sum();
+    let header = good.len() - data as usize;
     let mut rng = Rng(1);
     let mut survived = 0;
     let runs = runs(60_000);

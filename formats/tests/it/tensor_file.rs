@@ -13,7 +13,7 @@ fn write(path: &std::path::Path) {
         pack(ty, &weights, &mut bytes).unwrap();
         writer.add_tensor(name, ty, &[256, 40], bytes).unwrap();
     }
-    writer.add_tensor("foreign", TypeId::from_id(2).unwrap(), &[32, 2], vec![5; 36]).unwrap();
+    writer.add_tensor("foreign", TypeId::from_id(6).unwrap(), &[32, 2], vec![5; 44]).unwrap();
     writer.write(path).unwrap();
 }
 
@@ -37,7 +37,7 @@ fn tensor_file_reads_what_the_whole_file_holds() {
     let mut file = TensorFile::open(&path, &header, "first").unwrap();
     file.read_blocks(3..5, &mut bytes).unwrap();
     assert_eq!(bytes, gguf.tensor("first").unwrap().bytes[3 * 34..5 * 34]);
-    let mut meter = Meter::new(file.ty().unwrap());
+    let mut meter = Meter::new(file.ty().unwrap(), None);
     for blocks in [0..50, 50..1000] {
         file.read_blocks(blocks, &mut bytes).unwrap();
         meter.add(&bytes).unwrap();
@@ -53,7 +53,7 @@ fn tensor_file_of_another_type_or_name_is_an_error_naming_it() {
     let header = Header::open(&path).unwrap();
     let mut file = TensorFile::open(&path, &header, "foreign").unwrap();
     let error = file.read_blocks(0..1, &mut Vec::new()).unwrap_err().to_string();
-    assert!(error.contains("`foreign`") && error.contains("Q4_0") && error.contains("model.gguf"), "{error}");
+    assert!(error.contains("`foreign`") && error.contains("Q5_0") && error.contains("model.gguf"), "{error}");
     let error = TensorFile::open(&path, &header, "third").unwrap_err().to_string();
     assert!(error.contains("`third` is missing") && error.contains("model.gguf"), "{error}");
 }

@@ -8,7 +8,6 @@ use eframe::egui::{
     Color32, Id, Key, Painter, Pos2, Rect, Response, Role, Sense, Stroke, StrokeKind, TextureHandle, Ui,
     WidgetInfo, pos2, vec2,
 };
-use formats::ternary::GROUP;
 
 use super::marks::{bars, marks, written};
 use super::paint::{Ink, TEXTURE};
@@ -108,7 +107,7 @@ impl Canvas {
             self.held.values_mut().for_each(|h| h.texture = None);
         }
         let dims = portrait.info.dims;
-        let groups = portrait.measured.ternary.as_ref().map_or(0, |_| dims.row() as usize / GROUP);
+        let groups = portrait.measured.ternary.as_ref().map_or(0, |ternary| ternary.groups(dims.row()));
         let strip_width = if groups == 0 { 0.0 } else { (3.0 * groups as f32).clamp(10.0, STRIP_MAX) };
         let gap = if groups == 0 { 0.0 } else { space::S };
         let place = Rect::from_min_max(pos2(rect.left() + strip_width + gap, rect.top()), rect.max);
@@ -273,10 +272,11 @@ impl Canvas {
             .into_iter()
             .find_map(|l| Some((l, self.cell(l, col, row)?)))
             .map_or((level, None), |(l, c)| (l, Some(c)));
-        let scale = portrait.measured.ternary.as_ref().and_then(|ternary| {
-            let group = row * (portrait.info.dims.row() / GROUP as u64) + col / GROUP as u64;
-            ternary.scales.get(group as usize).map(|s| s.to_f32())
-        });
+        let scale = portrait
+            .measured
+            .ternary
+            .as_ref()
+            .and_then(|ternary| ternary.scale_of(row * portrait.info.dims.row() + col));
         let side = 1u64 << level;
         Some(Spot { at: [col / side * side, row / side * side], side, cell, scale })
     }

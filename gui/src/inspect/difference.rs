@@ -3,10 +3,9 @@
 
 use std::path::{Path, PathBuf};
 
-use formats::blocks::{self, TensorType};
+use formats::blocks::{self, GROUP_MIN, TensorType};
 use formats::gguf::{Header, TensorFile, TensorInfo};
 use formats::sentence;
-use formats::ternary::GROUP;
 use half::f16;
 
 use super::metadata::brief;
@@ -156,6 +155,8 @@ fn keys(here: &Header, there: &Header) -> Vec<KeyChange> {
 struct Reader {
     file: TensorFile,
     ty: TensorType,
+    /// What all weights are multiplied by: 1, unless it stands behind their blocks.
+    factor: f32,
     bytes: Vec<u8>,
     scales: Vec<f16>,
     codes: Vec<i8>,
@@ -164,13 +165,14 @@ struct Reader {
 
 impl Reader {
     fn open(side: Side<'_>, name: &str) -> Result<Reader, String> {
-        let file = TensorFile::open(side.path, side.header, name).map_err(|e| sentence(&e))?;
+        let mut file = TensorFile::open(side.path, side.header, name).map_err(|e| sentence(&e))?;
         if Stamp::of(side.path) != side.stamp {
             return Err(format!("{} changed on disk meanwhile. Compare again.", side.path.display()));
         }
         let ty = file.ty().map_err(|e| sentence(&e))?;
+        let factor = file.factor().map_err(|e| sentence(&e))?.unwrap_or(1.0);
         let (bytes, scales, codes, values) = Default::default();
-        Ok(Reader { file, ty, bytes, scales, codes, values })
+        Ok(Reader { file, ty, factor, bytes, scales, codes, values })
     }
 
     /// Reads so many weights from one on, which must begin a block.
@@ -181,12 +183,14 @@ impl Reader {
 
     fn unpack(&mut self, count: usize) -> formats::Result<()> {
         self.values.resize(count, 0.0);
-        blocks::unpack(self.ty, &self.bytes, &mut self.values)
+        blocks::unpack(self.ty, &self.bytes, &mut self.values)?;
+        self.values.iter_mut().for_each(|w| *w *= self.factor);
+        Ok(())
     }
 
     fn unpack_codes(&mut self, count: usize) -> formats::Result<()> {
         self.codes.resize(count, 0);
-        self.scales.resize(count / GROUP, f16::ZERO);
+        self.scales.resize(count / GROUP_MIN, f16::ZERO);
         blocks::unpack_codes(self.ty, &self.bytes, &mut self.scales, &mut self.codes)
     }
 }
@@ -219,7 +223,7 @@ fn tensor(
         let count = READ.min(weights - at);
         a.read(at, count)?;
         b.read(at, count)?;
-        if a.ty != b.ty || a.bytes != b.bytes {
+        if a.ty != b.ty || a.bytes != b.bytes || a.factor != b.factor {
             let n = count as usize;
             let unpacked = if ternary {
                 a.unpack_codes(n).and_then(|()| b.unpack_codes(n))
@@ -235,7 +239,9 @@ fn tensor(
                     reversed += u64::from(x * y < 0);
                 }
                 let scales = a.scales.iter().zip(&b.scales);
-                most = scales.map(|(x, y)| (x.to_f32() - y.to_f32()).abs()).fold(most, f32::max);
+                most = scales
+                    .map(|(x, y)| (a.factor * x.to_f32() - b.factor * y.to_f32()).abs())
+                    .fold(most, f32::max);
             } else {
                 // What is no number on both sides is the same.
                 let pairs =

@@ -1,7 +1,6 @@
 //! What is drawn over the weights: values from very near, lines between groups, a frame under the pointer, how much is in sight.
 
 use eframe::egui::{Align2, FontId, Painter, Pos2, Rect, Shape, Stroke, StrokeKind, pos2};
-use formats::ternary::GROUP;
 
 use super::paint::{Ink, readable_on};
 use super::portrait::Portrait;
@@ -54,7 +53,7 @@ pub fn written(
     }
 }
 
-/// Lines between groups of 128 weights that share a scale, and a frame round the cell under the pointer.
+/// Lines between groups of weights that share a scale, and a frame round the cell under the pointer.
 pub fn marks(
     painter: &Painter,
     portrait: &Portrait,
@@ -65,9 +64,10 @@ pub fn marks(
 ) {
     let dims = portrait.info.dims;
     let [x, y] = view.seen(size_of(place));
-    if portrait.measured.ternary.is_some() && view.points()[0] >= 2.5 {
-        for group in (x[0] as usize / GROUP)..=(x[1] as usize / GROUP) {
-            let col = (group * GROUP) as f64;
+    let grouped = portrait.measured.ternary.as_ref().filter(|ternary| ternary.factor.is_none());
+    if let Some(ternary) = grouped.filter(|_| view.points()[0] >= 2.5) {
+        for group in (x[0] as usize / ternary.group)..=(x[1] as usize / ternary.group) {
+            let col = (group * ternary.group) as f64;
             if col > 0.0 && col < dims.row() as f64 {
                 let line = view.rect(place.min, [col, col], y);
                 painter

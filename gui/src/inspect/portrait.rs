@@ -4,10 +4,9 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use formats::blocks::{self, TensorType};
+use formats::blocks::{self, GROUP_MIN, TensorType};
 use formats::gguf::{Header, TensorFile, TensorInfo};
 use formats::measure::{Histogram, Measured, Meter, PIECE};
-use formats::ternary::GROUP;
 use half::f16;
 
 use super::pyramid::{Builder, Pyramid};
@@ -64,7 +63,8 @@ impl Portrait {
         let ty = file.ty().map_err(|e| sentence(&e))?;
         let dims = info.dims;
 
-        let mut meter = Meter::new(ty);
+        let factor = file.factor().map_err(|e| sentence(&e))?;
+        let mut meter = Meter::new(ty, factor);
         pieces(&mut file, ty, job, 0.0, |bytes| meter.add(bytes))?;
         let measured = meter.finish();
 
@@ -81,7 +81,7 @@ impl Portrait {
             let count = bytes.len() / ty.block_bytes() * ty.block_len();
             if ty.is_ternary() {
                 codes.resize(count, 0i8);
-                scales.resize(count / GROUP, f16::ZERO);
+                scales.resize(count / GROUP_MIN, f16::ZERO);
                 blocks::unpack_codes(ty, bytes, &mut scales, &mut codes)?;
                 if let Some(pyramid) = &mut pyramid {
                     pyramid.add(codes.iter().map(|t| code_parts(*t)));
@@ -90,6 +90,7 @@ impl Portrait {
             if !ty.is_ternary() || values.is_some() {
                 unpacked.resize(count, 0.0);
                 blocks::unpack(ty, bytes, &mut unpacked)?;
+                unpacked.iter_mut().for_each(|w| *w *= factor.unwrap_or(1.0));
             }
             if !ty.is_ternary() {
                 unpacked.iter().for_each(|v| histogram.add(*v, 1));

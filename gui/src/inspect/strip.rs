@@ -62,7 +62,10 @@ impl Strip {
             let painter = ui.painter().with_clip_rect(rect.intersect(ui.clip_rect()));
             painter.image(texture.id(), area, Rect::from_min_max(Pos2::ZERO, pos2(1.0, 1.0)), Color32::WHITE);
         }
-        let hint = "Scales of the rows beside it, one column for each 128 weights; the larger, the brighter";
+        let hint = format!(
+            "Scales of the rows beside it, one column for each {} weights; the larger, the brighter",
+            ternary.group
+        );
         ui.interact(rect, Id::unique("scales"), Sense::hover()).on_hover_text(hint);
     }
 }

@@ -7,9 +7,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use eframe::egui;
-use formats::blocks::{self, TensorType};
+use formats::blocks::{self, GROUP_MIN, TensorType};
 use formats::gguf::{Header, TensorFile};
-use formats::ternary::GROUP;
 use half::f16;
 
 use super::portrait::{code_parts, finite};
@@ -194,7 +193,7 @@ impl TileReader {
         let take = (cols.end - cols.start) as usize;
         let unpacked = if self.ty.is_ternary() {
             self.codes.resize(count, 0);
-            self.scales.resize(count / GROUP, f16::ZERO);
+            self.scales.resize(count / GROUP_MIN, f16::ZERO);
             blocks::unpack_codes(self.ty, &self.bytes, &mut self.scales, &mut self.codes)
         } else {
             self.values.resize(count, 0.0);

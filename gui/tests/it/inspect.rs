@@ -59,7 +59,7 @@ fn foreign(path: &Path) {
     pack(TensorType::TQ2_0, &(0..512 * 300).map(|i| (i % 7) as f32 - 3.0).collect::<Vec<_>>(), &mut bytes)
         .unwrap();
     writer.add_tensor("blk.0.ffn_up.weight", TensorType::TQ2_0, &[512, 300], bytes).unwrap();
-    writer.add_tensor("blk.0.odd.weight", TypeId::from_id(2).unwrap(), &[64, 2], vec![7; 72]).unwrap();
+    writer.add_tensor("blk.0.odd.weight", TypeId::from_id(6).unwrap(), &[64, 2], vec![7; 88]).unwrap();
     writer.write(path).unwrap();
 }
 
