@@ -96,8 +96,7 @@ impl TernaryRows for TensorRows<'_> {
         let bytes = &self.tensor.bytes[rows.start * row_bytes..rows.end * row_bytes];
         let first = rows.start * cols;
         if ty.is_ternary() {
-            let explain =
-                |e: formats::Error| self.tensor.explain(e.after_blocks(first / ty.block_len()));
+            let explain = |e: formats::Error| self.tensor.explain(e.after_blocks(first / ty.block_len()));
             if ty.block_len() >= self.group {
                 return Ok(blocks::unpack_codes(ty, bytes, scales, codes).map_err(explain)?);
             }
