@@ -184,9 +184,11 @@ fn published(seed: u64) -> Vec<(&'static str, ModelConfig, Gguf)> {
     let all = [
         ("llama", llama.clone(), vec![]),
         (
-            "llama with divisors and biases, in floats, of widths that are no groups",
+            "llama with divisors and biases, in floats, of odd widths",
             ModelConfig {
                 width: 96,
+                heads: 8,
+                head_dim: 20,
                 ffn: 160,
                 rope_scaling: RopeScaling { divisors: true, ..plain },
                 biases: Biases::of(|part| !["attn_q", "attn_k", "attn_v"].contains(&part)),
