@@ -16,6 +16,8 @@ pub const WIDTH_MAX: usize = 1 << 18;
 pub const BLOCKS_MAX: usize = 4096;
 /// Most heads.
 pub const HEADS_MAX: usize = 4096;
+/// Narrowest head: a vector of the ops.
+pub const HEAD_DIM_MIN: usize = 8;
 /// Widest head.
 pub const HEAD_DIM_MAX: usize = 1024;
 /// What rows are multiples of: the ops take numbers by eights, and the smallest block that a row is stored in has so many.
@@ -253,13 +255,17 @@ impl ModelConfig {
         self.validate_rows(ROW_STEP)
     }
 
-    /// As [`validate`](Self::validate), and that all rows of its matrices are whole groups of ternary weights: the one rule for what is trained
-    /// and written.
+    /// As [`validate`](Self::validate), and that heads are whole vectors and all rows of its matrices whole groups of ternary weights: the one
+    /// rule for what is trained and written.
     ///
     /// # Errors
     /// The same.
     pub fn validate_ternary(&self) -> std::result::Result<(), Refusal> {
-        self.validate_rows(formats::ternary::GROUP)
+        self.validate_rows(formats::ternary::GROUP)?;
+        if self.head_dim.is_multiple_of(HEAD_DIM_MIN) {
+            return Ok(());
+        }
+        refuse(Field::HeadDim, self.head_dim, format!("a multiple of {HEAD_DIM_MIN}"))
     }
 
     fn validate_rows(&self, step: usize) -> std::result::Result<(), Refusal> {
@@ -281,8 +287,10 @@ impl ModelConfig {
         if !self.heads.is_multiple_of(self.kv_heads) {
             return refuse(Field::KvHeads, self.kv_heads, format!("a divisor of the {} heads", self.heads));
         }
-        within(Field::HeadDim, self.head_dim, HEAD_DIM_MAX)?;
-        multiple(Field::HeadDim, self.head_dim, 8)?;
+        if !(HEAD_DIM_MIN..=HEAD_DIM_MAX).contains(&self.head_dim) {
+            return refuse(Field::HeadDim, self.head_dim, format!("{HEAD_DIM_MIN} to {HEAD_DIM_MAX}"));
+        }
+        multiple(Field::HeadDim, self.head_dim, 2)?;
         let attention = self.heads * self.head_dim;
         if !attention.is_multiple_of(step) || attention > WIDTH_MAX {
             let expected =

@@ -94,6 +94,14 @@ impl Metadata {
         }
     }
 
+    /// These without some keys.
+    pub(super) fn without(mut self, keys: &[&str]) -> Metadata {
+        let mut entries = List::default();
+        self.entries.into_iter().filter(|e| !keys.contains(&&*e.key)).for_each(|e| entries.push(e));
+        self.sorted = entries.sorted_by_name(|e: &Entry| &e.key).expect("no key repeated before");
+        Metadata { entries, ..self }
+    }
+
     /// The file these keys come from, for messages; "new metadata" if none.
     pub fn file(&self) -> &str {
         if self.file.is_empty() { "new metadata" } else { &self.file }

@@ -7,6 +7,7 @@ mod metadata;
 mod other_kind;
 mod parser;
 mod problem;
+mod split;
 mod tensor;
 mod tensor_file;
 mod value;

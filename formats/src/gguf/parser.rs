@@ -14,7 +14,7 @@
     )
 )]
 
-use super::file::Header;
+use super::file::{Header, Part};
 use super::list::List;
 use super::metadata::{Entry, Metadata};
 use super::other_kind::{OtherKind, other_kind};
@@ -88,7 +88,8 @@ pub(super) fn parse_header(bytes: &[u8], file_len: u64, file: &str) -> Parse<Hea
     let end = place_tensors(&mut tensors, file_len.saturating_sub(start), alignment.into(), &mut problem);
     // No data: no padding either, so the header may end the file.
     let data = if end == 0 { cursor.at..cursor.at } else { start..start.saturating_add(end) };
-    Ok(Header { version, metadata, tensors, sorted, data, alignment, problem })
+    let parts = vec![Part { file_name: None, data }];
+    Ok(Header { version, metadata, tensors, sorted, parts, alignment, problem })
 }
 
 /// What of the header is being read, for messages.
@@ -325,7 +326,7 @@ fn parse_tensor(
         fault = Some(Fault::Misaligned);
         first.get_or_insert_with(|| Problem::Misaligned { name: name.clone(), offset, alignment });
     }
-    Ok(TensorInfo { name, ty, dims, offset, bytes, fault })
+    Ok(TensorInfo { name, ty, dims, offset, part: 0, bytes, fault })
 }
 
 /// Finds those tensors that do not lie in `data_len` bytes, padding included, or share some of them. Gives the end of the last that lies in the data; the

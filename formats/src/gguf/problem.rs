@@ -81,6 +81,19 @@ pub enum Problem {
     },
     #[error("tensor `{}` takes {expected} bytes as {ty} of shape {dims:?}, but has {found}", shown(name))]
     TensorBytes { name: String, ty: &'static str, dims: Vec<u64>, expected: u64, found: u64 },
+    #[error(
+        "part {number} of {count} of this split model is missing; expected it beside the others as {}",
+        shown(name)
+    )]
+    MissingPart { number: u64, count: u64, name: String },
+    #[error(
+        "by its name this is part {number} of {count} of a split model, but it says that it is {says}; give the parts their own names again"
+    )]
+    PartDiffers { number: u64, count: u64, says: String },
+    #[error(
+        "the parts of this split model have {found} tensors together, but {expected} are expected; some part is of another model"
+    )]
+    PartsTensors { found: u64, expected: u64 },
     #[error("the model takes {bytes} bytes of memory, more than this machine will give")]
     Memory { bytes: u64 },
 }

@@ -94,8 +94,10 @@ pub struct TensorInfo {
     pub ty: TypeId,
     /// The shape, rows first.
     pub dims: Dims,
-    /// Where it starts, in bytes from the start of the tensor data.
+    /// Where it starts, in bytes from the start of the tensor data of its part.
     pub offset: u64,
+    /// Which of the files of a split model it is in, from 0; 0 of a whole one.
+    pub part: u32,
     /// How long it is. For a type of which nothing decides this, up to the next tensor.
     pub bytes: u64,
     /// What is wrong with it; never anything in a [`Gguf`](super::Gguf).

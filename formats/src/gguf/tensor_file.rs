@@ -34,17 +34,20 @@ pub struct TensorFile {
 }
 
 impl TensorFile {
-    /// Opens the tensor of that name in the file that `header` was read from.
+    /// Opens the tensor of that name in the file that `header` was read from, or in the one of its parts that has it.
     pub fn open(path: &Path, header: &Header, name: &str) -> Result<TensorFile> {
-        let missing = || Problem::MissingTensor { name: name.to_owned() };
-        let place =
-            header.find(name).and_then(|info| Some((info, header.data.start.checked_add(info.offset)?)));
-        let Some((info, start)) = place else { return Err(in_file(path, missing())) };
+        let place = header.find(name).and_then(|info| {
+            let part = header.parts.get(usize::try_from(info.part).ok()?)?;
+            Some((info, part.path(path), part.data.start.checked_add(info.offset)?))
+        });
+        let Some((info, path, start)) = place else {
+            return Err(in_file(path, Problem::MissingTensor { name: name.to_owned() }));
+        };
         if let Some(fault) = info.fault {
-            return Err(in_file(path, Problem::Broken { name: name.to_owned(), fault }));
+            return Err(in_file(&path, Problem::Broken { name: name.to_owned(), fault }));
         }
-        let (file, _) = ordinary::open(path)?;
-        Ok(TensorFile { file, path: path.to_owned(), info: info.clone(), start })
+        let (file, _) = ordinary::open(&path)?;
+        Ok(TensorFile { file, path, info: info.clone(), start })
     }
 
     /// Its name, type and shape.

@@ -103,16 +103,16 @@ fn tensors_that_would_not_be_read_are_refused_by_name() {
 
 #[test]
 fn broken_biases_and_divisors_are_named() {
-    let biased = "llama with divisors and biases, in floats, of widths that are no groups";
+    let biased = "llama with divisors and biases, in floats, of odd widths";
     let message = published_refusal(biased, |_, t| t.retain(|t| t.name != "blk.1.ffn_up.bias"));
     assert!(message.contains("blk.1.ffn_up.bias"), "{message}");
     let message = published_refusal(biased, |_, t| tensor(t, "blk.0.ffn_down.bias").values[5] = f32::NAN);
     assert!(message.starts_with("tensor blk.0.ffn_down.bias holds"), "{message}");
     let message = published_refusal(biased, |_, t| {
         let divisors = tensor(t, "rope_freqs.weight");
-        (divisors.dims, divisors.values) = (vec![15], vec![1.0; 15]);
+        (divisors.dims, divisors.values) = (vec![9], vec![1.0; 9]);
     });
-    assert_eq!(message, "tensor rope_freqs.weight has dimensions [15]; the metadata call for [16]");
+    assert_eq!(message, "tensor rope_freqs.weight has dimensions [9]; the metadata call for [10]");
     for value in [0.0, -1.0, 1e30] {
         let message = published_refusal(biased, |_, t| tensor(t, "rope_freqs.weight").values[3] = value);
         assert_eq!(

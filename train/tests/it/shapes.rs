@@ -127,7 +127,7 @@ fn shape_is_refused_by_the_key_of_whoever_spells_it() {
         ),
         (
             &["model.width=8192", "model.heads=4"],
-            "configuration key model.head_dim is 2048; expected 1 to 1024",
+            "configuration key model.head_dim is 2048; expected 8 to 1024",
         ),
         (
             &["model.heads=512", "model.head_dim=1024"],
