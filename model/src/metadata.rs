@@ -119,6 +119,7 @@ impl Reader<'_> {
         let (meta, row) = (self.gguf.metadata(), self.row);
         let tied = !self.gguf.contains("output.weight");
         let embedding = self.stored_type("token_embd.weight")?;
+        let head = if tied { embedding } else { self.stored_type("output.weight")? };
         let (width, heads) = (self.size(key::WIDTH)?, self.size(key::HEADS)?);
         let head_dim = self.size_or(key::HEAD_DIM, || width / heads.max(1))?;
         if let Some(v) = meta.u32(&row.key(key::VALUE_DIM))?
@@ -155,8 +156,11 @@ impl Reader<'_> {
             embedding_scale: meta.f32(&row.key(key::EMBEDDING_SCALE))?.unwrap_or(1.0),
             tied,
             embedding,
-            head: if tied { embedding } else { self.stored_type("output.weight")? },
-            head_int8: meta.bool(&row.key(key::HEAD_INT8))?.unwrap_or(false),
+            head,
+            // A ternary head of others is read as all their ternary matrices are.
+            head_int8: meta
+                .bool(&row.key(key::HEAD_INT8))?
+                .unwrap_or(!row.says_all && head == StoredType::Q1_58),
         };
         let valid = if row.group.is_some() { config.validate_ternary() } else { config.validate() };
         valid.map_err(|refusal| row.refusal(refusal))?;

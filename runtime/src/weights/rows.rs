@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use formats::blocks::{self, TensorType, i2_s, q2_0};
+use formats::blocks::{self, TensorType, q2_0};
 use formats::gguf::Tensor;
 use formats::rows::TernaryRows;
 use formats::ternary::GROUP;
@@ -31,17 +31,12 @@ impl<'a> TensorRows<'a> {
         let cols = tensor.info.dims.row() as usize;
         let group = match ty {
             TensorType::F32 | TensorType::F16 | TensorType::BF16 => GROUP,
-            TensorType::Q2_0 if !cols.is_multiple_of(GROUP) || !pairs_up(tensor.bytes) => HALF,
-            TensorType::Q2_0_128 if q2_0::has_twos::<{ q2_0::BYTES_128 }>(tensor.bytes) => HALF,
+            TensorType::Q2_0 if !cols.is_multiple_of(GROUP) || !pairs_up(tensor.blocks()) => HALF,
+            TensorType::Q2_0_128 if q2_0::has_twos::<{ q2_0::BYTES_128 }>(tensor.blocks()) => HALF,
             ty if ty.is_ternary() => GROUP,
             _ => return Ok(None),
         };
-        let factor = match tensor.bytes.len().checked_sub(ty.tail_bytes()) {
-            Some(at) if ty == TensorType::I2_S => {
-                Some(i2_s::factor(&tensor.bytes[at..]).map_err(|e| tensor.explain(e))?)
-            }
-            _ => None,
-        };
+        let factor = tensor.factor()?;
         Ok(Some(TensorRows { tensor, ty, group, factor }))
     }
 
@@ -93,7 +88,7 @@ impl TernaryRows for TensorRows<'_> {
     fn unpack(&self, rows: Range<usize>, codes: &mut [i8], scales: &mut [f16]) -> Result<()> {
         let (name, ty, cols) = (&self.tensor.info.name, self.ty, self.cols());
         let row_bytes = ty.row_bytes(cols as u64)? as usize;
-        let bytes = &self.tensor.bytes[rows.start * row_bytes..rows.end * row_bytes];
+        let bytes = &self.tensor.blocks()[rows.start * row_bytes..rows.end * row_bytes];
         let first = rows.start * cols;
         if ty.is_ternary() {
             let explain = |e: formats::Error| self.tensor.explain(e.after_blocks(first / ty.block_len()));

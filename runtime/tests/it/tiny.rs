@@ -1,12 +1,14 @@
 //! Small random models, built in memory as files are, so that tests load them the way users do.
 
-use formats::blocks::{TensorType, pack};
+use formats::blocks::TensorType;
 use formats::gguf::{Gguf, GgufWriter, Metadata};
 use model::architecture::Architecture;
 use model::config::{Activation, Biases, ModelConfig, RopeKind, RopeScaling, StoredType, Stretch, Yarn};
 use model::forward::Forward;
 use model::tensors::{Role, TensorKind, TensorSpec};
 use model::xoshiro::Xoshiro256;
+
+use crate::blocks;
 
 /// Two blocks, fewer key-value heads than heads, everything else as plain as it comes.
 pub fn config() -> ModelConfig {
@@ -125,7 +127,52 @@ pub fn files(seed: u64) -> Vec<(&'static str, ModelConfig, Gguf)> {
         let file = stored(&c, seed, &types);
         (name, ModelConfig::from_gguf(&file).unwrap(), file)
     });
-    own.chain(others).chain(published(seed)).collect()
+    own.chain(others).chain(published(seed)).chain(every_type(seed)).collect()
+}
+
+/// Files of all types between them.
+fn every_type(seed: u64) -> Vec<(&'static str, ModelConfig, Gguf)> {
+    use TensorType::{I2_S, PTQ1_0, Q2_0, Q2_0_128, Q4_0, Q4_1, Q4_K, Q5_K, Q6_K, TQ1_0, TQ2_0};
+    let wide = ModelConfig { width: 256, heads: 8, ffn: 512, tied: false, ..config() };
+    let all = [
+        (
+            "every ternary type",
+            wide.clone(),
+            vec![
+                ("token_embd", Q6_K),
+                ("output.weight", TQ1_0),
+                ("attn_q", TQ1_0),
+                ("attn_k", Q2_0),
+                // Scales for each 64, and twos.
+                ("attn_v", Q2_0),
+                ("attn_output", I2_S),
+                ("ffn_gate", PTQ1_0),
+                ("ffn_up", Q2_0_128),
+                ("ffn_down", TQ2_0),
+            ],
+        ),
+        (
+            "four to six bits",
+            ModelConfig { attn_sub_norm: true, ..wide.clone() },
+            vec![
+                ("token_embd", Q4_1),
+                ("output.weight", Q5_K),
+                ("attn_q", Q4_0),
+                ("attn_k", Q6_K),
+                ("attn_v", Q4_K),
+                ("attn_output", Q5_K),
+                ("ffn_gate", Q4_1),
+                ("ffn_up", Q6_K),
+                ("ffn_down", Q4_0),
+            ],
+        ),
+        ("one scale a tensor", wide, vec![("blk.", I2_S), ("token_embd", Q4_K), ("output.weight", Q4_0)]),
+    ];
+    let one = |(name, c, types): (_, ModelConfig, Vec<_>)| {
+        let file = stored(&c, seed, &types);
+        (name, ModelConfig::from_gguf(&file).unwrap(), file)
+    };
+    all.map(one).into()
 }
 
 /// Files of the families that others publish, with what theirs compute and ours do not.
@@ -271,8 +318,7 @@ pub fn gguf(c: &ModelConfig, seed: u64) -> Gguf {
 pub fn assemble(meta: Metadata, tensors: &[Dense]) -> Gguf {
     let mut writer = GgufWriter::new(meta);
     for t in tensors {
-        let mut bytes = Vec::new();
-        pack(t.ty, &t.values, &mut bytes).unwrap();
+        let bytes = blocks::random(t.ty, &t.values, t.name.contains("attn_v"));
         writer.add_tensor(&t.name, t.ty, &t.dims, bytes).unwrap();
     }
     Gguf::parse(writer.to_bytes().unwrap(), "tiny.gguf").unwrap()
