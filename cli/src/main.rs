@@ -2,6 +2,7 @@
 //! and a `run`; this one only reads the command line and passes the word on.
 
 mod app;
+mod arenas;
 mod bench;
 mod chat;
 mod check;

@@ -86,6 +86,7 @@ pub struct Args {
 
 /// Runs `tercet serve`.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    crate::arenas::share_one();
     let options = Options {
         host: args.host.clone(),
         port: args.port,

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use cargo_metadata::MetadataCommand;
 
 /// Files, and the folder of an instruction set.
-const HOMES: [&str; 12] = [
+const HOMES: [&str; 13] = [
+    "cli/src/arenas.rs",
     "cli/src/signals/ignored.rs",
     "cpu/src/avx2/",
     "cpu/src/isa.rs",
