@@ -5,8 +5,8 @@ use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use cpu::{Pool, ROW_BLOCK, TernaryMatrix};
-use runtime::weights::Table;
+use cpu::{Pool, ROW_BLOCK};
+use runtime::weights::Matrix;
 use runtime::{Model, Session};
 
 use crate::error::Result;
@@ -110,12 +110,12 @@ struct Pass<'m> {
 
 impl<'m> Pass<'m> {
     fn new(model: &'m Model, pool: &'m Pool) -> Self {
-        let (c, matrices) = (model.config(), model.weights().stacks());
-        let cols = matrices.iter().map(TernaryMatrix::cols).max().unwrap_or(0).max(c.width);
-        let rows = matrices.iter().map(TernaryMatrix::rows).max().unwrap_or(0).max(c.vocab);
+        let (c, stacks) = (model.config(), &model.forward().stacks);
+        let cols = stacks.iter().map(|stack| stack.cols).max().unwrap_or(0).max(c.width);
+        let rows = stacks.iter().flat_map(|stack| &stack.rows).max().unwrap_or(&0).max(&c.vocab);
         let q: Vec<i8> = (0..cols).map(|i| (i * 37 % 255) as u8 as i8).collect();
         let x = q.iter().map(|&q| f32::from(q) / 64.0).collect();
-        Pass { model, pool, q, x, y: vec![0.0; rows] }
+        Pass { model, pool, q, x, y: vec![0.0; *rows] }
     }
 
     /// Multiplies once by every matrix and returns the time of each kind.
@@ -128,39 +128,36 @@ impl<'m> Pass<'m> {
         };
         let model = self.model;
         // A block has one of each kind, in their order.
-        for (i, m) in model.weights().stacks().iter().enumerate() {
-            self.product(m);
+        for (i, matrices) in model.weights().stacks().iter().enumerate() {
+            let cols = model.forward().stacks[i].cols;
+            matrices.iter().for_each(|m| self.product(m, cols, false));
             lap(i % (KINDS - 1));
         }
-        self.head();
+        let head = model.weights().table(model.forward().head_table());
+        self.product(head, model.config().width, model.config().head_int8);
         lap(KINDS - 1);
         black_box(&self.y);
         times
     }
 
-    fn product(&mut self, m: &TernaryMatrix) {
-        let (q, y) = (&self.q[..m.cols()], &mut self.y[..m.rows()]);
-        self.pool.gemv_ternary(self.model.kernels(), m, q, 0.01, y);
-    }
-
-    fn head(&mut self) {
-        let (c, w, kernels) = (self.model.config(), self.model.weights(), self.model.kernels());
-        let table = w.table(self.model.forward().head_table());
-        if let Table::Ternary(m) = table {
-            return self.product(m);
+    /// Multiplies by one matrix, whose integers may be multiplied as such.
+    fn product(&mut self, matrix: &Matrix, cols: usize, int8: bool) {
+        let kernels = self.model.kernels();
+        let (q, x, y) = (&self.q[..cols], &self.x[..cols], &mut self.y[..matrix.row_count(cols)]);
+        if let Matrix::Ternary(m) = matrix {
+            return self.pool.gemv_ternary(kernels, m, q, 0.01, y);
         }
-        let (q, x) = (&self.q[..c.width], &self.x[..c.width]);
-        self.pool.split_mut(&mut self.y[..c.vocab], ROW_BLOCK, |first, y| {
+        self.pool.split_mut(y, ROW_BLOCK, |first, y| {
             let rows = first..first + y.len();
-            match table {
-                Table::Scaled { codes, scales, group } if c.head_int8 => {
-                    let elements = rows.start * c.width..rows.end * c.width;
+            match matrix {
+                Matrix::Scaled { codes, scales, group } if int8 => {
+                    let elements = rows.start * cols..rows.end * cols;
                     let scales = &scales[elements.start / group..elements.end / group];
                     kernels.head_products_int8(&codes[elements], scales, *group, q, 0.01, y);
                 }
-                table => {
+                _ => {
                     let count = y.len();
-                    kernels.head_products(table.rows(rows, c.width), c.width, x, y, count, &mut Vec::new());
+                    kernels.head_products(matrix.rows(rows, cols), cols, x, y, count, &mut Vec::new());
                 }
             }
         });
@@ -169,19 +166,16 @@ impl<'m> Pass<'m> {
     /// Bytes of matrices that one pass reads.
     fn bytes(&self) -> u64 {
         let w = self.model.weights();
-        let head = match w.table(self.model.forward().head_table()) {
-            Table::Ternary(m) => m.bytes(),
-            Table::F16(w) => 2 * w.len(),
-            Table::Scaled { codes, scales, .. } => codes.len() + 4 * scales.len(),
-        };
-        (w.stacks().iter().map(TernaryMatrix::bytes).sum::<usize>() + head) as u64
+        let head = w.table(self.model.forward().head_table());
+        w.stacks().iter().flatten().chain([head]).map(|m| m.bytes() as u64).sum()
     }
 
     /// Multiplications and additions of one pass.
     fn ops(&self) -> u64 {
         let c = self.model.config();
-        let stacks = self.model.weights().stacks().iter();
-        2 * (stacks.map(|m| m.rows() * m.cols()).sum::<usize>() + c.vocab * c.width) as u64
+        let stacks = self.model.forward().stacks.iter();
+        let weights = stacks.map(|stack| stack.rows.iter().sum::<usize>() * stack.cols);
+        2 * (weights.sum::<usize>() + c.vocab * c.width) as u64
     }
 }
 

@@ -8,6 +8,7 @@ use cpu::Kernels;
 use cpu::ops::{HeadRows, HyperCoefficients, HyperWeights, PAGE_STEP, Pages, RopeTable};
 use half::f16;
 use model::config::{Activation, RopeKind};
+use model::rope::Frequencies;
 
 /// Microseconds of the best call, over at least 0.2 s.
 fn us_best(mut f: impl FnMut()) -> f64 {
@@ -71,9 +72,9 @@ fn rows(kn: &Kernels, d: usize) {
     report(kn, "add_scaled", d, || kn.add_scaled(0.5, black_box(row), &mut y[..d]));
     let swiglu = || kn.activation(Activation::SwiGlu, black_box(row), gain, &mut y[..d]);
     report(kn, "activation", d, swiglu);
-    let table = RopeTable::new(9, 64, 1e4);
+    let table = RopeTable::new(9, &Frequencies::plain(64, 1e4));
     let (cos, sin) = table.at(8);
-    report(kn, "rope", d, || kn.rope(black_box(&mut y[..d]), cos, sin, RopeKind::HalfSplit));
+    report(kn, "rope", d, || kn.rope(black_box(&mut y[..d]), 64, cos, sin, RopeKind::HalfSplit));
     let mut h = halves(d);
     report(kn, "widen_f16", d, || kn.widen_f16(black_box(&h), &mut y[..d]));
     report(kn, "narrow_f16", d, || kn.narrow_f16(black_box(row), &mut h));

@@ -28,20 +28,29 @@ impl Pool {
             _ if m.rows() * m.cols() * a.len() < WEIGHTS_MIN => {
                 kernels.gemm_ternary(m, 0..m.rows(), q, a, y, m.rows());
             }
-            _ => self.by_rows(y, m.rows(), |rows, y| {
+            _ => self.by_rows(y, m.rows(), 0..m.rows(), |rows, y| {
                 let stride = rows.len();
                 kernels.gemm_ternary(m, rows, q, a, y, stride);
             }),
         }
     }
 
-    /// Fills `y` (tokens x rows) by ranges of rows, multiples of [`ROW_BLOCK`], on all threads: `part` fills its own (tokens x range).
-    pub fn by_rows(&self, y: &mut [f32], rows: usize, part: impl Fn(Range<usize>, &mut [f32]) + Sync) {
+    /// Fills `columns` of `y` (tokens x stride), a row of some matrix each, by ranges of those rows, multiples of [`ROW_BLOCK`], on all threads:
+    /// `part` fills its own (tokens x range).
+    pub fn by_rows(
+        &self,
+        y: &mut [f32],
+        stride: usize,
+        columns: Range<usize>,
+        part: impl Fn(Range<usize>, &mut [f32]) + Sync,
+    ) {
+        let rows = columns.len();
         // Two for each thread: one that is late leaves the other to whoever is done.
         let each = rows.div_ceil(2 * self.threads_used()).next_multiple_of(ROW_BLOCK);
         let mut parts: Vec<Vec<&mut [f32]>> = (0..rows.div_ceil(each)).map(|_| Vec::new()).collect();
-        for token in y.chunks_exact_mut(rows) {
-            parts.iter_mut().zip(token.chunks_mut(each)).for_each(|(part, y)| part.push(y));
+        for token in y.chunks_exact_mut(stride) {
+            let own = token[columns.clone()].chunks_mut(each);
+            parts.iter_mut().zip(own).for_each(|(part, y)| part.push(y));
         }
         self.each_mut(&mut parts, |i, tokens| {
             let range = i * each..((i + 1) * each).min(rows);

@@ -97,8 +97,8 @@ impl TernaryMatrix {
 
     /// A matrix of the given `codes` (rows x cols, each -1, 0 or 1) and `scales` (rows x cols/128).
     ///
-    /// The two low bits of `code + 1` are kept; the pattern 3, which no code gives, multiplies by an
-    /// unspecified number.
+    /// The two low bits of `code + 1` are kept; the pattern 3, which no such code gives, multiplies by an
+    /// unspecified number in groups of 128, and by 2 in groups of 64.
     ///
     /// # Panics
     /// Unless `cols` is a multiple of 128 and there are as many codes and scales.

@@ -7,6 +7,8 @@ use half::f16;
 
 /// A ternary matrix, rows x cols. The weight of row `r` and column `c` is `factor * scale[r, c / group] * code[r, c]`.
 ///
+/// Two bits a weight have a fourth code, and there are files that use it: in groups of 64, and in no others, a code may be 2.
+///
 /// Threads unpack rows side by side.
 pub trait TernaryRows: Sync {
     /// Why rows cannot be had.
@@ -24,7 +26,7 @@ pub trait TernaryRows: Sync {
     /// What the whole matrix is multiplied by; a product with it is, last of all. `None` multiplies by nothing, not by one.
     fn factor(&self) -> Option<f32>;
 
-    /// Writes the codes (rows.len() x cols, each -1, 0 or 1) and the scales (rows.len() x cols / group, finite) of some rows.
+    /// Writes the codes (rows.len() x cols, each -1, 0, 1, or in groups of 64 also 2) and the scales (rows.len() x cols / group, finite) of some rows.
     ///
     /// # Errors
     /// Values that are no ternary weights.

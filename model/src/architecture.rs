@@ -3,23 +3,58 @@
 
 use std::fmt;
 
+use formats::gguf::Metadata;
+
 use crate::config::{Activation, Field, Refusal, RopeKind};
 use crate::error::Error;
 
 /// All of them. An architecture that computes nothing new and names its tensors as llama.cpp does is one more row.
-pub static ARCHITECTURES: [Architecture; 1] = [TERCET];
+pub static ARCHITECTURES: [Architecture; 7] = [TERCET, LLAMA, QWEN2, QWEN3, BITNET, BITNET_B158, BITNET_25];
 
 /// Ours, and the one that is written.
 pub const TERCET: Architecture = Architecture {
     name: "tercet",
     says_all: true,
     rope: RopeKind::HalfSplit,
-    activation: Fact::Key("feed_forward.activation"),
+    activation: Gating::Named("feed_forward.activation"),
     group: Some("ternary.group_size"),
     qk_norm: Norm::WithTensor("blk.0.attn_q_norm.weight"),
     attn_sub_norm: Norm::WithTensor("blk.0.attn_sub_norm.weight"),
     ffn_sub_norm: Norm::WithTensor("blk.0.ffn_sub_norm.weight"),
 };
+
+/// Llama and all that compute what it does: Falcon 3, Falcon-E, TriLM, SmolLM2, Mistral. Whoever converts to GGUF orders the rows of its queries
+/// and keys so that neighbours turn together.
+pub const LLAMA: Architecture = Architecture {
+    name: "llama",
+    says_all: false,
+    rope: RopeKind::Interleaved,
+    activation: Gating::Function(Activation::SwiGlu),
+    group: None,
+    qk_norm: Norm::Is(false),
+    attn_sub_norm: Norm::Is(false),
+    ffn_sub_norm: Norm::Is(false),
+};
+
+/// Qwen 2 and 2.5: biases on queries, keys and values.
+pub const QWEN2: Architecture = Architecture { name: "qwen2", rope: RopeKind::HalfSplit, ..LLAMA };
+
+/// Qwen 3, and Bonsai up to 8B.
+pub const QWEN3: Architecture = Architecture { name: "qwen3", qk_norm: Norm::Is(true), ..QWEN2 };
+
+/// BitNet b1.58 as llama.cpp's converter names it. Its first files, of models that gate by SiLU, do not say by what.
+pub const BITNET: Architecture =
+    Architecture { name: "bitnet", attn_sub_norm: Norm::Is(true), ffn_sub_norm: Norm::Is(true), ..QWEN2 };
+
+/// BitNet b1.58 2B4T as Microsoft's converter names it, which gates by a squared ReLU and does not say so.
+pub const BITNET_B158: Architecture =
+    Architecture { name: "bitnet-b1.58", activation: Gating::Function(Activation::Relu2Gated), ..BITNET };
+
+/// The same, as Microsoft's converter named it at first.
+pub const BITNET_25: Architecture = Architecture { name: "bitnet-25", ..BITNET_B158 };
+
+/// The key of a file that names its architecture.
+pub(crate) const ARCHITECTURE: &str = "general.architecture";
 
 /// A row.
 #[derive(Clone, Copy, Debug)]
@@ -32,7 +67,7 @@ pub struct Architecture {
     /// How rope pairs dimensions.
     pub rope: RopeKind,
     /// The feed-forward network's non-linearity.
-    pub activation: Fact<Activation>,
+    pub activation: Gating,
     /// The key that says how many ternary weights share a scale; `None` where the type of a tensor does.
     pub group: Option<&'static str>,
     /// Whether queries and keys are normed before rope.
@@ -43,13 +78,13 @@ pub struct Architecture {
     pub ffn_sub_norm: Norm,
 }
 
-/// What either stands in the file or is the same for all of an architecture.
+/// How a file says what its feed-forward network's non-linearity is.
 #[derive(Clone, Copy, Debug)]
-pub enum Fact<T> {
-    /// Under this key, behind the prefix.
-    Key(&'static str),
-    /// Always this.
-    Is(T),
+pub enum Gating {
+    /// By our name for it, under this key behind the prefix.
+    Named(&'static str),
+    /// By the name of the function that gates, `hidden_activation`; this where it says none.
+    Function(Activation),
 }
 
 /// Whether there is a norm.
@@ -71,6 +106,14 @@ impl Architecture {
             found: name.to_owned(),
             known: known(ARCHITECTURES.iter().map(|row| row.name)),
         })
+    }
+
+    /// The one that a file's metadata name.
+    ///
+    /// # Errors
+    /// None, or none of ours.
+    pub fn of(meta: &Metadata) -> Result<&'static Architecture, Error> {
+        Self::named(meta.require_str(ARCHITECTURE)?)
     }
 
     /// A key with its prefix.
@@ -104,6 +147,17 @@ pub(crate) mod key {
     pub const VALUE_DIM: &str = "attention.value_length";
     pub const NORM_EPS: &str = "attention.layer_norm_rms_epsilon";
     pub const ROPE_BASE: &str = "rope.freq_base";
+    pub const ROPE_DIMS: &str = "rope.dimension_count";
+    pub const ROPE_TYPE: &str = "rope.scaling.type";
+    pub const ROPE_FACTOR: &str = "rope.scaling.factor";
+    /// As the factor was called before there were types.
+    pub const ROPE_FACTOR_OLD: &str = "rope.scale_linear";
+    pub const ROPE_ORIGINAL_CONTEXT: &str = "rope.scaling.original_context_length";
+    pub const ROPE_MAGNITUDE: &str = "rope.scaling.attn_factor";
+    pub const YARN_EXTRAPOLATION: &str = "rope.scaling.yarn_ext_factor";
+    pub const YARN_BETA_FAST: &str = "rope.scaling.yarn_beta_fast";
+    pub const YARN_BETA_SLOW: &str = "rope.scaling.yarn_beta_slow";
+    pub const GATE: &str = "hidden_activation";
     pub const STREAMS: &str = "hyper_connections.count";
     pub const EMBEDDING_SCALE: &str = "embedding_scale";
     pub const HEAD_INT8: &str = "head.int8_activations";
@@ -122,6 +176,13 @@ pub(crate) mod key {
             Field::Streams => STREAMS,
             Field::NormEps => NORM_EPS,
             Field::RopeBase => ROPE_BASE,
+            Field::RopeDims => ROPE_DIMS,
+            Field::RopeFactor => ROPE_FACTOR,
+            Field::RopeOriginalContext => ROPE_ORIGINAL_CONTEXT,
+            Field::RopeMagnitude => ROPE_MAGNITUDE,
+            Field::YarnExtrapolation => YARN_EXTRAPOLATION,
+            Field::YarnBetaFast => YARN_BETA_FAST,
+            Field::YarnBetaSlow => YARN_BETA_SLOW,
             Field::EmbeddingScale => EMBEDDING_SCALE,
             Field::HeadInt8 => HEAD_INT8,
         }
@@ -138,7 +199,8 @@ mod tests {
             assert_eq!(Architecture::named(row.name).unwrap().name, row.name);
         }
         let error = Architecture::named("mamba").unwrap_err().to_string();
-        assert_eq!(error, "the model's architecture is \"mamba\"; this program runs \"tercet\"");
+        let all = "\"tercet\", \"llama\", \"qwen2\", \"qwen3\", \"bitnet\", \"bitnet-b1.58\", \"bitnet-25\"";
+        assert_eq!(error, format!("the model's architecture is \"mamba\"; this program runs {all}"));
         assert_eq!(known(["a", "b"].into_iter()), "\"a\", \"b\"");
     }
 }

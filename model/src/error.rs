@@ -38,6 +38,46 @@ pub enum Error {
         expected: String,
     },
 
+    /// A tensor that the forward pass does not read.
+    #[error(
+        "tensor {} is not read in models of the architecture \"{architecture}\"; without it this one would compute something else",
+        shown(name)
+    )]
+    Unread {
+        /// The tensor.
+        name: String,
+        /// Value of `general.architecture`.
+        architecture: &'static str,
+    },
+
+    /// A rotary divisor that nothing can be divided by.
+    #[error("tensor {name} holds {value} at element {index}; expected 1e-6 to 1e6")]
+    Divisor {
+        /// The tensor.
+        name: &'static str,
+        /// Which of its values.
+        index: usize,
+        /// The value.
+        value: f32,
+    },
+
+    /// A file of others, where one of ours is wanted.
+    #[error(
+        "its architecture is \"{}\", which llama.cpp runs already; only \"tercet\" has to be written anew",
+        shown(found)
+    )]
+    NotOurs {
+        /// Value of `general.architecture`.
+        found: String,
+    },
+
+    /// A model that llama.cpp cannot compute.
+    #[error("llama.cpp cannot run this model: it has {}; tercet train --preset portable makes one that runs there", obstacles.join(", "))]
+    NotPortable {
+        /// What stands in the way.
+        obstacles: Vec<String>,
+    },
+
     /// A tensor stored in a type that this place cannot read.
     #[error("tensor {name} is stored as {found}; expected {expected}")]
     TensorType {

@@ -7,9 +7,12 @@ pub mod dropout;
 pub mod forward;
 pub mod init;
 pub mod metadata;
+pub mod portable;
 pub mod reference;
 pub mod rng;
+pub mod rope;
 pub mod tensors;
+pub mod unread;
 pub mod xoshiro;
 
 mod error;

@@ -39,6 +39,10 @@ pub enum Role {
     Gain,
     /// The gain of a norm over each query or key head.
     HeadGain,
+    /// What is added to a product.
+    Bias,
+    /// What divides the speed of each rotary pair.
+    RopeDivisors,
     /// What makes a hyper-connection depend on its input.
     HyperWeight,
     /// What a hyper-connection does whatever its input.

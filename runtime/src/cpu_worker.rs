@@ -79,7 +79,7 @@ impl<'m> CpuWorker<'m> {
         Ok(CpuWorker {
             model,
             texts: Texts::new(HostPages::new(PageShape::new(c))),
-            rope: RopeTable::new(ROPE_FIRST.min(c.context), c.head_dim, c.rope_base),
+            rope: RopeTable::new(ROPE_FIRST.min(c.context), model.rope()),
             lanes: (0..threads).map(|_| Lane::new()).collect(),
             spread: Spread::new(TOGETHER_MAX * c.kv_heads),
             head: Head::default(),
@@ -114,9 +114,8 @@ impl<'m> CpuWorker<'m> {
     /// Angles up to position `end`.
     fn reach(&mut self, end: usize) {
         if end > self.rope.positions() {
-            let c = self.model.config();
-            let positions = end.max(2 * self.rope.positions()).min(c.context);
-            self.rope = RopeTable::new(positions, c.head_dim, c.rope_base);
+            let positions = end.max(2 * self.rope.positions()).min(self.model.config().context);
+            self.rope = RopeTable::new(positions, self.model.rope());
         }
     }
 

@@ -177,11 +177,11 @@ pub enum Error {
     },
 
     /// A matrix that no shader multiplies by.
-    #[error("tensor {name} has {found}; the GPU takes groups of 128 without a factor")]
-    GpuTernary {
+    #[error("tensor {name} has {found}; no shader here multiplies by that")]
+    GpuMatrix {
         /// The tensor.
         name: String,
-        /// Its group or its factor.
+        /// Its type, its group or its factor.
         found: String,
     },
 
@@ -227,7 +227,7 @@ impl Error {
     pub fn is_of_device(&self) -> bool {
         matches!(
             self,
-            Error::Gpu { .. } | Error::GpuLimit { .. } | Error::GpuMemory { .. } | Error::GpuTernary { .. }
+            Error::Gpu { .. } | Error::GpuLimit { .. } | Error::GpuMemory { .. } | Error::GpuMatrix { .. }
         )
     }
 }

@@ -7,7 +7,7 @@ use cpu::{Pool, ROW_BLOCK};
 
 use crate::lane::TOGETHER_MAX;
 use crate::model::Model;
-use crate::weights::Table;
+use crate::weights::Matrix;
 
 /// The rows that a head reads.
 #[derive(Debug, Default)]
@@ -42,11 +42,11 @@ impl Head {
         let table = model.weights().table(model.forward().head_table());
         let this = &*self;
         match (tokens, table) {
-            (..=TOGETHER_MAX, Table::Ternary(m)) => pool.gemm_ternary(kn, m, &self.q8, &self.a, logits),
+            (..=TOGETHER_MAX, Matrix::Ternary(m)) => pool.gemm_ternary(kn, m, &self.q8, &self.a, logits),
             (1, _) => pool.split_mut(logits, ROW_BLOCK, |first, y| {
                 this.products(model, table, first..first + y.len(), 0..1, y, y.len());
             }),
-            (..=TOGETHER_MAX, _) => pool.by_rows(logits, c.vocab, |rows, y| {
+            (..=TOGETHER_MAX, _) => pool.by_rows(logits, c.vocab, 0..c.vocab, |rows, y| {
                 let stride = rows.len();
                 this.products(model, table, rows, 0..tokens, y, stride);
             }),
@@ -54,7 +54,7 @@ impl Head {
                 let share = tokens.div_ceil(pool.threads_used());
                 // A product of a token at a time reads a few rows at a time, which stay in the cache for all tokens.
                 let rows_a_time = match table {
-                    Table::Scaled { .. } if c.head_int8 => ROW_BLOCK,
+                    Matrix::Scaled { .. } if c.head_int8 => ROW_BLOCK,
                     _ => c.vocab,
                 };
                 pool.chunks_mut(logits, share * c.vocab, |i, y| {
@@ -73,7 +73,7 @@ impl Head {
     fn products(
         &self,
         model: &Model,
-        table: &Table,
+        table: &Matrix,
         rows: Range<usize>,
         tokens: Range<usize>,
         y: &mut [f32],
@@ -82,10 +82,10 @@ impl Head {
         let (c, kn) = (model.config(), model.kernels());
         let elements = tokens.start * c.width..tokens.end * c.width;
         match table {
-            Table::Ternary(m) => {
+            Matrix::Ternary(m) => {
                 kn.gemm_ternary(m, rows, &self.q8[elements], &self.a[tokens], y, stride);
             }
-            Table::Scaled { codes, scales, group } if c.head_int8 => {
+            Matrix::Scaled { codes, scales, group } if c.head_int8 => {
                 let weights = rows.start * c.width..rows.end * c.width;
                 let scales = &scales[weights.start / group..weights.end / group];
                 for (i, t) in tokens.enumerate() {

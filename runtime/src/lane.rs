@@ -9,11 +9,12 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::kv::HostPages;
 use crate::model::Model;
+use crate::normed::Normed;
 use crate::pass::{GiveUp, TextId};
 use crate::pieces::Piece;
 use crate::texts::Texts;
 use cpu::ops::{HyperCoefficients, HyperWeights, RopeTable};
-use cpu::{Kernels, Pool, TernaryMatrix};
+use cpu::{Kernels, Pool};
 use model::config::ModelConfig;
 use model::forward::{Op, Rows};
 
@@ -74,9 +75,8 @@ pub struct Lane {
     coefficients: Vec<HyperCoefficients>,
     /// One normed row.
     row: Vec<f32>,
-    /// Quantised rows and their scales.
-    q8: Vec<i8>,
-    a: Vec<f32>,
+    /// What the next products read.
+    normed: Normed,
     scores: Vec<f32>,
 }
 
@@ -89,8 +89,7 @@ impl Lane {
             slots: Vec::new(),
             coefficients: Vec::new(),
             row: Vec::new(),
-            q8: Vec::new(),
-            a: Vec::new(),
+            normed: Normed::default(),
             scores: Vec::new(),
         }
     }
@@ -147,23 +146,26 @@ impl Lane {
                 let (coefficients, [x, y]) = (&mut self.coefficients, pair(&mut self.slots, model, x, y));
                 read(c, kn, hyper, x, coefficients, y);
             }
-            Op::NormQuantise { x, gain, .. } => {
+            Op::NormQuantise { x, gain, q } => {
                 let x = &self.slots[model.slots().of(x)];
                 let gain = gain.map(|gain| w.plain(gain));
-                norm_quantise(
-                    kn,
-                    c,
-                    x,
-                    x.len() / self.tokens.len(),
-                    gain,
-                    &mut self.row,
-                    &mut self.q8,
-                    &mut self.a,
-                );
+                self.normed.take(kn, c, x, x.len() / self.tokens.len(), gain, w.reads(q));
             }
             Op::BitLinear { stack, y, .. } => {
                 let y = &mut self.slots[model.slots().of(y)];
-                product(kn, w.stack(stack), &self.q8, &self.a, y, spread.map(|s| s.0));
+                self.normed.products(kn, w.stack(stack), self.tokens.len(), y, spread.map(|s| s.0));
+            }
+            Op::Bias { stack, y } => {
+                let (stack, y) = (&model.forward().stacks[stack.0], &mut self.slots[model.slots().of(y)]);
+                for row in y.chunks_exact_mut(stack.rows.iter().sum()) {
+                    let mut rest = row;
+                    for (bias, rows) in stack.biases.iter().zip(&stack.rows) {
+                        let part = rest.split_off_mut(..*rows).expect("a row holds every part");
+                        if let Some(bias) = bias {
+                            kn.add_scaled(1.0, w.plain(*bias), part);
+                        }
+                    }
+                }
             }
             Op::NormRope { qkv, q_gain, k_gain } => {
                 self.norm_rope(around, qkv, q_gain.map(|g| w.plain(g)), k_gain.map(|g| w.plain(g)));
@@ -243,7 +245,7 @@ impl Lane {
                         head.copy_from_slice(row);
                     }
                 }
-                kn.rope(heads, cos, sin, c.rope);
+                kn.rope(heads, c.head_dim, cos, sin, c.rope);
             }
         }
     }
@@ -325,39 +327,5 @@ fn read(
                 y.copy_from_slice(x);
             }
         }
-    }
-}
-
-/// Norms each row of `x` (n x width) where there is a gain, and quantises it.
-fn norm_quantise(
-    kn: &Kernels,
-    c: &ModelConfig,
-    x: &[f32],
-    width: usize,
-    gain: Option<&[f32]>,
-    row: &mut Vec<f32>,
-    q8: &mut Vec<i8>,
-    a: &mut Vec<f32>,
-) {
-    let n = x.len() / width;
-    row.resize(width, 0.0);
-    q8.resize(n * width, 0);
-    a.resize(n, 0.0);
-    for ((x, q), a) in x.chunks_exact(width).zip(q8.chunks_exact_mut(width)).zip(a) {
-        *a = match gain {
-            Some(gain) => {
-                kn.rms_norm(x, Some(gain), c.norm_eps, row);
-                kn.quantise(row, q)
-            }
-            None => kn.quantise(x, q),
-        };
-    }
-}
-
-/// Product of a matrix with quantised rows: `y` is n x rows.
-fn product(kn: &Kernels, m: &TernaryMatrix, q8: &[i8], a: &[f32], y: &mut [f32], pool: Option<&Pool>) {
-    match pool {
-        Some(pool) => pool.gemm_ternary(kn, m, q8, a, y),
-        None => kn.gemm_ternary(m, 0..m.rows(), q8, a, y, m.rows()),
     }
 }

@@ -12,6 +12,7 @@ mod kv;
 mod lane;
 mod mailbox;
 mod model;
+mod normed;
 pub mod pass;
 mod patience;
 mod pieces;

@@ -12,11 +12,13 @@ use crate::weights::Weights;
 use cpu::Kernels;
 use model::config::ModelConfig;
 use model::forward::{Forward, Slots};
+use model::rope::Frequencies;
 
 /// A model, ready for any device. On the processor it runs in a layout of its own, which is made when a worker there first wants it.
 #[derive(Debug)]
 pub struct Model {
     forward: Forward,
+    rope: Frequencies,
     slots: Slots,
     weights: Weights,
     kernels: &'static Kernels,
@@ -51,9 +53,9 @@ impl Model {
     /// Anything missing or wrong, by the name of its key or tensor.
     pub fn with_kernels(gguf: &Gguf, kernels: &'static Kernels) -> Result<Self> {
         let start = Instant::now();
-        let forward = Forward::new(&ModelConfig::from_gguf(gguf)?);
+        let forward = Forward::from_gguf(gguf)?;
         let weights = Weights::laid_out(gguf, &forward, kernels)?;
-        Ok(Self::new(forward, weights, kernels, start))
+        Self::new(forward, weights, kernels, start)
     }
 
     /// A model that takes a file's bytes over, to be laid out for `kernels` should it ever run on the processor: until then the bytes
@@ -65,17 +67,19 @@ impl Model {
     pub fn open(gguf: Gguf, kernels: &'static Kernels) -> Result<Self> {
         let (start, path) = (Instant::now(), PathBuf::from(gguf.name()));
         let open = || {
-            let forward = Forward::new(&ModelConfig::from_gguf(&gguf)?);
+            let forward = Forward::from_gguf(&gguf)?;
             let weights = Weights::in_file(gguf, &forward, kernels)?;
-            Ok(Self::new(forward, weights, kernels, start))
+            Self::new(forward, weights, kernels, start)
         };
         open().map_err(|e| in_file(e, &path))
     }
 
-    fn new(forward: Forward, weights: Weights, kernels: &'static Kernels, start: Instant) -> Self {
+    fn new(forward: Forward, weights: Weights, kernels: &'static Kernels, start: Instant) -> Result<Self> {
+        let divisors = forward.rope_divisors.map(|id| weights.plain(id));
+        let rope = Frequencies::new(&forward.config, divisors)?;
         let slots = Slots::new(&forward);
         let lay_out_time = OnceLock::new();
-        Model { slots, forward, weights, kernels, check_time: start.elapsed(), lay_out_time }
+        Ok(Model { slots, forward, rope, weights, kernels, check_time: start.elapsed(), lay_out_time })
     }
 
     /// Lays its matrices out for the processor, unless they are. Workers there do it themselves; who wants to know of a broken file
@@ -105,6 +109,11 @@ impl Model {
     /// What is computed with it, in order.
     pub fn forward(&self) -> &Forward {
         &self.forward
+    }
+
+    /// How fast its queries and keys turn with position.
+    pub fn rope(&self) -> &Frequencies {
+        &self.rope
     }
 
     /// Which buffers of the forward pass share room.

@@ -9,7 +9,7 @@ use half::f16;
 use crate::error::Result;
 use crate::model::Model;
 use cpu::Kernels;
-use model::config::{Activation, ModelConfig, RopeKind, StoredType};
+use model::config::{Activation, Biases, ModelConfig, RopeKind, RopeScaling, StoredType};
 use model::forward::Forward;
 use model::tensors::{Role, TensorKind, TensorSpec};
 use model::xoshiro::Xoshiro256;
@@ -38,6 +38,9 @@ pub fn config(name: &str) -> Option<ModelConfig> {
         norm_eps: 1e-5,
         rope_base: 10_000.0,
         rope: RopeKind::HalfSplit,
+        rope_dims: None,
+        rope_scaling: RopeScaling::NONE,
+        biases: Biases::NONE,
         qk_norm: true,
         attn_sub_norm: false,
         ffn_sub_norm: false,
@@ -144,7 +147,8 @@ fn bytes(tensor: &TensorSpec, rng: &mut Xoshiro256) -> Vec<u8> {
     }
     let (centre, spread) = match tensor.kind {
         TensorKind::Plain(Role::Gain | Role::HeadGain) => (1.0, 0.0),
-        TensorKind::Plain(Role::HyperBias | Role::HyperAlpha) => (0.0, 0.1),
+        TensorKind::Plain(Role::HyperBias | Role::HyperAlpha | Role::Bias) => (0.0, 0.1),
+        TensorKind::Plain(Role::RopeDivisors) => (1.0, 0.0),
         _ => (0.0, spread),
     };
     let mut row = vec![0.0f32; cols];
@@ -174,7 +178,7 @@ mod tests {
     #[test]
     fn synthetic_shapes_are_valid_and_known_by_name() {
         for (name, _) in SHAPES {
-            config(name).unwrap().validate().unwrap();
+            config(name).unwrap().validate_ternary().unwrap();
         }
         assert!(config("gpt-5").is_none());
     }

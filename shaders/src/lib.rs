@@ -15,8 +15,8 @@ pub const GEMM_ROWS: u32 = 64;
 pub const GEMM_TOKENS: u32 = 16;
 /// Rows times groups that a workgroup of [`Op::Gemv`] has room for.
 pub const GEMV_PARTIALS: u32 = 2048;
-/// Rows that a workgroup of [`Op::Head`] takes.
-pub const HEAD_ROWS: u32 = 8;
+/// Rows that a workgroup of [`Op::Product`] takes.
+pub const PRODUCT_ROWS: u32 = 8;
 /// Positions of a page of keys and values.
 pub const PAGE_TOKENS: u32 = 64;
 /// Numbers a token has among the projections of [`Op::HyperProject`].

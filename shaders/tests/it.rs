@@ -99,12 +99,15 @@ fn constants_are_those_of_the_shaders() {
     let says = |op: Op, line: &str| {
         assert!(op.source(Variant::default()).contains(line), "{} does not say {line}", op.name());
     };
-    let gemm = Op::Gemm(shaders::Output::Store);
+    let gemm = Op::Gemm(shaders::Weights::Ternary, shaders::Output::Store);
     says(gemm, &format!("const WG: u32 = {}u;", shaders::GEMM_ROWS));
     says(gemm, &format!("const TOKENS: u32 = {}u;", shaders::GEMM_TOKENS));
     let gemv = Op::Gemv(shaders::Weights::Ternary, shaders::Output::Store);
     says(gemv, &format!("const PARTIALS: u32 = {}u;", shaders::GEMV_PARTIALS));
-    says(Op::Head(shaders::Table::F16), &format!("group.x * {}u", shaders::HEAD_ROWS));
+    says(
+        Op::Product(shaders::Table::F16, shaders::Output::Store),
+        &format!("group.x * {}u", shaders::PRODUCT_ROWS),
+    );
     says(Op::Attention, &format!("const WG: u32 = {}u;", shaders::PAGE_TOKENS));
     says(Op::Attention, &format!("position / {}u", shaders::PAGE_TOKENS));
     says(Op::NormRopeStore, &format!("place.position % {}u", shaders::PAGE_TOKENS));

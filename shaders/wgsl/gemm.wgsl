@@ -47,7 +47,7 @@ fn run(group: vec3<u32>, lid: u32) {
         for (var t = 0u; t < TOKENS; t++) {
             let token = first + t;
             if token <= last {
-                finish(token, FIRST_ROW + row, q_scales[token * ROW_SCALES] * acc[t]);
+                finish(token, FIRST_ROW + row, times(q_scales[token * ROW_SCALES] * acc[t]));
             }
         }
     }

@@ -1,4 +1,4 @@
-// A matrix times one token's int8 activations: `y[r] = a * sum over groups in order (s[r,G] * (f32) sum of t q)`.
+// A matrix times one token's int8 activations: `y[r] = factor * (a * sum over groups in order (s[r,G] * (f32) sum of t q))`.
 // One workgroup takes TILE rows: each invocation whole groups, whose sums are exact; then one invocation a row adds
 // the groups up in order. Neighbouring invocations read neighbouring weights. Each weight is read once, activations from cache.
 
@@ -27,6 +27,6 @@ fn run(group: vec3<u32>, lid: u32) {
         for (var g = 0u; g < GROUPS; g++) {
             sum += partials[r * GROUPS + g];
         }
-        finish(token, FIRST_ROW + first + r, q_scales[token * ROW_SCALES] * sum);
+        finish(token, FIRST_ROW + first + r, times(q_scales[token * ROW_SCALES] * sum));
     }
 }

@@ -11,12 +11,14 @@ override KV_HEADS: u32;
 override HEAD_DIM: u32;
 override EPS: f32;
 override QK_NORM: bool;
+/// Dimensions that turn, the first ones of a head.
+override ROTARY_DIM: u32;
 /// Pairs are neighbours rather than halves.
 override INTERLEAVED: bool;
 
 @group(0) @binding(1) var<storage, read_write> qkv: array<f32>; // (tokens, HEADS + 2 KV_HEADS, HEAD_DIM)
 @group(0) @binding(2) var<storage, read> gains: array<f32>; // of queries (HEAD_DIM), of keys (HEAD_DIM)
-@group(0) @binding(3) var<storage, read> angles: array<vec2<f32>>; // (positions, HEAD_DIM / 2): cosine, sine
+@group(0) @binding(3) var<storage, read> angles: array<vec2<f32>>; // (positions, ROTARY_DIM / 2): cosine, sine
 @group(0) @binding(4) var<storage, read_write> keys: array<Half2>;
 @group(0) @binding(5) var<storage, read_write> values: array<Half2>;
 
@@ -47,16 +49,22 @@ fn run(group: vec3<u32>, lid: u32) {
         inv_rms = 1.0 / sqrt(row_sum(HEAD_DIM, lid) / f32(HEAD_DIM) + EPS);
     }
     let gain = select(0u, HEAD_DIM, head >= HEADS);
+    let pairs = ROTARY_DIM / 2u;
     for (var p = lid; p < half; p += WG) {
-        let i = select(p, 2u * p, INTERLEAVED);
-        let j = select(p + half, 2u * p + 1u, INTERLEAVED);
+        // Those behind the pairs that turn are neighbours in any case.
+        let neighbours = INTERLEAVED || p >= pairs;
+        let i = select(p, 2u * p, neighbours);
+        let j = select(p + pairs, 2u * p + 1u, neighbours);
         var a = qkv[base + i];
         var b = qkv[base + j];
         if QK_NORM {
             a = a * inv_rms * gains[gain + i];
             b = b * inv_rms * gains[gain + j];
         }
-        let angle = angles[place.position * half + p];
+        var angle = vec2<f32>(1.0, 0.0);
+        if p < pairs {
+            angle = angles[place.position * pairs + p];
+        }
         turned[i] = a * angle.x - b * angle.y;
         turned[j] = a * angle.y + b * angle.x;
     }

@@ -4,6 +4,7 @@ use bytemuck::Pod;
 use cpu::ops::RopeTable;
 use cudarc::driver::DeviceRepr;
 use model::init::initial;
+use model::rope::Frequencies;
 use model::tensors::TensorId;
 use train::backend::Part;
 use train::optim::Matrices;
@@ -108,7 +109,7 @@ impl Memory {
         let rooms =
             plan.rooms.bytes.iter().map(|bytes| device.buffer(bytes * tokens)).collect::<Result<_>>()?;
         let model = &program.model;
-        let table = RopeTable::new(plan.seq, model.head_dim, model.rope_base);
+        let table = RopeTable::new(plan.seq, &Frequencies::plain(model.head_dim, model.rope_base));
         let (cos, sin): (Vec<&[f32]>, Vec<&[f32]>) = (0..plan.seq).map(|i| table.at(i)).unzip();
         let values = plan.table_values(program);
         let mut memory = Memory {

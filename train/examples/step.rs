@@ -4,7 +4,7 @@
 
 use std::time::Instant;
 
-use model::config::{Activation, ModelConfig, RopeKind, StoredType};
+use model::config::{Activation, Biases, ModelConfig, RopeKind, RopeScaling, StoredType};
 use model::rng::SplitMix64;
 use train::backend::Rates;
 use train::batch::Batch;
@@ -36,6 +36,9 @@ fn main() {
         norm_eps: 1e-6,
         rope_base: 10000.0,
         rope: RopeKind::HalfSplit,
+        rope_dims: None,
+        rope_scaling: RopeScaling::NONE,
+        biases: Biases::NONE,
         qk_norm: true,
         attn_sub_norm: false,
         ffn_sub_norm: false,

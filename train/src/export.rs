@@ -112,7 +112,7 @@ pub fn to_gguf(
     provenance: &Provenance,
     ty: ExportType,
 ) -> Result<(GgufWriter, Fidelity)> {
-    config.validate().map_err(|refusal| TERCET.refusal(refusal))?;
+    config.validate_ternary().map_err(|refusal| TERCET.refusal(refusal))?;
     let mut file = GgufWriter::default();
     describe(&mut file.metadata, config, tokenizer, provenance);
     let mut fidelity = Fidelity::default();

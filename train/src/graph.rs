@@ -158,6 +158,7 @@ impl<'a> Graph<'a> {
                 }
                 backward
             }
+            forward::Op::Bias { .. } => unreachable!("what trains has no biases"),
             forward::Op::NormRope { qkv, q_gain, k_gain } => {
                 let mut backward = Vec::new();
                 for (part, (gain, count, store_f16)) in

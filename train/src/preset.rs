@@ -6,9 +6,13 @@ use crate::error::{Error, Result};
 use crate::optim::{Matrices, Moments};
 
 /// Names and one line about each, in the order `--help` shows them.
-pub const PRESETS: [(&str, &str); 4] = [
+pub const PRESETS: [(&str, &str); 5] = [
     ("shakespeare", "the flagship: ternary, two streams, own BPE vocabulary"),
     ("showcase", "the published configuration: GPT-2's 50,257 tokens, dim 256, 5,000 steps of 4 x 256"),
+    (
+        "portable",
+        "one stream and SwiGLU: what `tercet export --for llama.cpp` takes, for llama.cpp, LM Studio and Ollama",
+    ),
     ("bytes", "a small model over bytes, minutes on a laptop"),
     ("tiny", "seconds: to see that everything works"),
 ];
@@ -21,6 +25,7 @@ pub fn named(name: &str) -> Result<Config> {
     match name {
         "shakespeare" => Ok(shakespeare()),
         "showcase" => Ok(showcase()),
+        "portable" => Ok(portable()),
         "bytes" => Ok(bytes()),
         "tiny" => Ok(tiny()),
         _ => Err(Error::UnknownPreset { name: name.into(), known: PRESETS.map(|(name, _)| name).join(", ") }),
@@ -112,6 +117,13 @@ pub fn showcase() -> Config {
     }
 }
 
+/// The flagship's size in a shape that llama.cpp computes too: with a gate a feed-forward network of two thirds the width has as many weights.
+pub fn portable() -> Config {
+    let base = shakespeare();
+    let model = Model { streams: 1, activation: Activation::Swiglu, ffn: 768, ..base.model };
+    Config { model, ..base }
+}
+
 /// nanoGPT's small CPU budget, over bytes: 4 blocks of 128, 12 sequences of 64.
 pub fn bytes() -> Config {
     let base = shakespeare();
@@ -159,7 +171,7 @@ mod tests {
     #[test]
     fn preset_unknown_lists_the_known() {
         let message = named("shakespear").unwrap_err().to_string();
-        assert!(message.contains("shakespeare, showcase, bytes, tiny"), "{message}");
+        assert!(message.contains("shakespeare, showcase, portable, bytes, tiny"), "{message}");
     }
 
     #[test]

@@ -6,7 +6,9 @@ use crate::data::Text;
 use crate::error::{Error, Result};
 use crate::watch::{Watch, size};
 use formats::ordinary;
-use formats::tokenizer::{GPT2_ORDER, JSON_BYTES_MAX, Parts, Split, TokenKind, Tokenizer, Tokens, VOCAB_MAX};
+use formats::tokenizer::{
+    GPT2_ORDER, JSON_BYTES_MAX, Parts, Scheme, Special, Split, TokenKind, Tokenizer, Tokens, VOCAB_MAX,
+};
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -127,8 +129,8 @@ fn trained(text: &Text, vocab: usize, others: usize, watch: &mut Watch<'_>) -> R
 /// a text in training, so none should when the model writes.
 fn for_documents(tokenizer: &Tokenizer) -> Tokenizer {
     let mut parts = tokenizer.parts().clone();
-    let end = parts.eos.unwrap_or_else(|| parts.tokens.push(END.as_bytes(), TokenKind::Control));
-    let parts = Parts { bos: Some(end), eos: Some(end), add_bos: false, ..parts };
+    let end = parts.special.eos.unwrap_or_else(|| parts.tokens.push(END.as_bytes(), TokenKind::Control));
+    parts.special = Special { bos: Some(end), eos: Some(end), add_bos: false, ..parts.special };
     Tokenizer::new(parts, "the vocabulary of a text of documents").expect("one more name changes no merge")
 }
 
@@ -146,8 +148,10 @@ fn with_merges(merges: &[(u32, u32)]) -> Tokens {
 }
 
 fn build(tokens: Tokens, merges: Vec<(u32, u32)>, end: Option<u32>) -> Tokenizer {
-    let parts = Parts { tokens, merges, split: Split::Gpt2, bos: end, eos: end, eot: None, add_bos: false };
-    Tokenizer::new(parts, "the built-in vocabulary").expect("bytes and merges of them")
+    let scheme = Scheme::ByteLevel { split: Split::Gpt2, merges };
+    let special = Special { bos: end, eos: end, ..Special::default() };
+    Tokenizer::new(Parts { tokens, scheme, special }, "the built-in vocabulary")
+        .expect("bytes and merges of them")
 }
 
 #[cfg(test)]

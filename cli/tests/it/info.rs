@@ -50,6 +50,17 @@ impl Parts {
         self
     }
 
+    /// With so many rows in a tensor, those that are new like the first.
+    pub fn with_rows(mut self, name: &str, rows: usize) -> Parts {
+        let (_, _, dims, bytes) = self.tensors.iter_mut().find(|(found, ..)| found == name).unwrap();
+        let row = bytes[..bytes.len() / dims[1] as usize].to_vec();
+        while bytes.len() < rows * row.len() {
+            bytes.extend(&row);
+        }
+        dims[1] = rows as u64;
+        self
+    }
+
     pub fn with(mut self, key: &str, value: impl Into<formats::gguf::Value>) -> Parts {
         self.meta.insert(key, value);
         self

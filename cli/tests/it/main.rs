@@ -10,6 +10,7 @@ mod dependencies;
 mod documents;
 mod info;
 mod model;
+mod portable;
 mod running;
 #[cfg(unix)]
 mod serve;

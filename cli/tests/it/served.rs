@@ -3,7 +3,7 @@
 use cpu::Kernels;
 use formats::blocks::q1_58;
 use formats::gguf::Gguf;
-use model::config::{Activation, ModelConfig, RopeKind, StoredType};
+use model::config::{Activation, Biases, ModelConfig, RopeKind, RopeScaling, StoredType};
 use runtime::{Model, Session};
 use train::export::{ExportType, Provenance, to_gguf};
 use train::tokenizers;
@@ -36,6 +36,9 @@ fn config(streams: usize, tied: bool, activation: Activation) -> ModelConfig {
         norm_eps: 1e-6,
         rope_base: 10_000.0,
         rope: RopeKind::HalfSplit,
+        rope_dims: None,
+        rope_scaling: RopeScaling::NONE,
+        biases: Biases::NONE,
         qk_norm: true,
         attn_sub_norm: streams == 2,
         ffn_sub_norm: streams == 4,

@@ -2,7 +2,7 @@
 //! rows are decoded once for up to eight tokens.
 //!
 //! Exactness: with all four fields shifted down, a lane takes 8 spans x 4 fields x 2 products of at most 2 x 128:
-//! at most 16,384 in magnitude, for any activations whatever.
+//! at most 16,384 in magnitude, for any activations whatever. In groups of 64 codes may be 3 as well: at most 12,288.
 //!
 //! Cost: per 32 bytes of codes 7 instructions to decode, then per token 4 broadcasts, 4 multiply-adds and 4 adds.
 //! From about ten tokens on the tables of [`gemm_veclut`](super::gemm_veclut) are faster.
@@ -11,7 +11,6 @@ use std::arch::x86_64::*;
 use std::cell::RefCell;
 use std::ops::Range;
 
-use formats::ternary::GROUP;
 use half::f16;
 
 use super::gemv_madd::{BLOCK, group_sum};
@@ -20,10 +19,11 @@ use crate::{RowLayout, TernaryMatrix};
 /// Tokens that share one decoding; their sums fill half of the registers.
 const TILE_TOKENS: usize = 8;
 
-const SPANS: usize = GROUP / 16;
+/// Columns of a span.
+const SPAN: usize = 16;
 const SPAN_BYTES: usize = 4 * BLOCK;
 
-/// One tile's activations, as the kernel reads them: `[cols/4][tokens]` words of four, then `[cols/128][tokens]`
+/// One tile's activations, as the kernel reads them: `[cols/4][tokens]` words of four, then `[cols/group][tokens]`
 /// sums.
 struct Packed {
     words: Vec<i32>,
@@ -35,9 +35,16 @@ thread_local! {
 }
 
 /// `y[t * y_stride + r - rows.start] = a[t] * sum_G scale[r, G] * (f32) sum_k code[r, k] q[t, k]`; `rows` starts
-/// at a block.
+/// at a block. `G` columns share a scale, 64 or 128.
 #[target_feature(enable = "avx2,fma,f16c")]
-pub fn gemm(m: &TernaryMatrix, rows: Range<usize>, q: &[i8], a: &[f32], y: &mut [f32], y_stride: usize) {
+pub fn gemm<const G: usize>(
+    m: &TernaryMatrix,
+    rows: Range<usize>,
+    q: &[i8],
+    a: &[f32],
+    y: &mut [f32],
+    y_stride: usize,
+) {
     assert_eq!(q.len(), a.len() * m.cols());
     if a.is_empty() {
         return;
@@ -50,21 +57,21 @@ pub fn gemm(m: &TernaryMatrix, rows: Range<usize>, q: &[i8], a: &[f32], y: &mut 
         let (a, q) = (&a[first..first + n], &q[first * m.cols()..(first + n) * m.cols()]);
         let y = &mut y[first * y_stride..];
         match n {
-            1 => tile::<1>(m, rows.clone(), q, a, y, y_stride),
-            2 => tile::<2>(m, rows.clone(), q, a, y, y_stride),
-            3 => tile::<3>(m, rows.clone(), q, a, y, y_stride),
-            4 => tile::<4>(m, rows.clone(), q, a, y, y_stride),
-            5 => tile::<5>(m, rows.clone(), q, a, y, y_stride),
-            6 => tile::<6>(m, rows.clone(), q, a, y, y_stride),
-            7 => tile::<7>(m, rows.clone(), q, a, y, y_stride),
-            _ => tile::<8>(m, rows.clone(), q, a, y, y_stride),
+            1 => tile::<G, 1>(m, rows.clone(), q, a, y, y_stride),
+            2 => tile::<G, 2>(m, rows.clone(), q, a, y, y_stride),
+            3 => tile::<G, 3>(m, rows.clone(), q, a, y, y_stride),
+            4 => tile::<G, 4>(m, rows.clone(), q, a, y, y_stride),
+            5 => tile::<G, 5>(m, rows.clone(), q, a, y, y_stride),
+            6 => tile::<G, 6>(m, rows.clone(), q, a, y, y_stride),
+            7 => tile::<G, 7>(m, rows.clone(), q, a, y, y_stride),
+            _ => tile::<G, 8>(m, rows.clone(), q, a, y, y_stride),
         }
         first += n;
     }
 }
 
 #[target_feature(enable = "avx2,fma,f16c")]
-fn tile<const T: usize>(
+fn tile<const G: usize, const T: usize>(
     m: &TernaryMatrix,
     rows: Range<usize>,
     q: &[i8],
@@ -72,11 +79,11 @@ fn tile<const T: usize>(
     y: &mut [f32],
     y_stride: usize,
 ) {
-    assert_eq!(m.layout(), RowLayout::Words);
+    assert_eq!((m.layout(), m.group()), (RowLayout::Words, G));
     assert!(rows.start.is_multiple_of(BLOCK) && rows.end <= m.rows());
     assert!(a.len() == T && q.len() == T * m.cols());
     assert!(rows.is_empty() || (T - 1) * y_stride + rows.len() <= y.len());
-    let groups = m.cols() / GROUP;
+    let groups = m.cols() / G;
     PACKED.with_borrow_mut(|packed| {
         let Packed { words, sums } = packed;
         if words.len() < m.cols() / 4 * T {
@@ -90,7 +97,7 @@ fn tile<const T: usize>(
             for (i, four) in q.as_chunks::<4>().0.iter().enumerate() {
                 words[i * T + t] = i32::from_le_bytes(four.map(|q| q as u8));
             }
-            for (g, q) in q.as_chunks::<GROUP>().0.iter().enumerate() {
+            for (g, q) in q.as_chunks::<G>().0.iter().enumerate() {
                 sums[g * T + t] = group_sum(q);
             }
         }
@@ -101,7 +108,7 @@ fn tile<const T: usize>(
             for half in 0..2 {
                 let at = at + 8 * half;
                 let n = rows.len().saturating_sub(at).min(8);
-                let products = half_block::<T>(codes, scales, half, words, sums);
+                let products = half_block::<G, T>(codes, scales, half, words, sums);
                 for t in 0..T {
                     let mut row = [0.0f32; 8];
                     // SAFETY: eight f32.
@@ -122,7 +129,7 @@ fn tile<const T: usize>(
 /// Eight rows, the lower or upper half of a block: their products with each token.
 #[target_feature(enable = "avx2,fma,f16c")]
 #[inline]
-fn half_block<const T: usize>(
+fn half_block<const G: usize, const T: usize>(
     codes: &[u8],
     scales: &[f16],
     half: usize,
@@ -131,14 +138,15 @@ fn half_block<const T: usize>(
 ) -> [__m256; T] {
     let (three, one) = (_mm256_set1_epi8(3), _mm256_set1_epi16(1));
     let mut acc = [_mm256_setzero_ps(); T];
-    let groups = codes.as_chunks::<{ SPANS * SPAN_BYTES }>().0;
+    let spans = const { G / SPAN };
+    let groups = codes.chunks_exact(spans * SPAN_BYTES);
     assert!(half < 2 && scales.len() == groups.len() * BLOCK);
-    assert!(words.len() == groups.len() * SPANS * 4 * T && sums.len() == groups.len() * T);
-    for (g, codes) in groups.iter().enumerate() {
+    assert!(words.len() == groups.len() * spans * 4 * T && sums.len() == groups.len() * T);
+    for (g, codes) in groups.enumerate() {
         let mut sum = [_mm256_setzero_si256(); T];
-        for v in 0..SPANS {
-            // SAFETY: 32 bytes from byte 64 v + 32 half of 512.
-            let w = unsafe { _mm256_loadu_si256(codes.as_ptr().add(SPAN_BYTES * v + 32 * half).cast()) };
+        for (v, codes) in codes.as_chunks::<SPAN_BYTES>().0.iter().enumerate() {
+            // SAFETY: 32 bytes from byte 32 half of 64.
+            let w = unsafe { _mm256_loadu_si256(codes.as_ptr().add(32 * half).cast()) };
             let fields = [
                 _mm256_and_si256(w, three),
                 _mm256_and_si256(_mm256_srli_epi16::<2>(w), three),
@@ -146,7 +154,7 @@ fn half_block<const T: usize>(
                 _mm256_and_si256(_mm256_srli_epi16::<6>(w), three),
             ];
             for f in 0..4 {
-                let words = &words[((g * SPANS + v) * 4 + f) * T..][..T];
+                let words = &words[((g * spans + v) * 4 + f) * T..][..T];
                 for t in 0..T {
                     let x = _mm256_set1_epi32(words[t]);
                     sum[t] = _mm256_add_epi16(sum[t], _mm256_maddubs_epi16(fields[f], x));

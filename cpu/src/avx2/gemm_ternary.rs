@@ -62,14 +62,30 @@ pub fn gemm_without_table(
 ) {
     let len = rows.len();
     match (m.layout(), a) {
-        (RowLayout::Words, &[a]) => gemv_madd::gemv(m, rows, q, a, &mut y[..len]),
-        (RowLayout::Words, _) => gemm_madd::gemm(m, rows, q, a, y, y_stride),
+        (RowLayout::Words, &[a]) => gemv_madd::gemv::<GROUP>(m, rows, q, a, &mut y[..len]),
+        (RowLayout::Words, _) => gemm_madd::gemm::<GROUP>(m, rows, q, a, y, y_stride),
         (RowLayout::Bytes, _) => {
             for (t, &a) in a.iter().enumerate() {
                 let q = &q[t * m.cols()..][..m.cols()];
                 gemv_pshufb::gemv(m, rows.clone(), q, a, &mut y[t * y_stride..][..len]);
             }
         }
+    }
+}
+
+/// The same for groups of 64, whose codes may be 3 (a weight of 2).
+#[target_feature(enable = "avx2,fma,f16c")]
+pub fn gemm_groups_of_64(
+    m: &TernaryMatrix,
+    rows: Range<usize>,
+    q: &[i8],
+    a: &[f32],
+    y: &mut [f32],
+    y_stride: usize,
+) {
+    match *a {
+        [a] => gemv_madd::gemv::<64>(m, rows.clone(), q, a, &mut y[..rows.len()]),
+        _ => gemm_madd::gemm::<64>(m, rows, q, a, y, y_stride),
     }
 }
 

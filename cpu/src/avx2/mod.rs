@@ -22,11 +22,10 @@ pub(super) static KERNELS: &[Kernels] = &[
     Kernels {
         name: "avx2-madd",
         about: "multiply-add for any number of tokens",
-        ternary: &[TernaryEntry {
-            layout: RowLayout::Words,
-            group: GROUP,
-            gemm: gemm_ternary::gemm_without_table,
-        }],
+        ternary: &[
+            TernaryEntry { layout: RowLayout::Words, group: GROUP, gemm: gemm_ternary::gemm_without_table },
+            GROUPS_OF_64,
+        ],
         ..AVX2
     },
     Kernels {
@@ -39,12 +38,18 @@ pub(super) static KERNELS: &[Kernels] = &[
     AVX2,
 ];
 
+const GROUPS_OF_64: TernaryEntry =
+    TernaryEntry { layout: RowLayout::Words, group: 64, gemm: gemm_ternary::gemm_groups_of_64 };
+
 const AVX2: Kernels = Kernels {
     name: "avx2",
     about: "multiply-add for a few tokens, vector table lookup for many",
     isa: Isa::Avx2,
     layout: RowLayout::Words,
-    ternary: &[TernaryEntry { layout: RowLayout::Words, group: GROUP, gemm: gemm_ternary::gemm }],
+    ternary: &[
+        TernaryEntry { layout: RowLayout::Words, group: GROUP, gemm: gemm_ternary::gemm },
+        GROUPS_OF_64,
+    ],
     gemm_veclut: gemm_veclut::gemm,
     index_codes: gemm_veclut::index_codes,
     limits: Limits { multiply_add: Some(probe::multiply_add), read: probe::read },

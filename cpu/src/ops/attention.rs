@@ -120,7 +120,7 @@ pub(super) fn body<V: Vector, S: Stored>(
     mut log_sum_exp: Option<&mut [f32]>,
     scratch: &mut Vec<f32>,
 ) {
-    assert_eq!(head_dim % 8, 0);
+    assert!(head_dim >= LANES);
     let keys_max = first + count;
     assert!(pages.positions > 0 && pages.positions.is_multiple_of(PAGE_STEP));
     assert!(pages.pages.len() >= keys_max.div_ceil(pages.positions));
@@ -207,6 +207,8 @@ impl Tile {
                 self.store(acc, sums, d, out, out_stride);
                 d += 2 * LANES;
             } else {
+                // Fewer than a vector at the end come with some before them, which get the same sums once more.
+                d = d.min(self.head_dim - LANES);
                 let acc = weigh_values::<V, S, N, 1>(rows, pages, self.head_dim, d);
                 self.store(acc, sums, d, out, out_stride);
                 d += LANES;

@@ -1,8 +1,9 @@
-//! Products with the rows of a head: `y[t][r] = sum_i w[r][i] x[t][i]`, for matrices that are not read by the ternary kernels.
+//! Products of rows as they are stored with f32 activations, `y[t][r] = sum_i w[r][i] x[t][i]`: heads, and matrices that are not ternary.
 //!
 //! Four rows are unpacked to f32 once and read by every token. Each dot product runs in eight lanes (element `i` in
 //! lane `i % 8`), folded at the end, whatever the number of rows, tokens or threads around it.
 
+use formats::blocks::{self, TensorType};
 use formats::ternary::fold_lanes;
 use half::f16;
 
@@ -35,6 +36,13 @@ pub enum HeadRows<'a> {
         /// Elements that share a scale; a multiple of 8 that divides `cols`.
         group: usize,
     },
+    /// Blocks as in a file, of finite values.
+    Blocks {
+        /// How they lie there.
+        ty: TensorType,
+        /// Whole rows of them.
+        bytes: &'a [u8],
+    },
 }
 
 impl HeadRows<'_> {
@@ -42,6 +50,7 @@ impl HeadRows<'_> {
         match self {
             HeadRows::F16(w) => w.len(),
             HeadRows::Scaled { codes, .. } => codes.len(),
+            HeadRows::Blocks { ty, bytes } => bytes.len() / ty.block_bytes() * ty.block_len(),
         }
     }
 }
@@ -60,6 +69,12 @@ pub(super) fn unpack(w: HeadRows<'_>, start: usize, out: &mut [f32]) {
                 }
             }
         }
+        HeadRows::Blocks { ty, bytes } => {
+            let (len, size) = (ty.block_len(), ty.block_bytes());
+            assert!(start.is_multiple_of(len));
+            let bytes = &bytes[start / len * size..][..out.len() / len * size];
+            blocks::unpack(ty, bytes, out).expect("values were checked when they were laid out");
+        }
     }
 }
 
@@ -75,7 +90,7 @@ pub(super) fn products<V: Vector>(
 ) {
     let rows = w.len() / cols;
     assert!(cols.is_multiple_of(8) && rows * cols == w.len() && rows <= stride);
-    if x.len() == cols {
+    if x.len() == cols && !matches!(w, HeadRows::Blocks { .. }) {
         one_token::<V>(w, cols, x, &mut y[..rows]);
         return;
     }
@@ -151,6 +166,7 @@ fn widen_and_dot<V: Vector, const N: usize>(w: HeadRows<'_>, row: usize, cols: u
             }
             lanes.map(fold_lanes)
         }
+        HeadRows::Blocks { .. } => unreachable!("blocks are unpacked whole"),
     }
 }
 
@@ -212,7 +228,13 @@ mod tests {
             let codes = codes(2, rows * cols, 127.0);
             let scales = noise(3, rows * cols / group);
             let x = noise(4, 5 * cols);
-            for w in [HeadRows::F16(&halves), HeadRows::Scaled { codes: &codes, scales: &scales, group }] {
+            let mut bytes = Vec::new();
+            blocks::pack(TensorType::Q8_0, &noise(8, rows * cols), &mut bytes).unwrap();
+            for w in [
+                HeadRows::F16(&halves),
+                HeadRows::Scaled { codes: &codes, scales: &scales, group },
+                HeadRows::Blocks { ty: TensorType::Q8_0, bytes: &bytes },
+            ] {
                 let mut plain = vec![0.0; rows * cols];
                 unpack(w, 0, &mut plain);
                 let mut first: Option<Vec<f32>> = None;

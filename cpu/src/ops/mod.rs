@@ -56,9 +56,9 @@ ops! {
     /// A row of zeros gives `a = 0` and zeros.
     fn quantise(x: &[f32], q: &mut [i8]) -> f32 = quantise::body::<V>;
 
-    /// Rotates every head of `x` (heads x head_dim) by the angles of one position (`cos`, `sin`: head_dim / 2).
-    /// With `-sin` it rotates back.
-    fn rope(x: &mut [f32], cos: &[f32], sin: &[f32], kind: RopeKind) = rope::body;
+    /// Rotates every head of `x` (heads x head_dim) by the angles of one position (`cos`, `sin`: one each for a pair of its first
+    /// dimensions). With `-sin` it rotates back.
+    fn rope(x: &mut [f32], head_dim: usize, cos: &[f32], sin: &[f32], kind: RopeKind) = rope::body;
 
     /// Causal attention of consecutive queries of one head; see [`attention`](self) for the layouts.
     fn attention(

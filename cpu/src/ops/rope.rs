@@ -1,52 +1,47 @@
 //! Rotary position embedding (arXiv 2104.09864): the table of angles and the rotation of one row of heads.
 
 use model::config::RopeKind;
+use model::rope::Frequencies;
 
-/// Cosines and sines, positions x (head_dim / 2), computed in f64 and rounded once.
+/// Cosines and sines, positions x pairs that turn.
 #[derive(Clone, Debug)]
 pub struct RopeTable {
-    half: usize,
+    pairs: usize,
     cos: Vec<f32>,
     sin: Vec<f32>,
 }
 
 impl RopeTable {
-    /// Angles `position * base^(-2 i / head_dim)` for positions `0..positions`.
-    pub fn new(positions: usize, head_dim: usize, base: f32) -> Self {
-        let half = head_dim / 2;
-        let mut cos = Vec::with_capacity(positions * half);
-        let mut sin = Vec::with_capacity(positions * half);
-        for p in 0..positions {
-            for i in 0..half {
-                let angle = p as f64 * f64::from(base).powf(-2.0 * i as f64 / head_dim as f64);
-                cos.push(angle.cos() as f32);
-                sin.push(angle.sin() as f32);
-            }
-        }
-        RopeTable { half, cos, sin }
+    /// Angles of positions `0..positions`.
+    pub fn new(positions: usize, frequencies: &Frequencies) -> Self {
+        let pairs = frequencies.pairs();
+        let turns = (0..positions).flat_map(|p| (0..pairs).map(move |i| frequencies.turn(p, i)));
+        let (cos, sin) = turns.unzip();
+        RopeTable { pairs, cos, sin }
     }
 
     /// Positions the table covers.
     pub fn positions(&self) -> usize {
-        self.cos.len() / self.half.max(1)
+        self.cos.len() / self.pairs
     }
 
-    /// `(cos, sin)` of one position, each head_dim / 2 long.
+    /// `(cos, sin)` of one position, one each for a pair.
     pub fn at(&self, position: usize) -> (&[f32], &[f32]) {
-        let range = position * self.half..(position + 1) * self.half;
+        let range = position * self.pairs..(position + 1) * self.pairs;
         (&self.cos[range.clone()], &self.sin[range])
     }
 }
 
 #[inline(always)]
-pub(super) fn body(x: &mut [f32], cos: &[f32], sin: &[f32], kind: RopeKind) {
-    let half = cos.len();
-    assert_eq!(half, sin.len());
-    assert_eq!(x.len() % (2 * half), 0);
-    for head in x.chunks_exact_mut(2 * half) {
+pub(super) fn body(x: &mut [f32], head_dim: usize, cos: &[f32], sin: &[f32], kind: RopeKind) {
+    let pairs = cos.len();
+    assert_eq!(pairs, sin.len());
+    assert!(2 * pairs <= head_dim && x.len().is_multiple_of(head_dim));
+    for head in x.chunks_exact_mut(head_dim) {
+        let turning = &mut head[..2 * pairs];
         match kind {
             RopeKind::HalfSplit => {
-                let (lo, hi) = head.split_at_mut(half);
+                let (lo, hi) = turning.split_at_mut(pairs);
                 for (((a, b), &c), &s) in lo.iter_mut().zip(hi).zip(cos).zip(sin) {
                     let (x0, x1) = (*a, *b);
                     *a = x0 * c - x1 * s;
@@ -54,7 +49,7 @@ pub(super) fn body(x: &mut [f32], cos: &[f32], sin: &[f32], kind: RopeKind) {
                 }
             }
             RopeKind::Interleaved => {
-                for ((pair, &c), &s) in head.chunks_exact_mut(2).zip(cos).zip(sin) {
+                for ((pair, &c), &s) in turning.chunks_exact_mut(2).zip(cos).zip(sin) {
                     let (x0, x1) = (pair[0], pair[1]);
                     pair[0] = x0 * c - x1 * s;
                     pair[1] = x0 * s + x1 * c;

@@ -21,6 +21,7 @@ use std::sync::Arc;
 
 use super::list::List;
 use super::metadata::Metadata;
+use super::other_kind::{OtherKind, other_folder};
 use super::parser::{Stop, parse_header};
 use super::split::{self, Split};
 use super::tensor::{Tensor, TensorInfo};
@@ -287,6 +288,17 @@ impl Header {
     }
 }
 
+/// Opens a file, and says of a folder what kind of model it may be.
+fn open_file(path: &Path) -> Result<(File, u64)> {
+    ordinary::open(path).map_err(|error| match other_folder(path) {
+        Some(OtherKind { kind, cure }) => Error::Gguf {
+            problem: Problem::OtherKind { kind, cure },
+            file: path.to_string_lossy().into_owned(),
+        },
+        None => error,
+    })
+}
+
 /// A header whose tensors can all be read.
 fn sound(mut header: Header, file: &str) -> Result<Header> {
     match header.problem.take() {
@@ -312,7 +324,7 @@ fn read_up_to(file: &mut File, bytes: &mut Vec<u8>, len: u64, path: &Path) -> Re
 
 /// Opens a file and reads as much of it as the header takes.
 fn read_header(path: &Path) -> Result<Opened> {
-    let (mut file, file_len) = ordinary::open(path)?;
+    let (mut file, file_len) = open_file(path)?;
     let mut start = Vec::new();
     let mut want = FIRST_READ;
     loop {

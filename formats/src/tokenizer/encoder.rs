@@ -9,6 +9,9 @@ use std::ops::Range;
 /// Bytes between two words about how far it is: a few milliseconds.
 const STRETCH: usize = 1 << 16;
 
+/// Bytes of a piece that merge together. Longer ones take seconds and hundreds of megabytes, and no text has them but to do that.
+const PIECE_MAX: usize = 1 << 20;
+
 /// Encodes texts one after the other. Merges never cross from one to the next.
 pub struct Encoder<'t> {
     tokenizer: &'t Tokenizer,
@@ -16,45 +19,54 @@ pub struct Encoder<'t> {
     added: &'t Finder,
     ids: Vec<u32>,
     /// Words repeat: where in `ids` a short piece already stands. Bounded, as text is input.
-    seen: HashMap<&'t str, Range<usize>>,
-    piece: Vec<u32>,
+    seen: HashMap<Box<str>, Range<usize>>,
 }
 
 impl<'t> Encoder<'t> {
     /// No ids yet; the names of user-defined tokens become those.
     pub fn new(tokenizer: &'t Tokenizer) -> Encoder<'t> {
-        Encoder::finding(tokenizer, &tokenizer.user_defined)
+        Encoder::finding(tokenizer, &tokenizer.index.user_defined)
     }
 
     /// No ids yet; the names of these tokens become those.
     pub(super) fn finding(tokenizer: &'t Tokenizer, added: &'t Finder) -> Encoder<'t> {
-        Encoder { tokenizer, added, ids: Vec::new(), seen: HashMap::new(), piece: Vec::new() }
+        Encoder { tokenizer, added, ids: Vec::new(), seen: HashMap::new() }
     }
 
-    /// Adds the ids of a text, [`Tokenizer::encode`]'s. `watch` hears now and then how many of its bytes are done.
+    /// Adds the ids of a text, [`Tokenizer::encode`]'s. `watch` hears now and then how many of its bytes are done, about.
     ///
     /// # Errors
     /// The one that `watch` gives; encoding ends there.
-    pub fn text<E>(&mut self, text: &'t str, watch: &mut dyn FnMut(usize) -> Result<(), E>) -> Result<(), E> {
+    pub fn text<E>(&mut self, text: &str, watch: &mut dyn FnMut(usize) -> Result<(), E>) -> Result<(), E> {
         self.ids.reserve(text.len() / 3);
         let (mut done, mut told) = (0, 0);
         for part in self.added.parts(text) {
-            let text = match part {
-                Part::Text(text) => text,
+            let part = match part {
+                Part::Text(part) => part,
                 Part::Token(id) => {
                     self.id(id);
                     done += self.tokenizer.token_bytes(id).len();
                     continue;
                 }
             };
-            for piece in self.tokenizer.parts().split.pieces(text) {
-                if done - told >= STRETCH {
-                    told = done;
-                    watch(done)?;
+            // Its normal form may be longer or shorter.
+            let end = done + part.len();
+            let index = &self.tokenizer.index;
+            let normal = index.normal(part);
+            for piece in index.pieces(&normal) {
+                let mut rest = piece;
+                while !rest.is_empty() {
+                    if done - told >= STRETCH {
+                        told = done;
+                        watch(done)?;
+                    }
+                    let (now, later) = rest.split_at(rest.floor_char_boundary(PIECE_MAX));
+                    self.push(now);
+                    done = end.min(done + now.len());
+                    rest = later;
                 }
-                self.push(piece, &mut || watch(done))?;
-                done += piece.len();
             }
+            done = end;
         }
         Ok(())
     }
@@ -69,25 +81,17 @@ impl<'t> Encoder<'t> {
         self.ids
     }
 
-    fn push<E>(&mut self, piece: &'t str, look: &mut dyn FnMut() -> Result<(), E>) -> Result<(), E> {
+    fn push(&mut self, piece: &str) {
         const SEEN_MAX: usize = 1 << 16;
         const SEEN_LEN_MAX: usize = 32;
         if let Some(range) = self.seen.get(piece) {
             self.ids.extend_from_within(range.clone());
-            return Ok(());
+            return;
         }
         let from = self.ids.len();
-        if let Some(&id) = self.tokenizer.whole.get(piece.as_bytes()) {
-            self.ids.push(id);
-        } else {
-            self.piece.clear();
-            self.piece.extend(piece.bytes().map(|b| self.tokenizer.byte_ids[b as usize]));
-            self.tokenizer.pairs.merge_all(&mut self.piece, look)?;
-            self.ids.extend_from_slice(&self.piece);
-        }
+        self.tokenizer.index.merge(piece, &mut self.ids);
         if piece.len() <= SEEN_LEN_MAX && self.seen.len() < SEEN_MAX {
-            self.seen.insert(piece, from..self.ids.len());
+            self.seen.insert(piece.into(), from..self.ids.len());
         }
-        Ok(())
     }
 }

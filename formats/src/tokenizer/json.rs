@@ -1,8 +1,9 @@
 //! Reads a `tokenizer.json`: the part of it that is byte-level BPE and that GGUF can name. What we
-//! would have to guess or could not store is refused with a sentence.
+//! would have to guess or could not store is refused with a sentence. (The library reads them too, and keeps the merges to itself.)
 
-use super::spelled::{self, Merges};
-use super::{Parts, Split, TokenKind, Tokenizer, Tokens, VOCAB_MAX};
+use super::merges::Merges;
+use super::spelling::Spelling;
+use super::{Parts, Scheme, Special, Split, TokenKind, Tokenizer, Tokens, VOCAB_MAX};
 use crate::shown;
 use crate::{Error, Result};
 use serde::de::{Deserializer, Error as _, SeqAccess, Visitor};
@@ -17,8 +18,7 @@ pub const JSON_BYTES_MAX: usize = 256 << 20;
 impl Tokenizer {
     /// From the text of a `tokenizer.json`; `name` is the file's, for errors.
     ///
-    /// Takes byte-level BPE with a pre-tokenizer that GGUF can name. Unicode normalisation to NFC
-    /// is left out, as GGUF readers leave it out: text keeps its bytes.
+    /// Takes byte-level BPE with a pre-tokenizer and a normal form that GGUF has one name for.
     pub fn from_json(json: &[u8], name: &str) -> Result<Tokenizer> {
         let refuse = |problem| Error::Tokenizer { name: name.to_owned(), problem };
         if json.len() > JSON_BYTES_MAX {
@@ -103,6 +103,8 @@ struct PreTokenizer {
     add_prefix_space: bool,
     #[serde(default)]
     use_regex: Option<bool>,
+    #[serde(default)]
+    individual_digits: bool,
 }
 
 #[derive(Deserialize)]
@@ -128,11 +130,17 @@ enum TemplatePiece {
 impl File<'_> {
     fn parts(self) -> std::result::Result<Parts, String> {
         self.model.check()?;
-        if let Some(normalizer) = &self.normalizer {
-            normalizer.check()?;
-        }
-        let split =
+        let cut =
             self.pre_tokenizer.as_ref().ok_or("it has no pre-tokenizer; expected ByteLevel")?.split()?;
+        let split = match &self.normalizer {
+            Some(normalizer) if normalizer.is_nfc()? => cut.of_normal_text().ok_or_else(|| {
+                format!(
+                    "it brings text into the normal form NFC and splits it as {}, which GGUF cannot say",
+                    cut.name()
+                )
+            })?,
+            _ => cut,
+        };
         if self.model.ignore_merges.unwrap_or(false) != split.takes_whole_pieces() {
             let (name, flag) = (split.name(), split.takes_whole_pieces());
             return Err(format!(
@@ -180,7 +188,9 @@ impl File<'_> {
         // A tokenizer.json does not say which token ends a text; by their names they do.
         let eos = special(&["<|end_of_text|>", "</s>", "<eos>", "<|endoftext|>"]);
         let eot = special(&["<|im_end|>", "<|eot_id|>", "<end_of_turn>"]);
-        Ok(Parts { merges: merges.finish(), split, bos, eos, eot, add_bos: first.is_some(), tokens })
+        let eom = special(&["<|eom_id|>"]);
+        let special = Special { bos, eos, eot, eom, add_bos: first.is_some(), add_eos: false };
+        Ok(Parts { scheme: Scheme::ByteLevel { split, merges: merges.finish() }, special, tokens })
     }
 }
 
@@ -196,7 +206,7 @@ fn with_holes_filled(texts: &BTreeMap<u32, (Cow<str>, TokenKind)>) -> std::resul
             let hole = format!("[PAD{}]", tokens.len());
             tokens.push(hole.as_bytes(), TokenKind::Unused);
         }
-        spelled::push(&mut tokens, text, *kind)?;
+        Spelling::Bytes.push(&mut tokens, text, *kind)?;
     }
     Ok(tokens)
 }
@@ -252,10 +262,13 @@ impl<'a> Added<'a> {
 }
 
 impl Normalizer {
-    fn check(&self) -> std::result::Result<(), String> {
+    /// Whether it is NFC; otherwise it does nothing.
+    fn is_nfc(&self) -> std::result::Result<bool, String> {
         match self.kind.as_str() {
-            "NFC" => Ok(()),
-            "Sequence" => self.normalizers.iter().try_for_each(Normalizer::check),
+            "NFC" => Ok(true),
+            "Sequence" => {
+                self.normalizers.iter().try_fold(false, |nfc, normalizer| Ok(normalizer.is_nfc()? || nfc))
+            }
             other => Err(format!("its normalizer \"{}\" changes text, which GGUF cannot say", shown(other))),
         }
     }
@@ -273,6 +286,13 @@ impl PreTokenizer {
             }
             ("ByteLevel", []) if self.use_regex != Some(false) => Ok(Split::Gpt2),
             ("Sequence", [one]) if one.kind != "Sequence" => one.split(),
+            ("Sequence", [digits, level]) if digits.kind == "Digits" && digits.individual_digits => {
+                if level.kind == "ByteLevel" && level.split() == Ok(Split::Gpt2) {
+                    Ok(Split::Smollm)
+                } else {
+                    unknown()
+                }
+            }
             ("Sequence", [cut, level])
                 if cut.kind == "Split"
                     && cut.behavior.as_deref() == Some("Isolated")

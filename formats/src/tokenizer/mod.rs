@@ -1,18 +1,23 @@
-//! The tokenizer: byte-level BPE, text to ids and back, loaded from GGUF metadata or a
-//! `tokenizer.json`. Building one from a corpus is the trainer's business, chat templates the server's.
+//! The tokenizer: text to ids and back, loaded from GGUF metadata or a `tokenizer.json`. Merging and normal forms are the `tokenizers`
+//! library's; here is what it lacks. Building one from a corpus is the trainer's business, chat templates the server's.
 //!
-//! Any text encodes, and decoding gives its bytes back exactly. The names of user-defined tokens become those tokens in
-//! every text, as they are text themselves; the names of control tokens stay text unless [`Tokenizer::encode_with_special`] is asked.
+//! Any text encodes, and decoding gives its bytes back exactly, but for what a vocabulary's normal form joins. The names of user-defined
+//! tokens become those tokens in every text, as they are text themselves; the names of control tokens stay text unless
+//! [`Tokenizer::encode_with_special`] is asked.
 
 mod added;
 mod alphabet;
 mod encoder;
 mod gguf;
+mod index;
 mod json;
-mod merge;
-mod names;
+mod library;
+mod merges;
+mod normal;
+mod parts;
 mod restrict;
-mod spelled;
+mod sentence;
+mod spelling;
 mod split;
 mod stream;
 #[cfg(test)]
@@ -23,53 +28,33 @@ pub use alphabet::GPT2_ORDER;
 pub use encoder::Encoder;
 pub use gguf::SEPARATOR;
 pub use json::JSON_BYTES_MAX;
+pub use parts::{Parts, Scheme, Special};
 pub use split::{Pieces, Split};
 pub use stream::DecodeStream;
-use tokens::BYTES_MAX;
 pub use tokens::{TokenKind, Tokens};
 
-use crate::shown;
 use crate::{Error, Result};
 use added::{Finder, Part};
-use merge::Pairs;
-use std::collections::HashMap;
+use index::Index;
 use std::convert::Infallible;
+use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// Most ids a vocabulary may have: the largest published ones have a quarter of that.
 pub const VOCAB_MAX: usize = 1 << 20;
 
-/// The facts a tokenizer is built from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Parts {
-    /// Every id. All 256 single bytes must be among the normal ones.
-    pub tokens: Tokens,
-    /// Pairs of ids that merge, first ones first.
-    pub merges: Vec<(u32, u32)>,
-    /// How text is cut before merging.
-    pub split: Split,
-    /// Starts a sequence.
-    pub bos: Option<u32>,
-    /// Ends a text.
-    pub eos: Option<u32>,
-    /// Ends a turn of a chat.
-    pub eot: Option<u32>,
-    /// Whether the model expects `bos` before a prompt.
-    pub add_bos: bool,
-}
-
-/// A byte-level BPE tokenizer.
-#[derive(Clone, Debug)]
+/// A BPE tokenizer.
+#[derive(Clone)]
 pub struct Tokenizer {
     parts: Parts,
-    byte_ids: [u32; 256],
-    pairs: Pairs,
-    /// Tokens by the bytes they are; only where whole pieces skip merging.
-    whole: HashMap<Vec<u8>, u32>,
-    /// Finds user-defined tokens.
-    user_defined: Finder,
-    /// Finds those and control tokens.
-    special: Finder,
+    index: Arc<Index>,
+}
+
+impl fmt::Debug for Tokenizer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tokenizer").field("parts", &self.parts).finish_non_exhaustive()
+    }
 }
 
 impl PartialEq for Tokenizer {
@@ -81,93 +66,30 @@ impl PartialEq for Tokenizer {
 impl Tokenizer {
     /// Checks the parts and indexes them. `name` is the file they come from, for the error.
     ///
-    /// Fails when the tokens are too many or too long together, a byte has no token, two normal tokens are equal, an id is out of range, a merge
-    /// does not make a token of two, or the names of added tokens are too long together.
+    /// Fails when the tokens are too many or too long together, a byte has no token, two tokens of text are equal, an id is out of range, a
+    /// merge does not make a token of two, a score is missing or no number, or the names of added tokens are too long.
     pub fn new(parts: Parts, name: &str) -> Result<Self> {
-        let refused = |problem: String| Error::Tokenizer { name: name.to_owned(), problem };
-        let refuse = |problem: String| Err(refused(problem));
-        let n = parts.tokens.len();
-        if n > VOCAB_MAX {
-            return refuse(format!("it has {n} tokens; at most {VOCAB_MAX} are allowed"));
-        }
-        if parts.tokens.are_too_long() {
-            return refuse(format!("its tokens have more than {BYTES_MAX} bytes together"));
-        }
-        for (what, id) in [("bos", parts.bos), ("eos", parts.eos), ("eot", parts.eot)] {
-            if let Some(id) = id.filter(|&id| id as usize >= n) {
-                return refuse(format!("the {what} token is id {id}, but there are {n} tokens"));
-            }
-        }
-
-        let mut by_bytes: HashMap<&[u8], u32> = HashMap::new();
-        for (id, bytes, _) in parts.tokens.iter().filter(|(.., kind)| *kind == TokenKind::Normal) {
-            if let Some(first) = by_bytes.insert(bytes, id) {
-                return refuse(format!("tokens {first} and {id} are both \"{}\"", text(bytes)));
-            }
-        }
-        let user_defined = || parts.tokens.iter().filter(|(.., kind)| *kind == TokenKind::UserDefined);
-        // A word of the vocabulary that somebody added once more keeps its id, and its place among the merges.
-        for (id, bytes, _) in user_defined() {
-            by_bytes.entry(bytes).or_insert(id);
-        }
-        let mut byte_ids = [0; 256];
-        for byte in 0..=255u8 {
-            match by_bytes.get(&[byte][..]) {
-                Some(&id) => byte_ids[byte as usize] = id,
-                None => {
-                    return refuse(format!(
-                        "byte {byte:#04x} has no token, so some texts could not be encoded; expected all 256 bytes"
-                    ));
-                }
-            }
-        }
-
-        let mut pairs = Pairs::with_capacity(parts.merges.len());
-        let mut joined = Vec::new();
-        for (rank, &(l, r)) in parts.merges.iter().enumerate() {
-            joined.clear();
-            for id in [l, r] {
-                if !parts.tokens.kind(id).is_text() {
-                    return refuse(format!("merge {rank} joins ids {l} and {r}; {id} is no text"));
-                }
-                joined.extend_from_slice(parts.tokens.bytes(id));
-            }
-            match by_bytes.get(&joined[..]) {
-                Some(&merged) => pairs.push(l, r, merged),
-                None => {
-                    return refuse(format!("merge {rank} makes \"{}\", which is not a token", text(&joined)));
-                }
-            }
-        }
-
-        let whole = if parts.split.takes_whole_pieces() {
-            by_bytes.iter().map(|(bytes, &id)| (bytes.to_vec(), id)).collect()
-        } else {
-            HashMap::new()
-        };
-        let names = parts.tokens.iter().filter(|(.., kind)| kind.is_added()).map(|(id, name, _)| (id, name));
-        let special = Finder::new(names).map_err(refused)?;
-        let user_defined = Finder::new(user_defined().map(|(id, name, _)| (id, name))).map_err(refused)?;
-        drop(by_bytes);
-        Ok(Tokenizer { parts, byte_ids, pairs, whole, user_defined, special })
+        let refused = |problem| Error::Tokenizer { name: name.to_owned(), problem };
+        let index = Arc::new(Index::new(&parts).map_err(refused)?);
+        Ok(Tokenizer { parts, index })
     }
 
     /// The ids of a text. Names of user-defined tokens in it become those tokens, names of control tokens are encoded as
     /// the text they are.
     pub fn encode(&self, text: &str) -> Vec<u32> {
-        self.encode_parts(text, &self.user_defined)
+        self.encode_parts(text, &self.index.user_defined)
     }
 
     /// As [`Tokenizer::encode`], but names of control tokens become those tokens too. For text we
     /// wrote ourselves (chat templates), never for a user's.
     pub fn encode_with_special(&self, text: &str) -> Vec<u32> {
-        self.encode_parts(text, &self.special)
+        self.encode_parts(text, &self.index.special)
     }
 
     /// The control tokens of [`Tokenizer::encode_with_special`], with the bytes of the text that name them.
     pub fn control_tokens<'t>(&'t self, text: &'t str) -> impl Iterator<Item = (Range<usize>, u32)> + 't {
         let mut end = 0;
-        self.special.parts(text).filter_map(move |part| {
+        self.index.special.parts(text).filter_map(move |part| {
             let start = end;
             let (len, id) = match part {
                 Part::Text(text) => (text.len(), None),
@@ -184,9 +106,16 @@ impl Tokenizer {
         encoder.finish()
     }
 
-    /// The text of ids. Bytes that are not UTF-8 show as U+FFFD; control tokens show as nothing.
+    /// The text of ids. Bytes that are not UTF-8 show as U+FFFD; control tokens show as nothing. The space that a vocabulary puts before a
+    /// text is not shown.
     pub fn decode(&self, ids: &[u32]) -> String {
-        String::from_utf8_lossy(&self.decode_bytes(ids)).into_owned()
+        let bytes = self.decode_bytes(ids);
+        let text = if self.space_first() { bytes.strip_prefix(b" ").unwrap_or(&bytes) } else { &bytes };
+        String::from_utf8_lossy(text).into_owned()
+    }
+
+    fn space_first(&self) -> bool {
+        matches!(self.parts.scheme, Scheme::SentencePiece { space_first: true, .. })
     }
 
     /// The bytes of ids; control tokens have none.
@@ -227,25 +156,22 @@ impl Tokenizer {
 
     /// The token that starts a sequence.
     pub fn bos(&self) -> Option<u32> {
-        self.parts.bos
+        self.parts.special.bos
     }
 
     /// The token that ends a text.
     pub fn eos(&self) -> Option<u32> {
-        self.parts.eos
+        self.parts.special.eos
     }
 
-    /// The ids that generation ends at, in order: end of text and end of turn.
+    /// The ids that generation ends at, in order: the ends of a text, a turn and a message, and control tokens that are named as one.
     pub fn ends(&self) -> Vec<u32> {
-        let mut ends: Vec<u32> = [self.parts.eos, self.parts.eot].into_iter().flatten().collect();
-        ends.sort_unstable();
-        ends.dedup();
-        ends
+        self.index.ends.clone()
     }
 
     /// Whether the model expects [`Tokenizer::bos`] before a prompt.
     pub fn add_bos(&self) -> bool {
-        self.parts.add_bos && self.parts.bos.is_some()
+        self.parts.special.add_bos && self.parts.special.bos.is_some()
     }
 
     /// A number that tells vocabularies apart: where it is the same, so is what every id stands for.
@@ -265,9 +191,4 @@ impl Tokenizer {
     pub fn parts(&self) -> &Parts {
         &self.parts
     }
-}
-
-/// A token's text for a message.
-fn text(bytes: &[u8]) -> String {
-    shown(&String::from_utf8_lossy(bytes))
 }

@@ -1,7 +1,7 @@
 //! A vocabulary cut down to the ids a corpus uses: embedding and softmax shrink with it, the text
 //! stays in the same pieces. Which ids are used is the caller's to say.
 
-use super::{Parts, Tokenizer, Tokens};
+use super::{Parts, Scheme, Tokenizer, Tokens};
 
 impl Tokenizer {
     /// Keeps `used`, the 256 bytes, control and user-defined tokens, and everything that merging
@@ -11,22 +11,21 @@ impl Tokenizer {
     /// pieces: all merges on their way are kept in the same order, and no others compete.
     pub fn restrict(&self, used: &[u32]) -> (Tokenizer, Vec<Option<u32>>) {
         let parts = self.parts();
+        let joins = &self.index.joins;
         let mut keep: Vec<bool> = parts.tokens.iter().map(|(.., kind)| kind.is_added()).collect();
-        let ends = [parts.bos, parts.eos, parts.eot].into_iter().flatten();
-        for id in used.iter().chain(&self.byte_ids).copied().chain(ends) {
+        let special = parts.special.named().into_iter().filter_map(|(_, id)| id);
+        for id in used.iter().chain(&self.index.byte_ids).copied().chain(special) {
             keep[id as usize] = true;
         }
 
         // Merges by what they make; a token may be made in several ways and all of them stay.
-        let merged = self.pairs.merged();
-        let mut by_product: Vec<u32> = (0..merged.len() as u32).collect();
-        by_product.sort_by_key(|&rank| merged[rank as usize]);
+        let mut by_product = joins.clone();
+        by_product.sort_by_key(|join| join.made);
         let mut todo: Vec<u32> = (0..keep.len() as u32).filter(|&id| keep[id as usize]).collect();
         while let Some(id) = todo.pop() {
-            let from = by_product.partition_point(|&rank| merged[rank as usize] < id);
-            for &rank in by_product[from..].iter().take_while(|&&rank| merged[rank as usize] == id) {
-                let (l, r) = parts.merges[rank as usize];
-                for part in [l, r] {
+            let from = by_product.partition_point(|join| join.made < id);
+            for join in by_product[from..].iter().take_while(|join| join.made == id) {
+                for part in [join.left, join.right] {
                     if !std::mem::replace(&mut keep[part as usize], true) {
                         todo.push(part);
                     }
@@ -42,19 +41,23 @@ impl Tokenizer {
             }
         }
         let new = |id: u32| map[id as usize];
-        let merges = parts.merges.iter().zip(merged).filter_map(|(&(l, r), &m)| {
-            new(m)?;
-            Some((new(l)?, new(r)?))
-        });
-        let small = Parts {
-            merges: merges.collect(),
-            tokens,
-            split: parts.split,
-            bos: parts.bos.and_then(new),
-            eos: parts.eos.and_then(new),
-            eot: parts.eot.and_then(new),
-            add_bos: parts.add_bos,
+        let scheme = match &parts.scheme {
+            Scheme::ByteLevel { split, .. } => {
+                let merges = joins.iter().filter_map(|join| {
+                    new(join.made)?;
+                    Some((new(join.left)?, new(join.right)?))
+                });
+                Scheme::ByteLevel { split: *split, merges: merges.collect() }
+            }
+            Scheme::SentencePiece { scores, space_first } => {
+                let kept = scores.iter().zip(&keep).filter(|(_, keep)| **keep);
+                Scheme::SentencePiece {
+                    scores: kept.map(|(score, _)| *score).collect(),
+                    space_first: *space_first,
+                }
+            }
         };
+        let small = Parts { tokens, scheme, special: parts.special.map(new) };
         let small =
             Tokenizer::new(small, "a part of a vocabulary").expect("a closed part of a valid vocabulary");
         (small, map)

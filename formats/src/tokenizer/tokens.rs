@@ -7,7 +7,7 @@
 pub enum TokenKind {
     /// Text, made by merging bytes.
     Normal = 1,
-    /// Stands for what cannot be encoded; never happens here.
+    /// Stands for what cannot be encoded, which never happens here.
     Unknown = 2,
     /// Steers the model and is not text: end of text, start of a turn.
     Control = 3,
@@ -15,17 +15,19 @@ pub enum TokenKind {
     UserDefined = 4,
     /// A hole in the numbering.
     Unused = 5,
+    /// One byte, of SentencePiece's: what has no other token becomes these.
+    Byte = 6,
 }
 
 impl TokenKind {
     /// Whether a token of this kind stands for its bytes in a text.
     pub fn is_text(self) -> bool {
-        matches!(self, TokenKind::Normal | TokenKind::UserDefined)
+        matches!(self, TokenKind::Normal | TokenKind::UserDefined | TokenKind::Byte)
     }
 
     /// Whether it is known by its name, in every text or where that is asked for.
     pub fn is_added(self) -> bool {
-        matches!(self, TokenKind::Control | TokenKind::UserDefined)
+        matches!(self, TokenKind::Control | TokenKind::UserDefined | TokenKind::Unknown)
     }
 }
 
@@ -104,7 +106,7 @@ impl Tokens {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tokenizer::{Parts, Split, Tokenizer};
+    use crate::tokenizer::{Parts, Scheme, Special, Split, Tokenizer};
 
     /// A vocabulary of 4 GiB once was a panic.
     #[test]
@@ -116,16 +118,8 @@ mod tests {
             }
             let id = tokens.push_within(last, TokenKind::Normal, 300);
             assert_eq!((id, tokens.len(), tokens.kind(id)), (256, 257, TokenKind::Normal));
-            let parts = Parts {
-                tokens,
-                merges: vec![],
-                split: Split::Gpt2,
-                bos: None,
-                eos: None,
-                eot: None,
-                add_bos: false,
-            };
-            Tokenizer::new(parts, "a file")
+            let scheme = Scheme::ByteLevel { split: Split::Gpt2, merges: vec![] };
+            Tokenizer::new(Parts { tokens, scheme, special: Special::default() }, "a file")
         };
         assert_eq!(build(&[b'x'; 44]).unwrap().token_bytes(256), [b'x'; 44]);
         let refused = build(&[b'x'; 45]).unwrap_err().to_string();

@@ -250,10 +250,22 @@ fn names_reach_the_terminal_escaped_and_cut() {
 #[test]
 fn a_file_of_another_kind_is_named() {
     let tar = [&[b'a'; 257][..], b"ustar\x0000"].concat();
+    let zip = |name: &str| {
+        let length = (name.len() as u16).to_le_bytes();
+        [&b"PK\x03\x04"[..], &[0; 22], &length, &[0; 2], name.as_bytes(), &[0; 40]].concat()
+    };
     for (start, what) in [
-        (&b"PK\x03\x04...."[..], "a zip archive or a PyTorch checkpoint; convert it"),
+        (&b"PK\x03\x04...."[..], "a zip archive; unpack it first"),
+        (&zip("model/weights"), "a zip archive; unpack it first"),
+        (&zip("archive/data.pkl"), "a PyTorch checkpoint; save it as safetensors"),
+        (&zip("arr_0.npy"), "an archive of NumPy arrays"),
         (b"\x80\x02\x8a\x0al\xfc\x9cF\xf9", "an old PyTorch checkpoint"),
-        (b"8\0\0\0\0\0\0\0{\"a\":{}}", "a safetensors file; convert it to GGUF first"),
+        (b"\x80\x02}q\0X", "a Python pickle"),
+        (b"\x80\x04\x95\x0a\0\0", "a Python pickle; save it as safetensors"),
+        (
+            b"8\0\0\0\0\0\0\0{\"a\":{}}",
+            "a safetensors file; `tercet convert` makes a GGUF file of the folder",
+        ),
         (b"\x1f\x8b\x08\0", "a gzip archive; unpack it first"),
         (b"\xfd7zXZ\0..", "an xz archive"),
         (b"\x28\xb5\x2f\xfd", "a zstd archive"),
@@ -288,6 +300,23 @@ fn a_file_of_another_kind_is_named() {
     {
         let error = Gguf::parse(start.to_vec(), "x").unwrap_err().to_string();
         assert!(error.contains(hint), "{error}");
+    }
+}
+
+#[test]
+fn a_folder_in_a_models_place_is_named() {
+    for (file, what) in [
+        ("model.safetensors", "not a GGUF file, but a Hugging Face model's folder; `tercet convert` makes"),
+        ("model.safetensors.index.json", "a Hugging Face model's folder"),
+        ("run.toml", "a run of `tercet train`; `tercet export` makes"),
+        ("readme.md", "not an ordinary file, but a folder"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(file), "").unwrap();
+        for error in [Gguf::open(folder.path()).err(), Header::open(folder.path()).err()] {
+            let error = error.unwrap().to_string();
+            assert!(error.contains(what), "{error}");
+        }
     }
 }
 

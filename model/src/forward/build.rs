@@ -2,6 +2,7 @@
 
 use super::{Connection, ConnectionId, Forward, Hyper, Op, Quant, Rows, Stack, StackId};
 use crate::config::{ModelConfig, StoredType};
+use crate::metadata::ROPE_DIVISORS;
 use crate::tensors::{Init, Role, TensorId, TensorKind, TensorSpec};
 
 /// Standard deviation of embeddings and ternary weights at the start.
@@ -13,6 +14,7 @@ impl Forward {
         let mut b = Builder(Forward {
             config: config.clone(),
             tensors: Vec::new(),
+            rope_divisors: None,
             stacks: Vec::new(),
             connections: Vec::new(),
             rows: Vec::new(),
@@ -23,6 +25,11 @@ impl Forward {
         let embedding = b.table("token_embd.weight", config.embedding);
         let mut x = b.rows(&[config.streams * d]);
         b.op(Op::Embed { table: embedding, x });
+        if config.rope_scaling.divisors {
+            let shape = vec![config.rotary_dims() / 2];
+            b.0.rope_divisors =
+                Some(b.plain(ROPE_DIVISORS.into(), shape, Role::RopeDivisors, Init::Constant(1.0)));
+        }
         for block in 0..config.blocks {
             x = b.sub_layer(block, "attn", x, |b, x| b.attention(block, x));
             x = b.sub_layer(block, "ffn", x, |b, x| b.feed_forward(block, x));
@@ -69,9 +76,9 @@ impl Builder {
         let (q_width, kv_width, head_dim) = (c.q_width(), c.kv_width(), c.head_dim);
         let (qk_norm, sub_norm) = (c.qk_norm, c.attn_sub_norm);
         let q = self.norm_quantise(x, Some(format!("blk.{block}.attn_norm.weight")));
-        let parts = ["attn_q", "attn_k", "attn_v"].map(|part| format!("blk.{block}.{part}.weight"));
-        let tensors = self.ternaries(parts.into_iter().zip([q_width, kv_width, kv_width]), q, INIT_STD);
-        let qkv = self.bit_linear(q, tensors);
+        let parts = ["attn_q", "attn_k", "attn_v"].into_iter().zip([q_width, kv_width, kv_width]);
+        let matrices = self.matrices(block, parts, q, INIT_STD);
+        let qkv = self.bit_linear(q, matrices);
         let mut head_gain = |part: &str| {
             let name = format!("blk.{block}.{part}.weight");
             qk_norm.then(|| self.plain(name, vec![head_dim], Role::HeadGain, Init::Constant(1.0)))
@@ -82,30 +89,29 @@ impl Builder {
         let mixed = self.rows(&[q_width]);
         self.op(Op::Attention { block, qkv, out: mixed });
         let q = self.norm_quantise(mixed, sub_norm.then(|| format!("blk.{block}.attn_sub_norm.weight")));
-        self.output(format!("blk.{block}.attn_output.weight"), q)
+        self.output(block, "attn_output", q)
     }
 
     fn feed_forward(&mut self, block: usize, x: Rows) -> Rows {
         let c = &self.0.config;
         let (gated, ffn, sub_norm) = (c.activation.gated(), c.ffn, c.ffn_sub_norm);
         let q = self.norm_quantise(x, Some(format!("blk.{block}.ffn_norm.weight")));
-        let names = ["ffn_gate", "ffn_up"].into_iter().skip(usize::from(!gated));
-        let names: Vec<_> = names.map(|part| (format!("blk.{block}.{part}.weight"), ffn)).collect();
-        let mut tensors = self.ternaries(names, q, INIT_STD);
+        let parts = ["ffn_gate", "ffn_up"].into_iter().skip(usize::from(!gated));
+        let mut matrices = self.matrices(block, parts.map(|part| (part, ffn)), q, INIT_STD);
         // Up lies first, where it is found whether or not there is a gate.
-        tensors.reverse();
-        let up_gate = self.bit_linear(q, tensors);
+        matrices.reverse();
+        let up_gate = self.bit_linear(q, matrices);
         let hidden = self.rows(&[ffn]);
         self.op(Op::Activation { up_gate, out: hidden });
         let q = self.norm_quantise(hidden, sub_norm.then(|| format!("blk.{block}.ffn_sub_norm.weight")));
-        self.output(format!("blk.{block}.ffn_down.weight"), q)
+        self.output(block, "ffn_down", q)
     }
 
     /// The product that ends a sub-layer. Its weights start smaller with depth, so that the streams start tame.
-    fn output(&mut self, name: String, q: Quant) -> Rows {
+    fn output(&mut self, block: usize, part: &str, q: Quant) -> Rows {
         let (width, blocks) = (self.0.config.width, self.0.config.blocks);
-        let tensors = self.ternaries([(name, width)], q, INIT_STD / (2.0 * blocks as f32).sqrt());
-        self.bit_linear(q, tensors)
+        let matrices = self.matrices(block, [(part, width)], q, INIT_STD / (2.0 * blocks as f32).sqrt());
+        self.bit_linear(q, matrices)
     }
 
     fn norm_quantise(&mut self, x: Rows, norm: Option<String>) -> Quant {
@@ -117,13 +123,18 @@ impl Builder {
         q
     }
 
-    /// A product with matrices that stand already in the list of tensors.
-    fn bit_linear(&mut self, q: Quant, parts: Vec<TensorId>) -> Rows {
+    /// A product with matrices that stand already in the list of tensors, and with their biases.
+    fn bit_linear(&mut self, q: Quant, matrices: Vec<(TensorId, Option<TensorId>)>) -> Rows {
+        let (parts, biases): (Vec<_>, Vec<_>) = matrices.into_iter().unzip();
         let rows: Vec<usize> = parts.iter().map(|t| self.0.tensors[t.0].rows()).collect();
         let y = self.rows(&rows);
-        self.0.stacks.push(Stack { parts, rows, cols: self.0.quants[q.0] });
+        let biased = biases.iter().any(Option::is_some);
+        self.0.stacks.push(Stack { parts, rows, biases, cols: self.0.quants[q.0] });
         let stack = StackId(self.0.stacks.len() - 1);
         self.op(Op::BitLinear { q, stack, y });
+        if biased {
+            self.op(Op::Bias { stack, y });
+        }
         y
     }
 
@@ -178,17 +189,22 @@ impl Builder {
         self.tensor(name.to_owned(), vec![rows, cols], kind, Init::Normal(INIT_STD))
     }
 
-    /// Ternary matrices of some rows each, as wide as what they read.
-    fn ternaries(
+    /// A block's matrices of some rows each, as wide as what they read, and their biases.
+    fn matrices<'a>(
         &mut self,
-        parts: impl IntoIterator<Item = (String, usize)>,
+        block: usize,
+        parts: impl IntoIterator<Item = (&'a str, usize)>,
         q: Quant,
         std: f32,
-    ) -> Vec<TensorId> {
-        let cols = self.0.quants[q.0];
-        let one = |(name, rows)| {
-            let kind = TensorKind::Ternary { rows, cols };
-            self.tensor(name, vec![rows, cols], kind, Init::Normal(std))
+    ) -> Vec<(TensorId, Option<TensorId>)> {
+        let (cols, biases) = (self.0.quants[q.0], self.0.config.biases);
+        let one = |(part, rows)| {
+            let (name, kind) = (format!("blk.{block}.{part}.weight"), TensorKind::Ternary { rows, cols });
+            let matrix = self.tensor(name, vec![rows, cols], kind, Init::Normal(std));
+            let bias = biases.has(part).then(|| {
+                self.plain(format!("blk.{block}.{part}.bias"), vec![rows], Role::Bias, Init::Constant(0.0))
+            });
+            (matrix, bias)
         };
         parts.into_iter().map(one).collect()
     }

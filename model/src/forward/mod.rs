@@ -10,8 +10,12 @@ mod tests;
 
 pub use slots::Slots;
 
+use formats::gguf::Gguf;
+
 use crate::config::ModelConfig;
+use crate::error::Result;
 use crate::tensors::{TensorId, TensorSpec};
+use crate::unread;
 
 /// A buffer of f32 rows, one row a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -61,6 +65,13 @@ pub enum Op {
     BitLinear {
         /// What is read.
         q: Quant,
+        /// The matrices.
+        stack: StackId,
+        /// Their outputs, side by side.
+        y: Rows,
+    },
+    /// Adds to a product, where they are, the biases of a stack's matrices.
+    Bias {
         /// The matrices.
         stack: StackId,
         /// Their outputs, side by side.
@@ -134,6 +145,8 @@ pub struct Stack {
     pub parts: Vec<TensorId>,
     /// Rows of each.
     pub rows: Vec<usize>,
+    /// What is added to the outputs of each.
+    pub biases: Vec<Option<TensorId>>,
     /// Columns of all.
     pub cols: usize,
 }
@@ -165,6 +178,8 @@ pub struct Forward {
     pub config: ModelConfig,
     /// Every tensor, in the order in which the pass meets them.
     pub tensors: Vec<TensorSpec>,
+    /// What divides the speed of each rotary pair, (rotary dimensions / 2).
+    pub rope_divisors: Option<TensorId>,
     /// What products read.
     pub stacks: Vec<Stack>,
     /// Two for each block.
@@ -178,6 +193,16 @@ pub struct Forward {
 }
 
 impl Forward {
+    /// The forward pass of the model in a file.
+    ///
+    /// # Errors
+    /// As [`ModelConfig::from_gguf`], and a tensor that would not be read.
+    pub fn from_gguf(gguf: &Gguf) -> Result<Forward> {
+        let forward = Forward::new(&ModelConfig::from_gguf(gguf)?);
+        unread::check_tensors(gguf, &forward)?;
+        Ok(forward)
+    }
+
     /// The table that the head reads.
     pub fn head_table(&self) -> TensorId {
         match self.ops.last() {
@@ -200,6 +225,7 @@ impl Op {
             Op::HyperRead { x, y, .. } | Op::FinalNorm { x, y, .. } => (vec![x], Some(y)),
             Op::NormQuantise { x, .. } => (vec![x], None),
             Op::BitLinear { y, .. } => (vec![], Some(y)),
+            Op::Bias { y, .. } => (vec![y], Some(y)),
             Op::NormRope { qkv, .. } => (vec![qkv], Some(qkv)),
             Op::Store { qkv, .. } => (vec![qkv], None),
             Op::Attention { qkv, out, .. } => (vec![qkv], Some(out)),

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::{Forward, Op, Slots};
-use crate::config::{Activation, ModelConfig, RopeKind, StoredType};
+use crate::config::{Activation, BIASED, Biases, ModelConfig, RopeKind, RopeScaling, StoredType};
 use crate::tensors::{TensorId, TensorKind};
 
 /// Shapes with and without every optional part.
@@ -22,6 +22,9 @@ fn shapes() -> Vec<ModelConfig> {
         norm_eps: 1e-5,
         rope_base: 1e4,
         rope: RopeKind::HalfSplit,
+        rope_dims: None,
+        rope_scaling: RopeScaling::NONE,
+        biases: Biases::NONE,
         qk_norm: false,
         attn_sub_norm: false,
         ffn_sub_norm: false,
@@ -47,7 +50,14 @@ fn shapes() -> Vec<ModelConfig> {
         activation: Activation::Relu2Gated,
         ..full.clone()
     };
-    vec![base, full, square]
+    let foreign = ModelConfig {
+        activation: Activation::Relu2Gated,
+        rope_dims: Some(16),
+        rope_scaling: RopeScaling { divisors: true, ..RopeScaling::NONE },
+        biases: Biases::of(|_| true),
+        ..base.clone()
+    };
+    vec![base, full, square, foreign]
 }
 
 /// The tensors that an op reads.
@@ -60,6 +70,7 @@ fn tensors_of(forward: &Forward, op: &Op) -> Vec<TensorId> {
         },
         Op::NormQuantise { gain, .. } => gain.into_iter().collect(),
         Op::BitLinear { stack, .. } => forward.stacks[stack.0].parts.clone(),
+        Op::Bias { stack, .. } => forward.stacks[stack.0].biases.iter().copied().flatten().collect(),
         Op::NormRope { q_gain, k_gain, .. } => q_gain.into_iter().chain(k_gain).collect(),
         Op::FinalNorm { gain, .. } => vec![gain],
         Op::Store { .. } | Op::Attention { .. } | Op::Activation { .. } | Op::HyperWrite { .. } => vec![],
@@ -74,6 +85,11 @@ fn forward_reads_each_tensor_where_it_should_and_no_other() {
         assert_eq!(names.len(), forward.tensors.len(), "a name stands twice");
         let mut reads = vec![0; forward.tensors.len()];
         forward.ops.iter().flat_map(|op| tensors_of(&forward, op)).for_each(|id| reads[id.0] += 1);
+        // Angles are made of them, once for all blocks.
+        forward.rope_divisors.into_iter().for_each(|id| reads[id.0] += 1);
+        let biases = forward.tensors.iter().filter(|t| t.name.ends_with(".bias") && !t.name.contains("hc_"));
+        let biased = BIASED.into_iter().filter(|part| c.biases.has(part)).count();
+        assert_eq!(biases.count(), c.blocks * biased);
         for (spec, reads) in forward.tensors.iter().zip(reads) {
             let tied = c.tied && spec.name == "token_embd.weight";
             assert_eq!(reads, if tied { 2 } else { 1 }, "{}", spec.name);

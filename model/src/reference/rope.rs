@@ -1,18 +1,19 @@
 //! Rotary position embedding (arXiv 2104.09864) of one position's heads.
 
 use crate::config::RopeKind;
+use crate::rope::Frequencies;
 
-/// Rotates pair `i` of each head of `x` (heads x head_dim) by `position * base^(-2 i / head_dim)`.
-pub fn rope(x: &mut [f32], head_dim: usize, position: usize, base: f32, kind: RopeKind) {
+/// Turns each pair of the first dimensions of each head of `x` (heads x head_dim) by its frequency times `position`.
+pub fn rope(x: &mut [f32], head_dim: usize, position: usize, frequencies: &Frequencies, kind: RopeKind) {
+    let pairs = frequencies.pairs();
     for head in x.chunks_exact_mut(head_dim) {
-        for i in 0..head_dim / 2 {
+        for i in 0..pairs {
             let (j, k) = match kind {
-                RopeKind::HalfSplit => (i, i + head_dim / 2),
+                RopeKind::HalfSplit => (i, i + pairs),
                 RopeKind::Interleaved => (2 * i, 2 * i + 1),
             };
-            // The angle alone is f64: in f32 it is off by 1e-4 after a thousand positions.
-            let angle = position as f64 * f64::from(base).powf(-2.0 * i as f64 / head_dim as f64);
-            let (sin, cos) = (angle.sin() as f32, angle.cos() as f32);
+            // Angles are f64: in f32 they are off by 1e-4 after a thousand positions.
+            let (cos, sin) = frequencies.turn(position, i);
             (head[j], head[k]) = (head[j] * cos - head[k] * sin, head[j] * sin + head[k] * cos);
         }
     }

@@ -7,10 +7,10 @@ use wgpu::{Buffer, BufferUsages};
 use super::batch::Batch;
 use super::device::Gpu;
 use super::memory::Taken;
+use super::model::GpuModel;
 use super::reach::Reach;
 use super::told::Told;
 use crate::error::Result;
-use model::config::ModelConfig;
 
 /// Most bytes of logits that come back at once, one token's aside.
 const LOGITS_MAX: usize = 1 << 26;
@@ -38,7 +38,7 @@ pub struct Buffers {
     pub qkv: Buffer,
     pub mixed: Buffer,
     pub up_gate: Buffer,
-    /// What an f32 head reads.
+    /// What products with f32 read.
     pub h: Buffer,
     pub logits: Buffer,
     pub chosen: Buffer,
@@ -54,7 +54,8 @@ impl Buffers {
     ///
     /// # Errors
     /// One that is larger than the device allows, or all larger than what is left of its memory, before any is allocated; or no memory.
-    pub fn new(gpu: &Gpu, c: &ModelConfig, chunk: usize, positions: usize, pages: usize) -> Result<Self> {
+    pub fn new(model: &GpuModel, chunk: usize, positions: usize, pages: usize) -> Result<Self> {
+        let (gpu, c, floats_read) = (&*model.gpu, model.config(), model.reads_floats());
         let widest = c.width.max(c.ffn).max(c.q_width());
         let up_gate = if c.activation.gated() { 2 * c.ffn } else { c.ffn };
         let qkv = c.q_width() + 2 * c.kv_width();
@@ -81,7 +82,7 @@ impl Buffers {
             ("queries, keys and values", floats(chunk * qkv), storage),
             ("attention's output", floats(chunk * c.q_width()), storage),
             ("up and gate", floats(chunk * up_gate), storage),
-            ("the head's input", floats(wanted * c.width), storage),
+            ("rows of f32", floats(if floats_read { chunk * widest } else { wanted * c.width }), storage),
             ("logits", floats(wanted * c.vocab), down),
             ("next tokens", floats(wanted), down),
             (
@@ -118,7 +119,7 @@ impl Buffers {
             logits: make()?,
             chosen: make()?,
             back: make()?,
-            reach: Reach::new(gpu, c, positions, pages)?,
+            reach: Reach::new(gpu, &model.rope, positions, pages)?,
             taken,
         })
     }

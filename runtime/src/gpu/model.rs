@@ -12,10 +12,11 @@ use super::rows::Rows;
 use crate::cpu_worker::default_threads;
 use crate::error::{Error, Result};
 use crate::model::Model;
-use crate::weights::{Matrices, Weights};
+use crate::weights::{Matrices, Reads, Weights};
 use cpu::Pool;
 use model::config::ModelConfig;
 use model::forward::{self, ConnectionId, Forward, Op, Stack, StackId};
+use model::rope::Frequencies;
 use model::tensors::{Role, TensorId, TensorKind};
 
 /// A model on a device.
@@ -26,12 +27,16 @@ pub struct GpuModel {
     pub(super) pipelines: Mutex<Pipelines>,
     /// One for each tensor of the forward pass.
     tensors: Vec<OnDevice>,
-    /// One for each of its stacks.
-    stacks: Vec<Matrix>,
+    /// For each of its stacks the matrices, top to bottom.
+    stacks: Vec<Vec<Matrix>>,
     /// One for each of its connections.
     hypers: Vec<Option<Hyper>>,
     /// For each block the gains of query and key heads, one after the other; ones where there is no norm.
     qk_gains: Vec<Buffer>,
+    /// For each stack what is added to its outputs, zeros where a matrix has none; `None` where all have none.
+    biases: Vec<Option<Buffer>>,
+    /// How fast queries and keys turn with position.
+    pub(super) rope: Frequencies,
     taken: Taken,
 }
 
@@ -80,10 +85,12 @@ impl GpuModel {
             _ => None,
         });
         let qk_gains = qk_gains.collect::<Result<_>>()?;
+        let biases = forward.stacks.iter().map(|stack| upload.bias(stack)).collect::<Result<_>>()?;
         drop(upload);
         gpu.check()?;
+        let (pipelines, rope) = (Mutex::default(), model.rope().clone());
         let gpu_model =
-            GpuModel { pipelines: Mutex::default(), tensors, stacks, hypers, qk_gains, taken, gpu, forward };
+            GpuModel { pipelines, tensors, stacks, hypers, qk_gains, biases, rope, taken, gpu, forward };
         debug_assert_eq!(gpu_model.buffers().map(Buffer::size).sum::<u64>(), gpu_model.bytes());
         Ok(gpu_model)
     }
@@ -119,9 +126,25 @@ impl GpuModel {
         }
     }
 
-    /// Ternary matrices on top of each other.
-    pub(super) fn stack(&self, id: StackId) -> &Matrix {
+    /// The matrices of a stack, top to bottom.
+    pub(super) fn stack(&self, id: StackId) -> &[Matrix] {
         &self.stacks[id.0]
+    }
+
+    /// Whether any linear layer reads f32.
+    pub(super) fn reads_floats(&self) -> bool {
+        self.stacks.iter().flatten().any(|m| !m.is_ternary())
+    }
+
+    /// In which form the products that come next in `ops` read their rows.
+    pub(super) fn reads(&self, ops: &[Op]) -> Reads {
+        let next =
+            ops.iter().find_map(|op| if let Op::BitLinear { stack, .. } = op { Some(*stack) } else { None });
+        let matrices = self.stack(next.expect("rows are made for a product"));
+        Reads {
+            codes: matrices.iter().any(Matrix::is_ternary),
+            floats: matrices.iter().any(|m| !m.is_ternary()),
+        }
     }
 
     /// The parameters of a connection; `None` with one stream.
@@ -134,13 +157,22 @@ impl GpuModel {
         &self.qk_gains[block]
     }
 
+    /// What is added to the outputs of a stack.
+    pub(super) fn bias(&self, id: StackId) -> Option<&Buffer> {
+        self.biases[id.0].as_ref()
+    }
+
     fn buffers(&self) -> impl Iterator<Item = &Buffer> {
         let gains =
             self.tensors.iter().filter_map(|t| if let OnDevice::Gain(b) = t { Some(b) } else { None });
         let tables =
             self.tensors.iter().filter_map(|t| if let OnDevice::Table(m) = t { Some(m) } else { None });
         let hypers = self.hypers.iter().flatten().flat_map(|h| [&h.weights, &h.constants]);
-        gains.chain(tables.chain(&self.stacks).flat_map(Matrix::buffers)).chain(hypers).chain(&self.qk_gains)
+        gains
+            .chain(tables.chain(self.stacks.iter().flatten()).flat_map(Matrix::buffers))
+            .chain(hypers)
+            .chain(&self.qk_gains)
+            .chain(self.biases.iter().flatten())
     }
 }
 
@@ -148,8 +180,8 @@ impl GpuModel {
 struct AllRows<'a> {
     /// One for each tensor; `None` for those that are no table.
     tables: Vec<Option<Rows<'a>>>,
-    /// One for each stack.
-    stacks: Vec<Rows<'a>>,
+    /// The matrices of each stack.
+    stacks: Vec<Vec<Rows<'a>>>,
 }
 
 impl<'a> AllRows<'a> {
@@ -163,7 +195,9 @@ impl<'a> AllRows<'a> {
         });
         let stacks = forward.stacks.iter().enumerate().map(|(i, stack)| match matrices {
             Matrices::File(gguf) => Rows::stack_of_file(gguf, forward, stack),
-            Matrices::LaidOut(layout) => Rows::ternary(name(forward, stack), layout.stacks[i].parts()),
+            Matrices::LaidOut(layout) => {
+                Rows::stack_laid_out(&layout.stacks[i], name(forward, stack), stack.cols)
+            }
         });
         Ok(AllRows { tables: tables.collect::<Result<_>>()?, stacks: stacks.collect::<Result<_>>()? })
     }
@@ -180,13 +214,19 @@ fn bytes(gpu: &Gpu, forward: &Forward, rows: &AllRows<'_>) -> Result<u64> {
     for (i, spec) in forward.tensors.iter().enumerate() {
         let id = TensorId(i);
         sum += match spec.kind {
-            TensorKind::Ternary { .. } | TensorKind::Plain(Role::HeadGain) => 0,
+            TensorKind::Ternary { .. }
+            | TensorKind::Plain(Role::HeadGain | Role::Bias | Role::RopeDivisors) => 0,
             TensorKind::Table { .. } => Matrix::bytes(gpu, table_name(forward, id), rows.table(id))?,
             TensorKind::Plain(_) => 4 * spec.len() as u64,
         };
     }
     for (stack, rows) in forward.stacks.iter().zip(&rows.stacks) {
-        sum += Matrix::bytes(gpu, name(forward, stack), rows)?;
+        for rows in rows {
+            sum += Matrix::bytes(gpu, name(forward, stack), rows)?;
+        }
+        if stack.biases.iter().any(Option::is_some) {
+            sum += 4 * stack.rows.iter().sum::<usize>() as u64;
+        }
     }
     Ok(sum)
 }
@@ -222,8 +262,9 @@ impl Upload<'_> {
         })
     }
 
-    fn stack(&self, id: StackId) -> Result<Matrix> {
-        self.matrix(name(self.forward, &self.forward.stacks[id.0]), &self.rows.stacks[id.0])
+    fn stack(&self, id: StackId) -> Result<Vec<Matrix>> {
+        let name = name(self.forward, &self.forward.stacks[id.0]);
+        self.rows.stacks[id.0].iter().map(|rows| self.matrix(name, rows)).collect()
     }
 
     fn matrix(&self, name: &str, rows: &Rows<'_>) -> Result<Matrix> {
@@ -241,6 +282,20 @@ impl Upload<'_> {
             None => vec![1.0; self.forward.config.head_dim],
         };
         self.gpu.filled("gains of query and key heads", &[gain(q_gain), gain(k_gain)].concat())
+    }
+
+    fn bias(&self, stack: &Stack) -> Result<Option<Buffer>> {
+        if stack.biases.iter().all(Option::is_none) {
+            return Ok(None);
+        }
+        let mut all = Vec::with_capacity(stack.rows.iter().sum());
+        for (bias, rows) in stack.biases.iter().zip(&stack.rows) {
+            match bias {
+                Some(id) => all.extend_from_slice(self.w.plain(*id)),
+                None => all.resize(all.len() + rows, 0.0),
+            }
+        }
+        self.gpu.filled("biases", &all).map(Some)
     }
 
     fn hyper(&self, h: &forward::Hyper) -> Result<Hyper> {

@@ -1,5 +1,6 @@
 //! The forward pass as a list of dispatches: which shader, which buffers, how many workgroups. It is made once for a worker's
-//! buffers; a submission walks it and nothing is created then. A block takes 10 dispatches, 12 with hyper-connections.
+//! buffers; a submission walks it and nothing is created then. A block takes 10 dispatches, 12 with hyper-connections, and one more
+//! for each product with biases.
 
 use shaders::{Input, Output, Step, Table, Weights};
 use wgpu::{BindGroup, Buffer, ComputePipeline};
@@ -11,8 +12,9 @@ use super::model::{GpuModel, Hyper};
 use super::pages::DevicePages;
 use super::pipelines::{Constants, Pipelines};
 use crate::error::Result;
+use crate::weights::Reads;
 use model::config::{Activation, ModelConfig, RopeKind};
-use model::forward::Op;
+use model::forward::{Op, StackId};
 
 /// Workgroups of one dimension.
 #[derive(Clone, Copy, Debug)]
@@ -141,7 +143,26 @@ pub enum To<'a> {
     Streams { x: &'a Buffer, coefficients: &'a Buffer, streams: usize, width: usize },
 }
 
-/// A matrix times quantised rows, a token at a time or 16 together: one dispatch a part. `operands` are the step, the rows and their scales.
+impl<'a> To<'a> {
+    /// Adds its constants and its buffers to those of a product.
+    fn bind(self, constants: &mut Vec<(&'static str, f64)>, buffers: &mut Vec<&'a Buffer>) -> Output {
+        match self {
+            To::Buffer { y, stride } => {
+                constants.push(("STRIDE", stride as f64));
+                buffers.push(y);
+                Output::Store
+            }
+            To::Streams { x, coefficients, streams, width } => {
+                constants.extend([("STREAMS", streams as f64), ("STREAM_WIDTH", width as f64)]);
+                buffers.extend([x, coefficients]);
+                Output::Streams
+            }
+        }
+    }
+}
+
+/// A matrix times rows: quantised ones where it has groups of integers, a token at a time or 16 together, and f32 ones else. One dispatch a part.
+/// `operands` are the step, the rows and the scales of those that are quantised; `first` is where its rows begin in the result.
 ///
 /// # Errors
 /// What the driver has against a shader or a binding.
@@ -150,42 +171,76 @@ pub fn product(
     pipelines: &mut Pipelines,
     m: &Matrix,
     operands: [&Buffer; 3],
-    to: To<'_>,
+    (to, first): (To<'_>, u32),
     together: bool,
 ) -> Result<Vec<Dispatch>> {
     let [step, q, q_scales] = operands;
-    let weights = if m.kind == Table::Q8 { Weights::Q8 } else { Weights::Ternary };
     let one = |part: &Part| {
+        let scales = part.scales.as_ref().unwrap_or(&part.codes);
         let mut constants = vec![
-            ("GROUPS", f64::from(m.cols / m.group())),
+            ("GROUPS", f64::from(m.groups())),
             ("ROW_SCALES", f64::from(1 + m.cols / 128)),
             ("ROWS", f64::from(part.rows)),
-            ("FIRST_ROW", f64::from(part.first_row)),
+            ("FIRST_ROW", f64::from(first + part.first_row)),
         ];
-        let scales = part.scales.as_ref().unwrap_or(&part.codes);
         let mut buffers = vec![q, q_scales, &part.codes, scales];
-        let output = match to {
-            To::Buffer { y, stride } => {
-                constants.push(("STRIDE", stride as f64));
-                buffers.push(y);
-                Output::Store
-            }
-            To::Streams { x, coefficients, streams, width } => {
-                constants.extend([("STREAMS", streams as f64), ("WIDTH", width as f64)]);
-                buffers.extend([x, coefficients]);
-                Output::Streams
-            }
+        let output = to.bind(&mut constants, &mut buffers);
+        buffers.extend(&part.factor);
+        let weights = match (m.kind, &part.factor) {
+            (Table::Ternary, None) => Weights::Ternary,
+            (Table::Ternary, Some(_)) => Weights::TernaryTimes,
+            (Table::Ternary64, None) => Weights::Ternary64,
+            (Table::Q8, None) => Weights::Q8,
+            (kind, factor) => unreachable!("{kind:?} with the factor {factor:?}"),
         };
-        if together {
+        // Groups of 64 have no kernel for many tokens yet.
+        if together && m.kind == Table::Ternary {
             buffers.insert(0, step);
             let extents = (Extent::Fixed(part.rows.div_ceil(shaders::GEMM_ROWS)), Extent::Tiles);
-            return dispatch(gpu, pipelines, shaders::Op::Gemm(output), &constants, &buffers, extents);
+            return dispatch(
+                gpu,
+                pipelines,
+                shaders::Op::Gemm(weights, output),
+                &constants,
+                &buffers,
+                extents,
+            );
         }
         constants.push(("TILE", f64::from(m.tile())));
         let extents = (Extent::Fixed(part.rows.div_ceil(m.tile())), Extent::Tokens);
         dispatch(gpu, pipelines, shaders::Op::Gemv(weights, output), &constants, &buffers, extents)
     };
     m.parts.iter().map(one).collect()
+}
+
+/// A matrix of any kind times rows of f32, a token at a time: one dispatch a part.
+fn float_product(
+    gpu: &Gpu,
+    pipelines: &mut Pipelines,
+    m: &Matrix,
+    x: &Buffer,
+    (to, first): (To<'_>, u32),
+    tokens: Extent,
+) -> Result<Vec<Dispatch>> {
+    let one = |part: &Part| {
+        let mut constants = vec![
+            ("WIDTH", f64::from(m.cols)),
+            ("ROWS", f64::from(part.rows)),
+            ("FIRST_ROW", f64::from(first + part.first_row)),
+        ];
+        constants.extend(table_constants(m));
+        let mut buffers = vec![x, &part.codes];
+        buffers.extend(&part.scales);
+        let output = to.bind(&mut constants, &mut buffers);
+        let extents = (Extent::Fixed(part.rows.div_ceil(shaders::PRODUCT_ROWS)), tokens);
+        dispatch(gpu, pipelines, shaders::Op::Product(m.kind, output), &constants, &buffers, extents)
+    };
+    m.parts.iter().map(one).collect()
+}
+
+/// What the shaders of a table have to know of it.
+fn table_constants(m: &Matrix) -> Option<(&'static str, f64)> {
+    (m.kind == Table::Ternary64).then_some(("GROUP", 64.0))
 }
 
 /// Records dispatches into a pass; returns how many.
@@ -237,6 +292,7 @@ impl Planner<'_> {
                 ("ROWS", f64::from(part.rows)),
                 ("FIRST_ROW", f64::from(part.first_row)),
             ];
+            let constants: Vec<_> = constants.into_iter().chain(table_constants(table)).collect();
             let mut buffers = vec![&self.b.tokens.buffer, &self.b.x, &part.codes];
             buffers.extend(&part.scales);
             self.add(shaders::Op::Embed(table.kind), &constants, &buffers, Extent::Tokens, Extent::Fixed(1))?;
@@ -246,7 +302,7 @@ impl Planner<'_> {
 
     /// All blocks, products a token at a time or 16 together.
     fn blocks(&mut self, mut ops: &[Op], together: bool) -> Result<Vec<Dispatch>> {
-        let (model, c, b) = (self.model, self.c, self.b);
+        let model = self.model;
         while !ops.is_empty() {
             ops = match *ops {
                 [
@@ -254,45 +310,59 @@ impl Planner<'_> {
                     Op::NormQuantise { gain: Some(gain), .. },
                     ref rest @ ..,
                 ] => {
-                    self.read(model.hyper(connection), model.gain(gain))?;
+                    self.read(model.hyper(connection), model.gain(gain), model.reads(rest))?;
                     rest
                 }
-                [
-                    Op::BitLinear { stack, .. },
-                    Op::NormRope { .. },
-                    Op::Store { block, .. },
-                    Op::Attention { .. },
-                    Op::NormQuantise { gain, .. },
-                    ref rest @ ..,
-                ] => {
-                    self.product(
-                        model.stack(stack),
-                        Some((&b.qkv, c.q_width() + 2 * c.kv_width())),
-                        together,
-                    )?;
-                    self.attention(block)?;
-                    self.quantise(&b.mixed, c.q_width(), 1, gain.map(|g| model.gain(g)), false)?;
-                    rest
-                }
-                [
-                    Op::BitLinear { stack, .. },
-                    Op::Activation { .. },
-                    Op::NormQuantise { gain, .. },
-                    ref rest @ ..,
-                ] => {
-                    let matrix = model.stack(stack);
-                    self.product(matrix, Some((&b.up_gate, matrix.rows as usize)), together)?;
-                    self.activation(gain.map(|g| model.gain(g)))?;
-                    rest
-                }
-                [Op::BitLinear { stack, .. }, Op::HyperWrite { .. }, ref rest @ ..] => {
-                    self.product(model.stack(stack), None, together)?;
-                    rest
-                }
+                [Op::BitLinear { stack, .. }, Op::Bias { .. }, ref rest @ ..]
+                | [Op::BitLinear { stack, .. }, ref rest @ ..] => self.linear(stack, rest, together)?,
                 _ => unreachable!("no shaders for what begins with {:?}", ops[0]),
             };
         }
         Ok(std::mem::take(&mut self.list))
+    }
+
+    /// A product, its biases, and what is made of it; answers the ops after that.
+    fn linear<'o>(&mut self, stack: StackId, then: &'o [Op], together: bool) -> Result<&'o [Op]> {
+        let (model, c, b) = (self.model, self.c, self.b);
+        let matrices = model.stack(stack);
+        let width = matrices.iter().map(|m| m.rows as usize).sum();
+        let to = match then {
+            [Op::NormRope { .. }, ..] => Some(&b.qkv),
+            [Op::Activation { .. }, ..] => Some(&b.up_gate),
+            _ => None,
+        };
+        self.product(matrices, to.map(|y| (y, width)), together)?;
+        if let Some(bias) = model.bias(stack) {
+            // With biases there is one stream, which a product that goes to no other buffer is added to.
+            let buffers = [bias, to.unwrap_or(&b.x)];
+            self.add(
+                shaders::Op::Bias,
+                &[("WIDTH", width as f64)],
+                &buffers,
+                Extent::Tokens,
+                Extent::Fixed(1),
+            )?;
+        }
+        Ok(match *then {
+            [
+                Op::NormRope { .. },
+                Op::Store { block, .. },
+                Op::Attention { .. },
+                Op::NormQuantise { gain, .. },
+                ref rest @ ..,
+            ] => {
+                self.attention(block)?;
+                let gain = gain.map(|g| model.gain(g));
+                self.rows(&b.mixed, c.q_width(), 1, gain, model.reads(rest))?;
+                rest
+            }
+            [Op::Activation { .. }, Op::NormQuantise { gain, .. }, ref rest @ ..] => {
+                self.activation(gain.map(|g| model.gain(g)), model.reads(rest))?;
+                rest
+            }
+            [Op::HyperWrite { .. }, ref rest @ ..] => rest,
+            _ => unreachable!("no shaders for a product before {:?}", then.first()),
+        })
     }
 
     /// Queries and keys normed and rotated, keys and values stored, attention.
@@ -303,6 +373,7 @@ impl Planner<'_> {
         let own = [
             ("EPS", f64::from(c.norm_eps)),
             ("QK_NORM", f64::from(u8::from(c.qk_norm))),
+            ("ROTARY_DIM", c.rotary_dims() as f64),
             ("INTERLEAVED", f64::from(u8::from(c.rope == RopeKind::Interleaved))),
         ];
         let (keys, values) = self.pages.of_block(block);
@@ -325,8 +396,8 @@ impl Planner<'_> {
         )
     }
 
-    /// The feed-forward non-linearity, normed if there is a gain, and quantised.
-    fn activation(&mut self, gain: Option<&Buffer>) -> Result<()> {
+    /// The feed-forward non-linearity, normed if there is a gain, and quantised if it is read so.
+    fn activation(&mut self, gain: Option<&Buffer>, reads: Reads) -> Result<()> {
         let (c, b) = (self.c, self.b);
         let kind = match c.activation {
             Activation::SwiGlu => 0.0,
@@ -339,16 +410,15 @@ impl Planner<'_> {
             ("NORM", f64::from(u8::from(gain.is_some()))),
             ("ACTIVATION", kind),
         ];
-        let buffers = [gain.unwrap_or(&b.coefficients), &b.q, &b.q_scales, &b.up_gate];
-        let op = shaders::Op::NormQuantise(Input::Activation);
-        self.add(op, &constants, &buffers, Extent::Tokens, Extent::Fixed(1))
+        let gain = gain.unwrap_or(&b.coefficients);
+        self.row_op(Input::Activation, &constants, (&[], gain, &[&b.up_gate]), reads, Extent::Tokens)
     }
 
-    /// A sub-layer's input from the streams, normed and quantised.
-    fn read(&mut self, hyper: Option<&Hyper>, gain: &Buffer) -> Result<()> {
+    /// A sub-layer's input from the streams, normed, and quantised if it is read so.
+    fn read(&mut self, hyper: Option<&Hyper>, gain: &Buffer, reads: Reads) -> Result<()> {
         let (c, b) = (self.c, self.b);
         let Some(hyper) = hyper else {
-            return self.quantise(&b.x, c.width, 1, Some(gain), false);
+            return self.rows(&b.x, c.width, 1, Some(gain), reads);
         };
         let constants = [("LENGTH", (c.streams * c.width) as f64), ("ROWS", f64::from(hyper.rows))];
         let rows = Extent::Fixed(hyper.rows + 1);
@@ -365,24 +435,31 @@ impl Planner<'_> {
             ("NORM", 1.0),
             ("STREAMS", c.streams as f64),
         ];
-        let buffers = [gain, &b.q, &b.q_scales, &b.x, &b.projected, &hyper.constants, &b.coefficients];
-        self.add(
-            shaders::Op::NormQuantise(Input::Hyper),
-            &constants,
-            &buffers,
-            Extent::Tokens,
-            Extent::Fixed(1),
-        )
+        let input = [&b.x, &b.projected, &hyper.constants, &b.coefficients];
+        self.row_op(Input::Hyper, &constants, (&[], gain, &input), reads, Extent::Tokens)
     }
 
-    /// Rows, or sums of streams, quantised, and normed if there is a gain; those whose logits are wanted or all.
-    fn quantise(
+    /// Rows, or sums of streams, normed if there is a gain, and quantised if they are read so.
+    fn rows(
         &mut self,
         x: &Buffer,
         width: usize,
         streams: usize,
         gain: Option<&Buffer>,
-        head: bool,
+        reads: Reads,
+    ) -> Result<()> {
+        self.some_rows(x, width, streams, gain, reads, Extent::Tokens)
+    }
+
+    /// [`rows`](Self::rows) of all tokens or of those whose logits are wanted.
+    fn some_rows(
+        &mut self,
+        x: &Buffer,
+        width: usize,
+        streams: usize,
+        gain: Option<&Buffer>,
+        reads: Reads,
+        tokens: Extent,
     ) -> Result<()> {
         let b = self.b;
         let constants = [
@@ -390,15 +467,35 @@ impl Planner<'_> {
             ("EPS", f64::from(self.c.norm_eps)),
             ("NORM", f64::from(u8::from(gain.is_some()))),
             ("STREAMS", streams as f64),
-            ("HEAD", f64::from(u8::from(head))),
+            ("HEAD", f64::from(u8::from(matches!(tokens, Extent::Wanted)))),
         ];
-        let buffers = [&b.step.buffer, gain.unwrap_or(&b.coefficients), &b.q, &b.q_scales, x];
-        let tokens = if head { Extent::Wanted } else { Extent::Tokens };
-        self.add(shaders::Op::NormQuantise(Input::Row), &constants, &buffers, tokens, Extent::Fixed(1))
+        let gain = gain.unwrap_or(&b.coefficients);
+        self.row_op(Input::Row, &constants, (&[&b.step.buffer], gain, &[x]), reads, tokens)
     }
 
-    /// A product with the quantised rows, to a buffer of some numbers a token, or back to the streams.
-    fn product(&mut self, m: &Matrix, to: Option<(&Buffer, usize)>, together: bool) -> Result<()> {
+    /// One row of each token in the forms that it is read in. The buffers are those before the gain, the gain, and those of the input.
+    fn row_op(
+        &mut self,
+        input: Input,
+        constants: Constants<'_>,
+        (before, gain, after): (&[&Buffer], &Buffer, &[&Buffer]),
+        reads: Reads,
+        tokens: Extent,
+    ) -> Result<()> {
+        let b = self.b;
+        if reads.codes {
+            let buffers = [before, &[gain, &b.q, &b.q_scales], after].concat();
+            self.add(shaders::Op::NormQuantise(input), constants, &buffers, tokens, Extent::Fixed(1))?;
+        }
+        if reads.floats {
+            let buffers = [before, &[gain, &b.h], after].concat();
+            self.add(shaders::Op::Norm(input), constants, &buffers, tokens, Extent::Fixed(1))?;
+        }
+        Ok(())
+    }
+
+    /// Products of the rows that were made last with matrices on top of each other, to a buffer of some numbers a token, or back to the streams.
+    fn product(&mut self, matrices: &[Matrix], to: Option<(&Buffer, usize)>, together: bool) -> Result<()> {
         let (c, b) = (self.c, self.b);
         let to = match to {
             Some((y, stride)) => To::Buffer { y, stride },
@@ -406,51 +503,34 @@ impl Planner<'_> {
                 To::Streams { x: &b.x, coefficients: &b.coefficients, streams: c.streams, width: c.width }
             }
         };
-        self.list.extend(product(
-            self.gpu,
-            self.pipelines,
-            m,
-            [&b.step.buffer, &b.q, &b.q_scales],
-            to,
-            together,
-        )?);
+        let mut first = 0;
+        for m in matrices {
+            let list = if m.is_ternary() {
+                let operands = [&b.step.buffer, &b.q, &b.q_scales];
+                product(self.gpu, self.pipelines, m, operands, (to, first), together)?
+            } else {
+                float_product(self.gpu, self.pipelines, m, &b.h, (to, first), Extent::Tokens)?
+            };
+            self.list.extend(list);
+            first += m.rows;
+        }
         Ok(())
     }
 
     fn head(&mut self, m: &Matrix, gain: &Buffer) -> Result<()> {
         let (c, b) = (self.c, self.b);
-        if c.head_int8 {
-            self.quantise(&b.x, c.width, c.streams, Some(gain), true)?;
-            let first = self.list.len();
-            self.product(m, Some((&b.logits, c.vocab)), false)?;
-            self.list[first..].iter_mut().for_each(|d| d.y = Extent::Wanted);
-            return Ok(());
-        }
-        let norm = [
-            ("WIDTH", c.width as f64),
-            ("EPS", f64::from(c.norm_eps)),
-            ("STREAMS", c.streams as f64),
-            ("HEAD", 1.0),
-        ];
-        self.add(
-            shaders::Op::FinalNorm,
-            &norm,
-            &[&b.step.buffer, gain, &b.h, &b.x],
-            Extent::Wanted,
-            Extent::Fixed(1),
-        )?;
-        for part in &m.parts {
-            let constants = [
-                ("WIDTH", c.width as f64),
-                ("ROWS", f64::from(part.rows)),
-                ("FIRST_ROW", f64::from(part.first_row)),
-                ("VOCAB", c.vocab as f64),
-            ];
-            let mut buffers = vec![&b.h, &b.logits, &part.codes];
-            buffers.extend(&part.scales);
-            let rows = Extent::Fixed(part.rows.div_ceil(shaders::HEAD_ROWS));
-            self.add(shaders::Op::Head(m.kind), &constants, &buffers, rows, Extent::Wanted)?;
-        }
+        let reads = Reads { codes: c.head_int8, floats: !c.head_int8 };
+        self.some_rows(&b.x, c.width, c.streams, Some(gain), reads, Extent::Wanted)?;
+        let to = (To::Buffer { y: &b.logits, stride: c.vocab }, 0);
+        let list = if c.head_int8 {
+            let operands = [&b.step.buffer, &b.q, &b.q_scales];
+            let mut list = product(self.gpu, self.pipelines, m, operands, to, false)?;
+            list.iter_mut().for_each(|d| d.y = Extent::Wanted);
+            list
+        } else {
+            float_product(self.gpu, self.pipelines, m, &b.h, to, Extent::Wanted)?
+        };
+        self.list.extend(list);
         Ok(())
     }
 }

@@ -63,7 +63,7 @@ impl Product {
             gpu.buffer("the result read back", bytes, BufferUsages::MAP_READ | BufferUsages::COPY_DST)?;
         let mut pipelines = Pipelines::default();
         let mut plan = |together| {
-            let to = To::Buffer { y: &y, stride: m.rows() };
+            let to = (To::Buffer { y: &y, stride: m.rows() }, 0);
             product(&gpu, &mut pipelines, &matrix, [&step_buffer, &q, &scales], to, together)
         };
         let (one_by_one, together) = (plan(false)?, plan(true)?);

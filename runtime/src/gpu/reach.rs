@@ -6,8 +6,7 @@ use super::device::Gpu;
 use super::memory::Taken;
 use super::told::Told;
 use crate::error::Result;
-use cpu::ops::RopeTable;
-use model::config::ModelConfig;
+use model::rope::Frequencies;
 
 const USAGE: BufferUsages = BufferUsages::STORAGE.union(BufferUsages::COPY_DST);
 
@@ -16,7 +15,7 @@ const USAGE: BufferUsages = BufferUsages::STORAGE.union(BufferUsages::COPY_DST);
 pub struct Reach {
     positions: usize,
     pages: usize,
-    /// Cosine and sine, (positions, head_dim / 2).
+    /// Cosine and sine, (positions, pairs that turn).
     pub angles: Buffer,
     /// Numbers of pages, of one text after another.
     pub tables: Told<u32>,
@@ -28,9 +27,9 @@ impl Reach {
     ///
     /// # Errors
     /// More than the device allows or has left, before anything is allocated; or no memory.
-    pub fn new(gpu: &Gpu, c: &ModelConfig, positions: usize, pages: usize) -> Result<Self> {
-        let taken = take(gpu, c, positions, positions, pages)?;
-        let (angles, tables) = (angles(gpu, c, positions)?, tables(gpu, pages)?);
+    pub fn new(gpu: &Gpu, rope: &Frequencies, positions: usize, pages: usize) -> Result<Self> {
+        let taken = take(gpu, rope, positions, positions, pages)?;
+        let (angles, tables) = (angles(gpu, rope, positions)?, tables(gpu, pages)?);
         Ok(Reach { positions, pages, angles, tables, taken: vec![taken] })
     }
 
@@ -43,11 +42,11 @@ impl Reach {
     ///
     /// # Errors
     /// As [`new`](Self::new); it reaches as far as before then.
-    pub fn grow(&mut self, gpu: &Gpu, c: &ModelConfig, positions: usize, pages: usize) -> Result<()> {
+    pub fn grow(&mut self, gpu: &Gpu, rope: &Frequencies, positions: usize, pages: usize) -> Result<()> {
         let (positions, pages) = (positions.max(self.positions), pages.max(self.pages));
-        let taken = take(gpu, c, positions, positions - self.positions, pages - self.pages)?;
+        let taken = take(gpu, rope, positions, positions - self.positions, pages - self.pages)?;
         if positions > self.positions {
-            self.angles = angles(gpu, c, positions)?;
+            self.angles = angles(gpu, rope, positions)?;
         }
         self.tables = tables(gpu, pages)?;
         (self.positions, self.pages) = (positions, pages);
@@ -62,21 +61,16 @@ impl Reach {
 }
 
 /// Memory for so many more positions, to reach `context`, and so many more pages.
-fn take(gpu: &Gpu, c: &ModelConfig, context: usize, positions: usize, pages: usize) -> Result<Taken> {
-    let bytes = 4 * (positions * c.head_dim + pages) as u64;
+fn take(gpu: &Gpu, rope: &Frequencies, context: usize, positions: usize, pages: usize) -> Result<Taken> {
+    let bytes = 4 * (positions * 2 * rope.pairs() + pages) as u64;
     gpu.take(&format!("a context of {context} tokens"), bytes)
 }
 
-fn angles(gpu: &Gpu, c: &ModelConfig, positions: usize) -> Result<Buffer> {
-    let angles = gpu.buffer("rotary angles", 4 * (positions * c.head_dim) as u64, USAGE)?;
-    let rope = RopeTable::new(positions, c.head_dim, c.rope_base);
-    let pairs: Vec<f32> = (0..positions)
-        .flat_map(|p| {
-            let (cos, sin) = rope.at(p);
-            cos.iter().zip(sin).flat_map(|(&c, &s)| [c, s])
-        })
-        .collect();
-    gpu.queue.write_buffer(&angles, 0, bytemuck::cast_slice(&pairs));
+fn angles(gpu: &Gpu, rope: &Frequencies, positions: usize) -> Result<Buffer> {
+    let angles = gpu.buffer("rotary angles", 4 * (positions * 2 * rope.pairs()) as u64, USAGE)?;
+    let turns = (0..positions).flat_map(|p| (0..rope.pairs()).map(move |i| rope.turn(p, i)));
+    let turns: Vec<[f32; 2]> = turns.map(<[f32; 2]>::from).collect();
+    gpu.queue.write_buffer(&angles, 0, bytemuck::cast_slice(&turns));
     Ok(angles)
 }
 

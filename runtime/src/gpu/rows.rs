@@ -4,7 +4,7 @@
 use std::ops::Range;
 use std::path::Path;
 
-use formats::blocks::q8_0;
+use formats::blocks::{TensorType, q8_0};
 use formats::gguf::Gguf;
 use formats::rows::TernaryRows;
 use half::f16;
@@ -14,7 +14,7 @@ use shaders::Table as Kind;
 
 use crate::error::{Error, Result};
 use crate::model::in_file;
-use crate::weights::{Layout, Table, TableRows, WeightsFile};
+use crate::weights::{Layout, Matrix, StoredRows, TensorRows, WeightsFile};
 
 /// Writes the words and the scales of some rows.
 type Write<'a> = dyn Fn(Range<usize>, &mut [u32], &mut [f16]) -> Result<()> + Sync + 'a;
@@ -24,6 +24,8 @@ pub struct Rows<'a> {
     pub kind: Kind,
     pub rows: usize,
     pub cols: usize,
+    /// Rows whose products are multiplied by something.
+    pub factors: Vec<(Range<usize>, f32)>,
     write: Box<Write<'a>>,
 }
 
@@ -31,17 +33,27 @@ impl<'a> Rows<'a> {
     /// Ternary rows of one matrix on top of those of the next.
     ///
     /// # Errors
-    /// A group or a factor that the shaders do not know.
+    /// A group that the shaders do not know, or not the same in all.
     pub fn ternary<R: TernaryRows + 'a>(name: &str, parts: Vec<R>) -> Result<Self>
     where
         Error: From<R::Error>,
     {
-        let group = group(Kind::Ternary) as usize;
-        for part in &parts {
-            check(name, part.group(), part.factor())?;
+        let group = parts[0].group();
+        let kind = ternary_kind(name, group)?;
+        if let (Kind::Ternary64, Some(factor)) = (kind, parts.iter().find_map(R::factor)) {
+            return Err(unknown(name, format!("groups of {group} and a factor of {factor}")));
         }
-        let (rows, cols) = (parts.iter().map(R::rows).sum(), parts[0].cols());
+        if let Some(other) = parts.iter().find(|part| part.group() != group) {
+            return Err(unknown(name, format!("groups of {} beside groups of {group}", other.group())));
+        }
+        let cols = parts[0].cols();
         assert!(parts.iter().all(|part| part.cols() == cols));
+        let (mut rows, mut factors) = (0, Vec::new());
+        for part in &parts {
+            let own = rows..rows + part.rows();
+            rows = own.end;
+            factors.extend(part.factor().map(|factor| (own, factor)));
+        }
         let write = move |range: Range<usize>, words: &mut [u32], scales: &mut [f16]| {
             let out = words.chunks_exact_mut(cols / 16).zip(scales.chunks_exact_mut(cols / group));
             let mut codes = vec![0i8; cols];
@@ -53,7 +65,7 @@ impl<'a> Rows<'a> {
             }
             Ok(())
         };
-        Ok(Rows { kind: Kind::Ternary, rows, cols, write: Box::new(write) })
+        Ok(Rows { kind, rows, cols, factors, write: Box::new(write) })
     }
 
     /// Words that hold several numbers `T` each, lowest first as memory does, of `rows` x `cols`.
@@ -65,7 +77,7 @@ impl<'a> Rows<'a> {
         let write = move |rows: Range<usize>, words: &mut [u32], scales: &mut [f16]| {
             write(rows, bytemuck::cast_slice_mut(words), scales)
         };
-        Rows { kind, rows, cols, write: Box::new(write) }
+        Rows { kind, rows, cols, factors: Vec::new(), write: Box::new(write) }
     }
 
     /// Writes the words (rows.len() x [`row_bytes`] / 4) and the scales (rows.len() x cols / [`group`], none of halves) of some rows.
@@ -85,63 +97,150 @@ impl<'a> Rows<'a> {
         Rows { write: Box::new(write), ..self }
     }
 
-    /// A stack in a file.
+    /// A stack in a file: its matrices top to bottom, neighbours that are alike and ternary as one.
     ///
     /// # Errors
     /// As [`ternary`](Self::ternary).
-    pub fn stack_of_file(gguf: &'a Gguf, forward: &Forward, stack: &Stack) -> Result<Self> {
+    pub fn stack_of_file(gguf: &'a Gguf, forward: &Forward, stack: &Stack) -> Result<Vec<Self>> {
+        let (mut all, mut alike) = (Vec::new(), Vec::new());
         let specs = || stack.parts.iter().map(|id| &forward.tensors[id.0]);
-        let parts = specs().map(|spec| WeightsFile { gguf }.ternary(spec)).collect::<Result<Vec<_>>>()?;
-        // Each part by its own name; laid out, a stack goes by the name of its first.
-        for (spec, part) in specs().zip(&parts) {
-            check(&spec.name, part.group(), part.factor())?;
+        let name = &specs().next().expect("there is a part").name;
+        for spec in specs() {
+            match (WeightsFile { gguf }).linear(spec)? {
+                StoredRows::Ternary(rows) => {
+                    // Each by its own name; laid out, a stack goes by the name of its first.
+                    ternary_kind(&spec.name, rows.group())?;
+                    if alike.last().is_some_and(|last: &TensorRows<'_>| last.group() != rows.group()) {
+                        all.push(Self::ternary(name, std::mem::take(&mut alike))?);
+                    }
+                    alike.push(rows);
+                }
+                rows => {
+                    if !alike.is_empty() {
+                        all.push(Self::ternary(name, std::mem::take(&mut alike))?);
+                    }
+                    all.push(Self::stored(spec, rows)?);
+                }
+            }
         }
-        Ok(Self::ternary(&specs().next().expect("there is a part").name, parts)?
-            .in_file(Path::new(gguf.name())))
+        if !alike.is_empty() {
+            all.push(Self::ternary(name, alike)?);
+        }
+        Ok(all.into_iter().map(|rows| rows.in_file(Path::new(gguf.name()))).collect())
+    }
+
+    /// A stack that is laid out, whose rows are `cols` long.
+    ///
+    /// # Errors
+    /// As [`ternary`](Self::ternary).
+    pub fn stack_laid_out(matrices: &'a [Matrix], name: &str, cols: usize) -> Result<Vec<Self>> {
+        matrices.iter().map(|matrix| Self::laid_out(matrix, name, cols)).collect()
     }
 
     /// An embedding or a head in a file.
     ///
     /// # Errors
-    /// As [`ternary`](Self::ternary).
+    /// As [`ternary`](Self::ternary); also a table with a factor.
     pub fn table_of_file(gguf: &'a Gguf, spec: &TensorSpec) -> Result<Self> {
-        let shape = [spec.rows(), spec.cols()];
-        let rows = match (WeightsFile { gguf }).table(spec)? {
-            TableRows::Ternary(rows) => Self::ternary(&spec.name, vec![rows])?,
-            TableRows::EightBit(table) => {
-                Self::plain(Kind::Q8, shape, move |rows, codes, scales| table.unpack(rows, codes, scales))
-            }
-            TableRows::Halves(table) => {
-                Self::plain(Kind::F16, shape, move |rows, halves, _| table.unpack(rows, halves))
-            }
-        };
-        Ok(rows.in_file(Path::new(gguf.name())))
+        let rows = Self::stored(spec, (WeightsFile { gguf }).table(spec)?)?;
+        Ok(rows.without_factor(&spec.name)?.in_file(Path::new(gguf.name())))
     }
 
     /// An embedding or a head that is laid out.
     ///
     /// # Errors
-    /// As [`ternary`](Self::ternary).
+    /// As [`table_of_file`](Self::table_of_file).
     pub fn table_laid_out(layout: &'a Layout, spec: &TensorSpec, id: TensorId) -> Result<Self> {
-        let (shape, cols) = ([spec.rows(), spec.cols()], spec.cols());
-        Ok(match layout.tables[id.0].as_ref().expect("it is a table") {
-            Table::Ternary(m) => Self::ternary(&spec.name, m.parts())?,
-            Table::F16(halves) => Self::plain(Kind::F16, shape, move |rows, out, _| {
+        let table = layout.tables[id.0].as_ref().expect("it is a table");
+        Self::laid_out(table, &spec.name, spec.cols())?.without_factor(&spec.name)
+    }
+
+    /// One matrix in a file.
+    fn stored(spec: &TensorSpec, rows: StoredRows<'a>) -> Result<Self> {
+        let shape = [spec.rows(), spec.cols()];
+        Ok(match rows {
+            StoredRows::Ternary(rows) => Self::ternary(&spec.name, vec![rows])?,
+            StoredRows::EightBit(table) => {
+                Self::plain(Kind::Q8, shape, move |rows, codes, scales| table.unpack(rows, codes, scales))
+            }
+            StoredRows::Halves(table) => {
+                Self::plain(Kind::F16, shape, move |rows, halves, _| table.unpack(rows, halves))
+            }
+            StoredRows::Blocks(table) => {
+                let kind = block_kind(&spec.name, table.ty())?;
+                let (own, padded) = (table.row_bytes(), row_bytes(kind, spec.cols()));
+                Self::plain(kind, shape, move |rows, out: &mut [u8], _| {
+                    for (r, out) in rows.zip(out.chunks_exact_mut(padded)) {
+                        table.copy(r..r + 1, &mut out[..own])?;
+                    }
+                    Ok(())
+                })
+            }
+        })
+    }
+
+    /// One matrix that is laid out.
+    fn laid_out(matrix: &'a Matrix, name: &str, cols: usize) -> Result<Self> {
+        let shape = [matrix.row_count(cols), cols];
+        Ok(match matrix {
+            Matrix::Ternary(m) => Self::ternary(name, m.parts())?,
+            Matrix::F16(halves) => Self::plain(Kind::F16, shape, move |rows, out, _| {
                 out.copy_from_slice(&halves[rows.start * cols..rows.end * cols]);
                 Ok(())
             }),
-            Table::Scaled { codes, scales, group } if *group == q8_0::LEN => {
+            Matrix::Scaled { codes, scales, group } if *group == q8_0::LEN => {
                 Self::plain(Kind::Q8, shape, move |rows, out, halves| {
                     out.copy_from_slice(&codes[rows.start * cols..rows.end * cols]);
                     halve(&scales[rows.start * cols / group..], halves);
                     Ok(())
                 })
             }
-            Table::Scaled { codes, scales, group } => {
-                Self::ternary(&spec.name, vec![ScaledRows { codes, scales, cols, group: *group }])?
+            Matrix::Scaled { codes, scales, group } => {
+                Self::ternary(name, vec![ScaledRows { codes, scales, cols, group: *group }])?
+            }
+            Matrix::Blocks { ty, bytes } => {
+                let kind = block_kind(name, *ty)?;
+                let (own, padded) = (cols / ty.block_len() * ty.block_bytes(), row_bytes(kind, cols));
+                Self::plain(kind, shape, move |rows, out: &mut [u8], _| {
+                    for (r, out) in rows.zip(out.chunks_exact_mut(padded)) {
+                        out[..own].copy_from_slice(&bytes[r * own..][..own]);
+                    }
+                    Ok(())
+                })
             }
         })
     }
+
+    /// Refuses a factor, which only products have a place for.
+    fn without_factor(self, name: &str) -> Result<Self> {
+        match self.factors.first() {
+            Some((_, factor)) => Err(unknown(name, format!("a factor of {factor}"))),
+            None => Ok(self),
+        }
+    }
+}
+
+/// How shaders have ternary weights of which so many share a scale.
+fn ternary_kind(name: &str, group: usize) -> Result<Kind> {
+    match group {
+        128 => Ok(Kind::Ternary),
+        64 => Ok(Kind::Ternary64),
+        _ => Err(unknown(name, format!("groups of {group}"))),
+    }
+}
+
+/// How shaders have blocks of a type.
+fn block_kind(name: &str, ty: TensorType) -> Result<Kind> {
+    Ok(match ty {
+        TensorType::F32 => Kind::F32,
+        TensorType::BF16 => Kind::Bf16,
+        TensorType::Q4_0 => Kind::Q4_0,
+        TensorType::Q4_1 => Kind::Q4_1,
+        TensorType::Q4_K => Kind::Q4K,
+        TensorType::Q5_K => Kind::Q5K,
+        TensorType::Q6_K => Kind::Q6K,
+        ty => return Err(unknown(name, format!("weights of type {ty}"))),
+    })
 }
 
 /// A ternary table that a head multiplies by f32, as ternary rows again.
@@ -196,34 +295,31 @@ fn halve(scales: &[f32], out: &mut [f16]) {
     out.iter_mut().zip(scales).for_each(|(out, &scale)| *out = f16::from_f32(scale));
 }
 
-/// Refuses ternary weights that the shaders do not know.
-fn check(name: &str, group: usize, factor: Option<f32>) -> Result<()> {
-    let found = match factor {
-        _ if group != self::group(Kind::Ternary) as usize => format!("groups of {group}"),
-        Some(factor) => format!("a factor of {factor}"),
-        None => return Ok(()),
-    };
-    Err(Error::GpuTernary { name: name.to_owned(), found })
+/// Weights that the shaders do not know.
+fn unknown(name: &str, found: String) -> Error {
+    Error::GpuMatrix { name: name.to_owned(), found }
 }
 
-/// Columns that share a scale; a table of halves has none.
-pub fn group(kind: Kind) -> u32 {
-    if kind == Kind::Q8 { 32 } else { 128 }
-}
-
-/// Bytes of a row's codes.
+/// Bytes of a row's codes, whole words.
 pub fn row_bytes(kind: Kind, cols: usize) -> usize {
-    let bits = match kind {
-        Kind::Ternary => 2,
-        Kind::Q8 => 8,
-        Kind::F16 => 16,
+    let blocks = |ty: TensorType| cols / ty.block_len() * ty.block_bytes();
+    let bytes = match kind {
+        Kind::Ternary | Kind::Ternary64 => cols / 4,
+        Kind::Q8 => cols,
+        Kind::F16 | Kind::Bf16 => 2 * cols,
+        Kind::F32 => 4 * cols,
+        Kind::Q4_0 => blocks(TensorType::Q4_0),
+        Kind::Q4_1 => blocks(TensorType::Q4_1),
+        Kind::Q4K => blocks(TensorType::Q4_K),
+        Kind::Q5K => blocks(TensorType::Q5_K),
+        Kind::Q6K => blocks(TensorType::Q6_K),
     };
-    cols * bits / 8
+    bytes.next_multiple_of(4)
 }
 
 /// Scales of so many rows.
 pub fn scales(kind: Kind, rows: usize, cols: usize) -> usize {
-    if kind == Kind::F16 { 0 } else { rows * cols / group(kind) as usize }
+    kind.group().map_or(0, |group| rows * cols / group as usize)
 }
 
 /// Sixteen codes as the shaders have them.

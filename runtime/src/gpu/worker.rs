@@ -120,14 +120,16 @@ impl<'m> GpuWorker<'m> {
     /// Makes room for one more text of up to `context` tokens: pages for that many at least, and for all texts at their longest if the
     /// device has so much and no fewer are allowed. Where it has not, texts share what there is, and a pass may find it full.
     fn make_room(&mut self, context: usize) -> Result<()> {
-        let (gpu, c) = (&self.model.gpu, self.model.config());
+        let gpu = &self.model.gpu;
         let least = context.div_ceil(PAGE_TOKENS);
         let wished = self.texts.pages_most() + least;
         match &mut self.buffers {
-            None => self.buffers = Some(Buffers::new(gpu, c, CHUNK_MAX, context, wished)?),
+            None => {
+                self.buffers = Some(Buffers::new(self.model, CHUNK_MAX, context, wished)?);
+            }
             Some(buffers) if !buffers.reach.covers(context, wished) => {
                 self.plan = None;
-                buffers.reach.grow(gpu, c, context, wished)?;
+                buffers.reach.grow(gpu, &self.model.rope, context, wished)?;
             }
             Some(_) => {}
         }

@@ -5,8 +5,8 @@ use formats::blocks::TensorType;
 use formats::gguf::{Gguf, Tensor};
 use model::tensors::TensorSpec;
 
-use super::rows::{self, TensorRows};
-use super::tables::TableRows;
+use super::rows;
+use super::stored::StoredRows;
 use crate::error::{Error, Result};
 
 /// A file that holds a model's tensors.
@@ -42,19 +42,27 @@ impl<'a> WeightsFile<'a> {
         Ok(values)
     }
 
-    /// A matrix of ternary weights.
+    /// The matrix of a linear layer.
     ///
     /// # Errors
-    /// A tensor that is missing or of another shape or type. Its values are checked as they are unpacked.
-    pub fn ternary(self, spec: &TensorSpec) -> Result<TensorRows<'a>> {
-        TensorRows::new(self.tensor(spec)?)
+    /// A tensor that is missing or of another shape, or of a type that is not read. Its values are checked as they are unpacked.
+    pub fn linear(self, spec: &TensorSpec) -> Result<StoredRows<'a>> {
+        StoredRows::linear(self.tensor(spec)?)
+    }
+
+    /// Whether [`linear`](Self::linear) would be had, without a look at its values.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn check_linear(self, spec: &TensorSpec) -> Result<()> {
+        self.table(spec).map(|_| ())
     }
 
     /// An embedding or a head.
     ///
     /// # Errors
-    /// As [`ternary`](Self::ternary).
-    pub fn table(self, spec: &TensorSpec) -> Result<TableRows<'a>> {
-        TableRows::new(self.tensor(spec)?)
+    /// As [`linear`](Self::linear).
+    pub fn table(self, spec: &TensorSpec) -> Result<StoredRows<'a>> {
+        StoredRows::table(self.tensor(spec)?)
     }
 }

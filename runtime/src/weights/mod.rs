@@ -3,26 +3,28 @@
 
 mod file;
 mod layout;
+mod matrix;
 mod mixing;
 mod rows;
-mod tables;
+mod stored;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use formats::gguf::Gguf;
-use half::f16;
 
 pub(crate) use self::file::WeightsFile;
-pub(crate) use self::layout::{Layout, by_rows};
-pub(crate) use self::tables::TableRows;
+pub(crate) use self::layout::{Layout, Reads, by_rows};
+pub use self::matrix::Matrix;
+pub(crate) use self::rows::TensorRows;
+pub(crate) use self::stored::StoredRows;
 use crate::cpu_worker::default_threads;
 use crate::error::Result;
 use crate::model::in_file;
-use cpu::ops::{HeadRows, HyperWeights};
-use cpu::{Kernels, Pool, TernaryMatrix};
+use cpu::ops::HyperWeights;
+use cpu::{Kernels, Pool};
 use model::config::ModelConfig;
-use model::forward::{Forward, Hyper, StackId};
+use model::forward::{Forward, Hyper, Quant, StackId};
 use model::tensors::{TensorId, TensorKind};
 
 /// Everything a model has learnt, by the places that `model::forward` gives.
@@ -44,66 +46,12 @@ pub(crate) enum Matrices<'w> {
     LaidOut(&'w Layout),
 }
 
-/// An embedding or a head, rows x cols.
-#[derive(Debug)]
-pub enum Table {
-    /// Halves.
-    F16(Vec<f16>),
-    /// Small integers with a scale for each `group` of them.
-    Scaled {
-        /// Row-major.
-        codes: Vec<i8>,
-        /// One for each group.
-        scales: Vec<f32>,
-        /// 32 (Q8_0), or that of ternary rows.
-        group: usize,
-    },
-    /// What no head multiplies by f32: looked up by row, or multiplied by the ternary kernels.
-    Ternary(TernaryMatrix),
-}
-
-impl Table {
-    /// Writes row `r` to `out` (cols).
-    pub fn unpack_row(&self, kernels: &Kernels, r: usize, out: &mut [f32]) {
-        match self {
-            Table::Ternary(m) => {
-                let mut codes = vec![0i8; out.len()];
-                m.unpack_row(r, &mut codes);
-                let groups = out.chunks_exact_mut(m.group()).zip(codes.chunks_exact(m.group()));
-                let factor = m.factor(r).unwrap_or(1.0);
-                for (g, (out, codes)) in groups.enumerate() {
-                    let s = factor * m.scale(r, g).to_f32();
-                    out.iter_mut().zip(codes).for_each(|(o, &t)| *o = s * f32::from(t));
-                }
-            }
-            _ => kernels.head_unpack(self.rows(r..r + 1, out.len()), 0, out),
-        }
-    }
-
-    /// Rows `range` of a table of `cols` columns, to be multiplied by f32.
-    ///
-    /// # Panics
-    /// If it is kept for the ternary kernels.
-    pub fn rows(&self, range: std::ops::Range<usize>, cols: usize) -> HeadRows<'_> {
-        let elements = range.start * cols..range.end * cols;
-        match self {
-            Table::F16(w) => HeadRows::F16(&w[elements]),
-            Table::Scaled { codes, scales, group } => HeadRows::Scaled {
-                codes: &codes[elements.clone()],
-                scales: &scales[elements.start / group..elements.end / group],
-                group: *group,
-            },
-            Table::Ternary(_) => panic!("this table is kept for the ternary kernels"),
-        }
-    }
-}
-
 impl Weights {
     /// Checks names, shapes and types of all tensors of a forward pass, and takes those that are no matrices out of `gguf`.
     fn checked(gguf: &Gguf, forward: &Forward, kernels: &Kernels) -> Result<Self> {
         let file = WeightsFile { gguf };
         let plain = forward.tensors.iter().map(|spec| match spec.kind {
-            TensorKind::Ternary { .. } => file.ternary(spec).map(|_| None),
+            TensorKind::Ternary { .. } => file.check_linear(spec).map(|()| None),
             TensorKind::Table { .. } => file.table(spec).map(|_| None),
             TensorKind::Plain(_) => file.plain(spec).map(Some),
         });
@@ -186,15 +134,15 @@ impl Weights {
     ///
     /// # Panics
     /// If the tensor is another, or the model is not laid out.
-    pub fn table(&self, id: TensorId) -> &Table {
+    pub fn table(&self, id: TensorId) -> &Matrix {
         self.layout().tables[id.0].as_ref().unwrap_or_else(|| panic!("tensor {} is no table", id.0))
     }
 
-    /// Ternary matrices on top of each other.
+    /// The matrices of a stack, top to bottom; neighbours that are alike and ternary are one.
     ///
     /// # Panics
     /// If the model is not laid out.
-    pub fn stack(&self, id: StackId) -> &TernaryMatrix {
+    pub fn stack(&self, id: StackId) -> &[Matrix] {
         &self.layout().stacks[id.0]
     }
 
@@ -202,8 +150,16 @@ impl Weights {
     ///
     /// # Panics
     /// If the model is not laid out.
-    pub fn stacks(&self) -> &[TernaryMatrix] {
+    pub fn stacks(&self) -> &[Vec<Matrix>] {
         &self.layout().stacks
+    }
+
+    /// In which form products read a quantised buffer.
+    ///
+    /// # Panics
+    /// If the model is not laid out.
+    pub(crate) fn reads(&self, q: Quant) -> Reads {
+        self.layout().reads[q.0]
     }
 
     /// A hyper-connection as the ops take it.

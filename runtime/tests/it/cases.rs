@@ -40,8 +40,11 @@ pub enum Codes {
     Random,
     AllPlus,
     AllMinus,
-    /// The sign of the first token's activation: the largest sum there is.
+    /// The sign of the first token's activation: the largest sum there is of ternary weights.
     MatchingFirstToken,
+    /// All four of two bits.
+    RandomWithTwos,
+    AllTwos,
 }
 
 /// What the activations look like.
@@ -111,6 +114,8 @@ impl Case {
                 Codes::AllPlus => 1,
                 Codes::AllMinus => -1,
                 Codes::MatchingFirstToken => q[i % cols].signum(),
+                Codes::RandomWithTwos => noise.below(4) as i8 - 1,
+                Codes::AllTwos => 2,
             })
             .collect();
         // Mostly what training gives; now and then the extremes and a negative one, which files may hold.
@@ -241,6 +246,15 @@ pub fn of_groups() -> Vec<Case> {
             for codes in [Codes::AllMinus, Codes::MatchingFirstToken] {
                 cases.push(Case::grouped(3, cols, group, 1, codes, activations));
             }
+        }
+    }
+    // The fourth code, where a file may have it.
+    for tokens in [1, 2, 7, 8, 9, 16, 17, 33] {
+        for (rows, cols) in [(67, 64), (33, 640)] {
+            cases.push(Case::grouped(rows, cols, 64, tokens, Codes::RandomWithTwos, Mixed));
+        }
+        for activations in [All(127), All(-128), Alternating] {
+            cases.push(Case::grouped(17, 192, 64, tokens, Codes::AllTwos, activations));
         }
     }
     // A factor where the fast kernels run, on both sides of where they change.

@@ -1,11 +1,11 @@
 //! The model as its formulas say, in f64 and plain loops, from the tensors of a file. It shares no code with the runtime but the
-//! unpacking of blocks, and keeps the two things that are part of the definition: int8 activations and f16 keys and values.
+//! unpacking of blocks, and keeps the two things that are part of the definition: int8 activations of ternary matrices and f16 keys and values.
 
 use std::collections::HashMap;
 
 use formats::gguf::Gguf;
 use half::f16;
-use model::config::{Activation, ModelConfig};
+use model::config::{Activation, ModelConfig, RopeKind, Stretch};
 
 /// One token's row.
 type Row = Vec<f64>;
@@ -27,6 +27,15 @@ impl Formula<'_> {
         let gguf = self.gguf;
         let load = || gguf.tensor(name).unwrap().to_f32().unwrap().iter().map(|&v| f64::from(v)).collect();
         self.cache.entry(name.to_owned()).or_insert_with(load).clone()
+    }
+
+    /// The product of a matrix with one row, of a ternary one with the quantised row, and its bias.
+    fn linear(&mut self, name: &str, x: &Row) -> Row {
+        let ternary = self.gguf.tensor(name).unwrap().ty().unwrap().is_ternary();
+        let w = self.tensor(name);
+        let y = if ternary { product(&w, &quantise(x)) } else { product(&w, x) };
+        let bias = name.replace(".weight", ".bias");
+        if self.gguf.contains(&bias) { add(&y, &self.tensor(&bias)) } else { y }
     }
 
     fn optional(&mut self, present: bool, name: &str) -> Option<Row> {
@@ -116,21 +125,19 @@ impl Formula<'_> {
         let (c, hd) = (self.c, self.c.head_dim);
         let name = |part: &str| format!("blk.{b}.{part}.weight");
         let gain = self.tensor(&name("attn_norm"));
-        let [wq, wk, wv, wo] =
-            ["attn_q", "attn_k", "attn_v", "attn_output"].map(|part| self.tensor(&name(part)));
         let q_gain = self.optional(c.qk_norm, &name("attn_q_norm"));
         let k_gain = self.optional(c.qk_norm, &name("attn_k_norm"));
         let sub = self.optional(c.attn_sub_norm, &name("attn_sub_norm"));
         let (mut qs, mut ks, mut vs) = (Vec::new(), Vec::new(), Vec::new());
         for (position, x) in x.iter().enumerate() {
-            let x = quantise(&self.norm(x, Some(&gain)));
-            let turn = |w: &Row, gain: &Option<Row>| -> Row {
-                let heads = product(w, &x);
+            let x = self.norm(x, Some(&gain));
+            let mut turn = |part: &str, gain: &Option<Row>| -> Row {
+                let heads = self.linear(&name(part), &x);
                 heads.chunks(hd).flat_map(|h| self.turned(h, gain.as_ref(), position)).collect()
             };
-            qs.push(turn(&wq, &q_gain));
-            ks.push(halves(&turn(&wk, &k_gain)));
-            vs.push(halves(&product(&wv, &x)));
+            qs.push(turn("attn_q", &q_gain));
+            ks.push(halves(&turn("attn_k", &k_gain)));
+            vs.push(halves(&self.linear(&name("attn_v"), &x)));
         }
         (0..x.len())
             .map(|t| {
@@ -144,7 +151,7 @@ impl Formula<'_> {
                     mixed.extend((0..hd).map(|i| (0..=t).map(|s| p[s] * vs[s][kv + i]).sum::<f64>()));
                 }
                 let mixed = if let Some(gain) = &sub { self.norm(&mixed, Some(gain)) } else { mixed };
-                product(&wo, &quantise(&mixed))
+                self.linear(&name("attn_output"), &mixed)
             })
             .collect()
     }
@@ -152,14 +159,12 @@ impl Formula<'_> {
     fn feed_forward(&mut self, b: usize, x: Vec<Row>) -> Vec<Row> {
         let name = |part: &str| format!("blk.{b}.{part}.weight");
         let gain = self.tensor(&name("ffn_norm"));
-        let gate = self.optional(self.c.activation.gated(), &name("ffn_gate"));
-        let (up, down) = (self.tensor(&name("ffn_up")), self.tensor(&name("ffn_down")));
         let sub = self.optional(self.c.ffn_sub_norm, &name("ffn_sub_norm"));
         x.iter()
             .map(|x| {
-                let x = quantise(&self.norm(x, Some(&gain)));
-                let up = product(&up, &x);
-                let gate = gate.as_ref().map(|w| product(w, &x));
+                let x = self.norm(x, Some(&gain));
+                let up = self.linear(&name("ffn_up"), &x);
+                let gate = self.c.activation.gated().then(|| self.linear(&name("ffn_gate"), &x));
                 let hidden: Row = (0..up.len())
                     .map(|i| {
                         let g = gate.as_ref().map_or(0.0, |g| g[i]);
@@ -171,7 +176,7 @@ impl Formula<'_> {
                     })
                     .collect();
                 let hidden = if let Some(gain) = &sub { self.norm(&hidden, Some(gain)) } else { hidden };
-                product(&down, &quantise(&hidden))
+                self.linear(&name("ffn_down"), &hidden)
             })
             .collect()
     }
@@ -181,18 +186,53 @@ impl Formula<'_> {
         x.iter().enumerate().map(|(i, v)| v / rms * gain.map_or(1.0, |g| g[i])).collect()
     }
 
-    /// One head, normed and rotated, half against half.
-    fn turned(&self, head: &[f64], gain: Option<&Row>, position: usize) -> Row {
+    /// One head, normed and rotated.
+    fn turned(&mut self, head: &[f64], gain: Option<&Row>, position: usize) -> Row {
         let head = gain.map_or_else(|| head.to_vec(), |g| self.norm(head, Some(g)));
-        let half = head.len() / 2;
+        let (pairs, magnitude) = (self.c.rope_dims.unwrap_or(head.len()) / 2, self.magnitude());
         let mut out = head.clone();
-        for i in 0..half {
-            let base = f64::from(self.c.rope_base);
-            let angle = position as f64 * base.powf(-2.0 * i as f64 / head.len() as f64);
-            out[i] = head[i] * angle.cos() - head[i + half] * angle.sin();
-            out[i + half] = head[i] * angle.sin() + head[i + half] * angle.cos();
+        for i in 0..pairs {
+            let (j, k) = match self.c.rope {
+                RopeKind::HalfSplit => (i, i + pairs),
+                RopeKind::Interleaved => (2 * i, 2 * i + 1),
+            };
+            let (sin, cos) = (position as f64 * self.speed(i, pairs)).sin_cos();
+            out[j] = magnitude * (head[j] * cos - head[k] * sin);
+            out[k] = magnitude * (head[j] * sin + head[k] * cos);
         }
         out
+    }
+
+    /// Radians a position of a pair. Between the pair that turns `beta_fast` times in the original context and the one that turns `beta_slow` times,
+    /// YaRN mixes the speed that the pair would have with the one that it has when all are slowed down.
+    fn speed(&mut self, pair: usize, pairs: usize) -> f64 {
+        let base = f64::from(self.c.rope_base);
+        let divisor = if self.c.rope_scaling.divisors { self.tensor("rope_freqs.weight")[pair] } else { 1.0 };
+        let speed = 1.0 / (divisor * base.powf(pair as f64 / pairs as f64));
+        match self.c.rope_scaling.stretch {
+            Stretch::None => speed,
+            Stretch::Linear { factor } => speed / f64::from(factor),
+            Stretch::Yarn(yarn) => {
+                let turns = |beta: f32| {
+                    let longest =
+                        yarn.original_context as f64 / (2.0 * std::f64::consts::PI * f64::from(beta));
+                    pairs as f64 * longest.ln() / base.ln()
+                };
+                let first = turns(yarn.beta_fast).floor().max(0.0);
+                let last = turns(yarn.beta_slow).ceil().min(2.0 * pairs as f64 - 1.0);
+                let slowed = ((pair as f64 - first) / (last - first)).clamp(0.0, 1.0);
+                speed * (1.0 - slowed) + speed / f64::from(yarn.factor) * slowed
+            }
+        }
+    }
+
+    /// What a head is multiplied by as it turns.
+    fn magnitude(&self) -> f64 {
+        let yarn = match self.c.rope_scaling.stretch {
+            Stretch::Yarn(yarn) => 1.0 + 0.1 * f64::from(yarn.factor).ln(),
+            _ => 1.0,
+        };
+        yarn * f64::from(self.c.rope_scaling.magnitude)
     }
 }
 

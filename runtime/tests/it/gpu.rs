@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use cpu::{Kernels, TernaryMatrix};
+use cpu::{Kernels, Pool, TernaryMatrix};
 use formats::gguf::Gguf;
 use model::config::ModelConfig;
 use runtime::engine::{Engine, EngineOptions};
@@ -24,6 +24,9 @@ const TOLERANCE: f32 = 1e-4;
 /// Where such a difference moves an activation across the border between two of the 255 integers that it is rounded to, the logits of
 /// that token and of those after it move by a part of a step. Measured on the tiny models: 0.12.
 const TOLERANCE_ROUNDED: f32 = 0.5;
+
+/// Where matrices read f32 a key may be rounded to the other neighbouring half. Measured: 2.2e-3.
+const TOLERANCE_FLOATS: f32 = 1e-2;
 
 /// The device under test with some features masked; `None`, with a sentence, where there is none at all.
 pub fn gpu(options: GpuOptions) -> Option<Arc<Gpu>> {
@@ -63,7 +66,7 @@ fn worst(a: &[f32], b: &[f32]) -> f32 {
 /// Every model on one set of features: tiny ones of each kind, and the one that ships.
 fn same_text(variant: Variant) {
     let Some(gpu) = gpu(GpuOptions { variant, ..GpuOptions::default() }) else { return };
-    let tiny = tiny::variants().into_iter().map(|(name, c)| (name, Model::from_gguf(&tiny::gguf(&c, 11))));
+    let tiny = tiny::files(11).into_iter().map(|(name, _, file)| (name, Model::from_gguf(&file)));
     let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/shakespeare.gguf");
     for (name, model) in tiny.chain([("shakespeare", Model::load(&shipped))]) {
         let model = model.unwrap();
@@ -91,8 +94,15 @@ fn same_text(variant: Variant) {
         }
         off.sort_by(f32::total_cmp);
         let (usual, most) = (off[off.len() / 2], off[off.len() - 1]);
+        // Products with f32 differ in their last bits for every token, and int8 that is made of them is now and then another.
+        let matrices = || model.weights().stacks().iter().flatten().map(|m| m.ternary().is_some());
+        let tolerance = match (matrices().any(|ternary| ternary), matrices().any(|ternary| !ternary)) {
+            (_, false) => [TOLERANCE, TOLERANCE_ROUNDED],
+            (true, true) => [TOLERANCE_ROUNDED; 2],
+            (false, true) => [TOLERANCE_FLOATS; 2],
+        };
         eprintln!("{name}, {}: logits off by {usual:e}, at most {most:e}", gpu.variant());
-        assert!(usual <= TOLERANCE && most <= TOLERANCE_ROUNDED, "{name}, {}", gpu.variant());
+        assert!(usual <= tolerance[0] && most <= tolerance[1], "{name}, {}", gpu.variant());
     }
 }
 
@@ -125,7 +135,7 @@ fn gpu_writes_the_cpus_text_with_everything() {
 fn gpu_runs_models_that_are_never_laid_out_for_the_processor() {
     let Some(gpu) = gpu(GpuOptions::default()) else { return };
     let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/shakespeare.gguf");
-    let tiny = tiny::variants().into_iter().map(|(name, c)| (name, tiny::gguf(&c, 11)));
+    let tiny = tiny::files(11).into_iter().map(|(name, _, file)| (name, file));
     for (name, gguf) in tiny.chain([("shakespeare", Gguf::open(&shipped).unwrap())]) {
         let laid_out = Model::from_gguf(&gguf).unwrap();
         let model = Model::open(gguf, laid_out.kernels()).unwrap();
@@ -517,14 +527,19 @@ fn gpu_pipelines_on_disk_may_be_damaged_or_impossible_to_write() {
 
 #[test]
 fn gpu_products_have_the_defined_bits_for_every_variant() {
-    // Each shape is compiled anew, so the table is thinned out: every sixth case and the last two, the tallest.
-    let all = cases::all();
-    let chosen = || all.iter().enumerate().filter(|(i, _)| i % 6 == 0 || *i + 2 >= all.len()).map(|(_, c)| c);
+    // Each shape is compiled anew, so the table is thinned out: every sixth case, and the last two of groups of 128, the tallest.
+    let mut all = cases::all();
+    let tallest = all.split_off(all.len() - 2);
+    all.extend(cases::of_groups().into_iter().filter(|case| match case.group {
+        64 => case.factor.is_none(),
+        group => group == 128,
+    }));
+    let chosen = || all.iter().step_by(6).chain(&tallest);
     for variant in Variant::EACH {
         let Some(gpu) = gpu(GpuOptions { variant, ..GpuOptions::default() }) else { return };
         for case in chosen() {
-            let m =
-                TernaryMatrix::from_codes(Kernels::best(), case.rows, case.cols, &case.codes, &case.scales);
+            let pool = Pool::new(1).unwrap();
+            let Ok(m) = TernaryMatrix::from_rows(Kernels::best(), &pool, std::slice::from_ref(case));
             let product = Product::new(Arc::clone(&gpu), &m, &case.q, &case.a).unwrap();
             let expected = case.expected();
             for together in [false, true] {

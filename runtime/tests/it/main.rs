@@ -1,6 +1,7 @@
 //! Integration tests of the runtime, one binary; each module is one topic.
 
 mod batch;
+mod blocks;
 mod cases;
 mod formula;
 mod generation;

@@ -9,11 +9,15 @@ use crate::{formula, tiny};
 /// the other int8 neighbour would cost about 1e-2, but with these seeds none is near a tie.
 const TOL_FORMULA: f64 = 5e-6;
 
+/// Where matrices read f32, what a key rounded to the other neighbouring half costs is not lost in int8 again; measured worst 1.1e-4.
+const TOL_FORMULA_FLOATS: f64 = 3e-4;
+
 #[test]
 fn model_computes_the_formulas() {
-    for (name, c) in tiny::variants() {
-        let gguf = tiny::gguf(&c, 1);
+    for (name, c, gguf) in tiny::files(1) {
         let model = Model::from_gguf(&gguf).unwrap();
+        let floats = model.weights().stacks().iter().flatten().any(|m| m.ternary().is_none());
+        let tolerance = if floats { TOL_FORMULA_FLOATS } else { TOL_FORMULA };
         assert_eq!(*model.config(), c, "{name}");
         let tokens = tiny::tokens(&c, 2, 12);
         let got = Session::new(&model, 64).unwrap().forward_all(&tokens).unwrap().to_vec();
@@ -22,7 +26,7 @@ fn model_computes_the_formulas() {
             let scale = want.iter().fold(0.0f64, |m, v| m.max(v.abs()));
             for (g, w) in got.iter().zip(want) {
                 let error = (f64::from(*g) - w).abs() / scale;
-                assert!(error < TOL_FORMULA, "{name}: token {t} has {g} for {w}, {error:e} of {scale}");
+                assert!(error < tolerance, "{name}: token {t} has {g} for {w}, {error:e} of {scale}");
             }
         }
     }
@@ -53,8 +57,8 @@ fn model_is_bitwise_the_same_while_a_session_chooses_its_threads() {
 
 #[test]
 fn model_is_bitwise_the_same_however_the_text_is_cut() {
-    for (name, c) in tiny::variants() {
-        let model = Model::from_gguf(&tiny::gguf(&c, 3)).unwrap();
+    for (name, c, gguf) in tiny::files(3) {
+        let model = Model::from_gguf(&gguf).unwrap();
         let tokens = tiny::tokens(&c, 4, 150);
         let mut session = Session::with_threads(&model, c.context, 1).unwrap();
         let whole = session.forward_all(&tokens).unwrap().to_vec();
@@ -83,8 +87,7 @@ fn model_is_bitwise_the_same_however_the_text_is_cut() {
 
 #[test]
 fn model_is_bitwise_the_same_on_every_kernel() {
-    for (name, c) in tiny::variants() {
-        let gguf = tiny::gguf(&c, 5);
+    for (name, c, gguf) in tiny::files(5) {
         let tokens = tiny::tokens(&c, 6, 37);
         let mut first: Option<Vec<f32>> = None;
         for kernels in Kernels::available() {

@@ -9,6 +9,7 @@ use formats::ternary::{GROUP, quantise_group};
 use half::f16;
 use model::config::{Activation, RopeKind};
 use model::reference;
+use model::rope::Frequencies;
 
 /// Another order of summation in f32 over at most a thousand terms, relative to the largest output;
 /// measured 6e-7 at worst.
@@ -79,18 +80,21 @@ fn bitlinear_is_the_reference() {
 
 #[test]
 fn rope_is_the_reference() {
-    let (head_dim, heads, base) = (32, 3, 10_000.0);
-    let table = RopeTable::new(2000, head_dim, base);
+    let (head_dim, heads) = (32, 3);
+    let frequencies = [32, 12].map(|dims| Frequencies::plain(dims, 10_000.0));
+    let tables = frequencies.each_ref().map(|frequencies| (frequencies, RopeTable::new(2000, frequencies)));
     for position in [0, 1, 77, 1999] {
         for kind in [RopeKind::HalfSplit, RopeKind::Interleaved] {
-            let x = noise(5, heads * head_dim);
-            let mut want = x.clone();
-            reference::rope(&mut want, head_dim, position, base, kind);
-            for kernels in Kernels::available() {
-                let mut y = x.clone();
-                let (cos, sin) = table.at(position);
-                kernels.rope(&mut y, cos, sin, kind);
-                assert_close(&y, &want, TOL_SUM, kernels.name);
+            for (frequencies, table) in &tables {
+                let x = noise(5, heads * head_dim);
+                let mut want = x.clone();
+                reference::rope(&mut want, head_dim, position, frequencies, kind);
+                for kernels in Kernels::available() {
+                    let mut y = x.clone();
+                    let (cos, sin) = table.at(position);
+                    kernels.rope(&mut y, head_dim, cos, sin, kind);
+                    assert_close(&y, &want, TOL_SUM, kernels.name);
+                }
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use formats::tokenizer::{Parts, Split, TokenKind, Tokenizer, Tokens};
+use formats::tokenizer::{Parts, Scheme, Special, Split, TokenKind, Tokenizer, Tokens};
 use serde_json::{Value, json};
 use text::Opened;
 
@@ -82,8 +82,8 @@ fn bytes_and_an_end(opened: Opened) -> Opened {
         tokens.push(&[byte], TokenKind::Normal);
     }
     let eos = Some(tokens.push(b"<end>", TokenKind::Control));
-    let (merges, split) = (Vec::new(), Split::Gpt2);
-    let parts = Parts { tokens, merges, split, bos: None, eos, eot: None, add_bos: false };
+    let scheme = Scheme::ByteLevel { split: Split::Gpt2, merges: Vec::new() };
+    let parts = Parts { tokens, scheme, special: Special { eos, ..Special::default() } };
     Opened { tokenizer: Arc::new(Tokenizer::new(parts, "a test").unwrap()), ..opened }
 }
 

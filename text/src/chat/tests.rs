@@ -1,6 +1,6 @@
 //! Templates as they are published and as they might be, with words that mean harm.
 
-use formats::tokenizer::{Parts, Split, TokenKind, Tokenizer, Tokens};
+use formats::tokenizer::{Parts, Scheme, Special, Split, TokenKind, Tokenizer, Tokens};
 
 use super::*;
 
@@ -21,16 +21,9 @@ fn tokenizer() -> Tokenizer {
     for name in CONTROL {
         tokens.push(name.as_bytes(), TokenKind::Control);
     }
-    let parts = Parts {
-        tokens,
-        merges: vec![],
-        split: Split::Gpt2,
-        bos: Some(259),
-        eos: Some(258),
-        eot: None,
-        add_bos: false,
-    };
-    Tokenizer::new(parts, "a test").unwrap()
+    let scheme = Scheme::ByteLevel { split: Split::Gpt2, merges: vec![] };
+    let special = Special { bos: Some(259), eos: Some(258), ..Special::default() };
+    Tokenizer::new(Parts { tokens, scheme, special }, "a test").unwrap()
 }
 
 /// Ids as text, control tokens as ⟨number⟩.

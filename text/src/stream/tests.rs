@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::path::Path;
 
-use formats::tokenizer::{Parts, Split, TokenKind, Tokens};
+use formats::tokenizer::{Parts, Scheme, Special, Split, TokenKind, Tokens};
 use runtime::engine::EngineOptions;
 use runtime::request::WhenFull;
 use runtime::sampler::Sampling;
@@ -23,16 +23,9 @@ fn tokenizer() -> Tokenizer {
     }
     tokens.push(b"the ", TokenKind::Normal);
     tokens.push(b"<end>", TokenKind::Control);
-    let parts = Parts {
-        tokens,
-        merges: vec![],
-        split: Split::Gpt2,
-        bos: None,
-        eos: Some(END),
-        eot: None,
-        add_bos: false,
-    };
-    Tokenizer::new(parts, "a test").unwrap()
+    let scheme = Scheme::ByteLevel { split: Split::Gpt2, merges: vec![] };
+    let special = Special { eos: Some(END), ..Special::default() };
+    Tokenizer::new(Parts { tokens, scheme, special }, "a test").unwrap()
 }
 
 /// Tells a list of events; `None` in it is a moment in which there is nothing to tell.

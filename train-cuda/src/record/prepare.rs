@@ -29,6 +29,7 @@ impl Recorder<'_> {
                 StoredType::F16 => ("round_table_f16", 4 * THREADS),
                 StoredType::Q8_0 => ("round_table_q8_0", 4 * THREADS),
                 StoredType::Q1_58 => ("round_table_q1_58", GROUPS * GROUP),
+                StoredType::Foreign(ty) => unreachable!("no training configuration has {ty}"),
             };
             let at = self.table_at(p);
             let operand = if self.is_exact() { Arg::NULL } else { m.operand.at(at) };

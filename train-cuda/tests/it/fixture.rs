@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use model::config::{Activation, ModelConfig, RopeKind, StoredType};
+use model::config::{Activation, Biases, ModelConfig, RopeKind, RopeScaling, StoredType};
 use train::backend::{Backend, Probe, Rates};
 use train::batch::{Batch, IGNORED};
 use train::cpu::{CpuBackend, CpuOptions};
@@ -30,6 +30,9 @@ pub fn model() -> ModelConfig {
         norm_eps: 1e-5,
         rope_base: 10_000.0,
         rope: RopeKind::HalfSplit,
+        rope_dims: None,
+        rope_scaling: RopeScaling::NONE,
+        biases: Biases::NONE,
         qk_norm: true,
         attn_sub_norm: false,
         ffn_sub_norm: false,

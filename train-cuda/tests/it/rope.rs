@@ -3,6 +3,7 @@
 use cpu::Kernels;
 use cpu::ops::RopeTable;
 use model::config::RopeKind;
+use model::rope::Frequencies;
 use train_cuda::driver::{Arg, Shape};
 
 use crate::harness::{Numbers, bench};
@@ -38,7 +39,7 @@ fn norm_rope_has_the_processors_bits() {
     for (tokens, heads, head_dim, seq) in SHAPES {
         let mut n = Numbers::new(head_dim as u64);
         let (x, gain) = (n.vec(tokens * heads * head_dim), n.vec(head_dim));
-        let table = RopeTable::new(seq, head_dim, 1e4);
+        let table = RopeTable::new(seq, &Frequencies::plain(head_dim, 1e4));
         let (cos, sin) = angles(&table, seq);
         for kind in KINDS {
             for (normed, stored) in [(true, false), (true, true), (false, true), (false, false)] {
@@ -49,7 +50,7 @@ fn norm_rope_has_the_processors_bits() {
                         inv[t * heads + h] = kn.rms_norm(&x, Some(&gain), EPS, head);
                     }
                     let (cos, sin) = table.at(t % seq);
-                    kn.rope(row, cos, sin, kind);
+                    kn.rope(row, head_dim, cos, sin, kind);
                 }
                 if stored {
                     kn.round_f16(&mut want);
@@ -89,7 +90,7 @@ fn norm_rope_backward_is_the_gradient() {
         let len = tokens * heads * head_dim;
         let (x, gain) = (n.vec(len), n.vec(head_dim));
         let inv: Vec<f32> = (0..tokens * heads).map(|_| n.uniform().abs() + 0.5).collect();
-        let table = RopeTable::new(seq, head_dim, 1e4);
+        let table = RopeTable::new(seq, &Frequencies::plain(head_dim, 1e4));
         let (cos, sin) = angles(&table, seq);
         for (build, kind, normed) in BUILDS
             .into_iter()

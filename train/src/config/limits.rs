@@ -29,7 +29,7 @@ impl Config {
         }
         // Where the head's width is a quotient, the heads are to blame for a wrong one.
         let divided = m.head_dim > 0 || m.width.is_multiple_of(m.heads);
-        match self.model_config(1).validate() {
+        match self.model_config(1).validate_ternary() {
             Err(refusal) if divided || refusal.field != Field::HeadDim => return Err(self.refused(refusal)),
             _ => need(
                 divided,
@@ -94,7 +94,7 @@ impl Config {
     /// One that no loader would take, by the key of this configuration that is to blame.
     pub fn shape(&self, vocab: usize) -> Result<ModelConfig> {
         let shape = self.model_config(vocab);
-        match shape.validate() {
+        match shape.validate_ternary() {
             Ok(()) => Ok(shape),
             Err(refusal) => Err(self.refused(refusal)),
         }
@@ -116,6 +116,13 @@ impl Config {
             // The shape has them as f32, which may be another number.
             Field::NormEps => ("model.norm_eps", m.norm_eps.to_string()),
             Field::RopeBase => ("model.rope_base", m.rope_base.to_string()),
+            Field::RopeDims
+            | Field::RopeFactor
+            | Field::RopeOriginalContext
+            | Field::RopeMagnitude
+            | Field::YarnExtrapolation
+            | Field::YarnBetaFast
+            | Field::YarnBetaSlow => unreachable!("what trains has plain rotary embedding"),
             Field::EmbeddingScale => ("model.embedding_scale", m.embedding_scale.to_string()),
             Field::HeadInt8 => ("model.head_int8", found),
         };

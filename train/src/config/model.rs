@@ -1,6 +1,6 @@
 //! The model's section: its shape as a TOML file spells it, and as the rest of the program knows it.
 
-use model::config::{self as shape, ModelConfig, RopeKind};
+use model::config::{self as shape, Biases, ModelConfig, RopeKind, RopeScaling};
 use serde::{Deserialize, Serialize};
 
 use super::Config;
@@ -123,6 +123,9 @@ impl Config {
             norm_eps: m.norm_eps as f32,
             rope_base: m.rope_base as f32,
             rope: RopeKind::HalfSplit,
+            rope_dims: None,
+            rope_scaling: RopeScaling::NONE,
+            biases: Biases::NONE,
             qk_norm: m.qk_norm,
             attn_sub_norm: m.attn_sub_norm,
             ffn_sub_norm: m.ffn_sub_norm,

@@ -20,6 +20,7 @@ use crate::batch::Batch;
 use crate::error::{Error, Result};
 use crate::optim;
 use crate::program::Program;
+use model::rope::Frequencies;
 use model::tensors::TensorId;
 use params::{Moments, Parameter, Parameters};
 use shard::{Pass, Shard};
@@ -78,7 +79,7 @@ impl CpuBackend {
             kn: Kernels::best(),
             options,
             pool,
-            rope: RopeTable::new(recipe.tokens, model.head_dim, model.rope_base),
+            rope: RopeTable::new(recipe.tokens, &Frequencies::plain(model.head_dim, model.rope_base)),
             params: Parameters(params),
             moments,
             arenas: Arenas::new(&program.params),

@@ -133,6 +133,7 @@ fn round(kn: &Kernels, stored: StoredType, latent: &[f32], rounded: &mut [f32]) 
                 }
             }
         }),
+        StoredType::Foreign(ty) => unreachable!("no training configuration has {ty}"),
     }
 }
 

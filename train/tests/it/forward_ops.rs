@@ -10,6 +10,7 @@ use cpu::ops::{
     transpose_key,
 };
 use model::config::{Activation, RopeKind};
+use model::rope::Frequencies;
 
 /// f32 sums of at most 512 terms of order one.
 const TOL_F32: f64 = 3e-6;
@@ -54,13 +55,13 @@ fn quantise_matches_the_oracle_exactly() {
 
 #[test]
 fn rope_matches_the_oracle() {
-    let table = RopeTable::new(300, 32, 10_000.0);
+    let table = RopeTable::new(300, &Frequencies::plain(32, 10_000.0));
     for kernels in Kernels::available() {
         for position in [0, 1, 7, 299] {
             let mut want = Random::new(position as u64).values(3 * 32, 1.0);
             let mut got = narrow(&want);
             let (cos, sin) = table.at(position);
-            kernels.rope(&mut got, cos, sin, RopeKind::HalfSplit);
+            kernels.rope(&mut got, 32, cos, sin, RopeKind::HalfSplit);
             want.chunks_exact_mut(32).for_each(|head| ops::rope(head, position, 10_000.0));
             assert_close("rope", &got, &want);
         }

@@ -50,10 +50,14 @@ fn gpu_words_are_the_same_from_a_file_and_from_every_layout() {
                     assert!(words(&from_file) == words(&again), "{}, {}", spec.name, kernels.name);
                 }
             }
-            for (stack, m) in forward.stacks.iter().zip(&layout.stacks) {
+            for (stack, matrices) in forward.stacks.iter().zip(&layout.stacks) {
                 let from_file = Rows::stack_of_file(&file, forward, stack).unwrap();
-                assert_eq!((from_file.rows, from_file.cols), (m.rows(), m.cols()));
-                let again = Rows::ternary("a matrix", m.parts()).unwrap();
+                let again = Rows::stack_laid_out(matrices, "a matrix", stack.cols).unwrap();
+                let [from_file, again] = [from_file, again].map(|mut all| {
+                    assert_eq!(all.len(), 1);
+                    all.remove(0)
+                });
+                assert_eq!((from_file.rows, from_file.cols), (stack.rows.iter().sum(), stack.cols));
                 assert!(words(&from_file) == words(&again), "{}", kernels.name);
             }
         }
@@ -91,21 +95,23 @@ impl TernaryRows for Strange {
 }
 
 #[test]
-fn gpu_refuses_groups_and_factors_that_its_shaders_do_not_know() {
+fn gpu_refuses_groups_that_its_shaders_do_not_know() {
     let usual = || Strange { group: GROUP, factor: None };
     assert!(Rows::ternary("m", vec![usual(), usual()]).is_ok());
-    for (group, factor, found) in [
-        (64, None, "groups of 64"),
-        (256, None, "groups of 256"),
-        (64, Some(0.5), "groups of 64"),
-        (GROUP, Some(0.5), "a factor of 0.5"),
+    let groups = |first, second| {
+        let strange = [first, second].map(|group| Strange { group, factor: None });
+        Rows::ternary("blk.0.attn_q.weight", strange.into()).err()
+    };
+    for (error, found) in [
+        (groups(64, GROUP), "groups of 128 beside groups of 64"),
+        (groups(256, 256), "groups of 256"),
+        (groups(32, 32), "groups of 32"),
     ] {
-        let error = Rows::ternary("blk.0.attn_q.weight", vec![usual(), Strange { group, factor }]).err();
         let error = error.unwrap();
         assert!(error.is_of_device(), "{error}");
         assert_eq!(
             error.to_string(),
-            format!("tensor blk.0.attn_q.weight has {found}; the GPU takes groups of 128 without a factor")
+            format!("tensor blk.0.attn_q.weight has {found}; no shader here multiplies by that")
         );
     }
 }

@@ -32,7 +32,7 @@ pub(crate) fn forward(
             None => y.copy_from_slice(x),
         }
         let (cos, sin) = table.at(i % seq);
-        kn.rope(y, cos, sin, kind);
+        kn.rope(y, head_dim, cos, sin, kind);
     }
 }
 
@@ -55,7 +55,7 @@ pub(crate) fn backward(
         let (cos, sin) = table.at(i % seq);
         scratch.clear();
         scratch.extend(sin.iter().map(|s| -s));
-        kn.rope(d_y, cos, scratch, kind);
+        kn.rope(d_y, head_dim, cos, scratch, kind);
     }
     if gain.is_some() {
         scratch.clear();

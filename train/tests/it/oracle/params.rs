@@ -2,7 +2,7 @@
 
 use super::Params;
 use super::random::Random;
-use model::config::{Activation, ModelConfig, RopeKind, StoredType};
+use model::config::{Activation, Biases, ModelConfig, RopeKind, RopeScaling, StoredType};
 
 /// A small model that has everything: two blocks, grouped-query heads, `n` streams.
 pub fn config(streams: usize) -> ModelConfig {
@@ -20,6 +20,9 @@ pub fn config(streams: usize) -> ModelConfig {
         norm_eps: 1e-5,
         rope_base: 10_000.0,
         rope: RopeKind::HalfSplit,
+        rope_dims: None,
+        rope_scaling: RopeScaling::NONE,
+        biases: Biases::NONE,
         qk_norm: true,
         attn_sub_norm: false,
         ffn_sub_norm: false,

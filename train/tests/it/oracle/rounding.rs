@@ -102,6 +102,7 @@ fn to_stored(kind: StoredType, x: &[f64]) -> Vec<f64> {
         StoredType::F16 => half(x),
         StoredType::Q8_0 => q8_0(x),
         StoredType::Q1_58 => ternary(x),
+        StoredType::Foreign(ty) => unreachable!("nothing trains in {ty}"),
     }
 }
 

@@ -1,15 +1,14 @@
-// Rows of a head times f32 activations: logits. A workgroup takes eight rows, eight invocations each, for one token.
+// Rows of a matrix times f32 activations: logits, and linear layers that are not ternary. A workgroup takes eight rows, eight invocations
+// each, for one token.
 
 const WG: u32 = 64u;
 
 override WIDTH: u32;
-/// Rows of this part, the first of them, and of all parts.
+/// Rows of this part, and where they begin in the result.
 override ROWS: u32;
 override FIRST_ROW: u32 = 0u;
-override VOCAB: u32;
 
 @group(0) @binding(1) var<storage, read> h: array<vec4<f32>>; // (tokens, WIDTH / 4)
-@group(0) @binding(2) var<storage, read_write> logits: array<f32>; // (tokens, VOCAB)
 
 var<workgroup> partials: array<f32, WG>;
 
@@ -28,6 +27,6 @@ fn run(group: vec3<u32>, lid: u32) {
         for (var i = 1u; i < 8u; i++) {
             sum += partials[lid + i];
         }
-        logits[group.y * VOCAB + FIRST_ROW + row] = sum;
+        finish(group.y, FIRST_ROW + row, sum);
     }
 }

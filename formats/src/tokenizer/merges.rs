@@ -1,30 +1,11 @@
-//! A vocabulary as files spell it, turned into [`Parts`]: token texts in the byte alphabet, merges
-//! as pairs of texts. Where in the file they stand is the format's business.
+//! A list of merges as files write it, pairs of texts, turned into pairs of ids. Where in the file it stands is the format's business.
 
-use super::{TokenKind, Tokens, VOCAB_MAX, alphabet};
+use super::{TokenKind, Tokens};
 use crate::shown;
 use std::collections::HashMap;
 
-/// Adds a token as a file spells it: normal ones in the byte alphabet, others by their plain name.
-pub fn push(tokens: &mut Tokens, text: &str, kind: TokenKind) -> Result<(), String> {
-    let id = tokens.len();
-    if id == VOCAB_MAX {
-        return Err(format!("has more than {VOCAB_MAX} tokens"));
-    }
-    if kind != TokenKind::Normal {
-        tokens.push(text.as_bytes(), kind);
-        return Ok(());
-    }
-    if text.is_empty() {
-        return Err(format!("has an empty text for token {id}"));
-    }
-    let bytes = alphabet::unspelled(text).map_err(|c| {
-        let c = c.escape_debug();
-        format!("spells token {id} \"{}\" with '{c}', which is not in the byte alphabet", shown(text))
-    })?;
-    tokens.push(&bytes, kind);
-    Ok(())
-}
+/// Most merges of a vocabulary: four times the most that is published.
+pub const MERGES_MAX: usize = 1 << 21;
 
 /// Reads merges as pairs of ids of tokens that are text.
 pub struct Merges<'a> {
@@ -35,7 +16,7 @@ pub struct Merges<'a> {
 impl<'a> Merges<'a> {
     /// No merges yet of the tokens that files spell so; the names of those that are no text are ignored.
     pub fn new(texts: impl Iterator<Item = (u32, &'a str)>, tokens: &Tokens) -> Merges<'a> {
-        let mut by_text = HashMap::new();
+        let mut by_text = HashMap::with_capacity(tokens.len());
         for (id, text) in texts.filter(|&(id, _)| tokens.kind(id).is_text()) {
             // The alphabet spells a normal token as an added one may be named.
             if tokens.kind(id) == TokenKind::Normal {
@@ -60,6 +41,9 @@ impl<'a> Merges<'a> {
 
     /// Adds a pair.
     pub fn push(&mut self, left: &str, right: &str) -> Result<(), String> {
+        if self.merges.len() == MERGES_MAX {
+            return Err(format!("has more than {MERGES_MAX} merges"));
+        }
         let id = |text: &str| {
             let id = self.by_text.get(text).copied();
             id.ok_or_else(|| {
