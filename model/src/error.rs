@@ -18,9 +18,9 @@ pub enum Error {
         known: String,
     },
 
-    /// A model in several files.
+    /// A part of a model in several files, whose name does not say where the others are.
     #[error(
-        "this is {part} of a split model; join the parts (llama-gguf-split --merge does) and open the whole"
+        "this is {part} of a split model, under another name; its parts are found beside each other as NAME-00001-of-00002.gguf and so on"
     )]
     Split {
         /// "part 1 of 2".

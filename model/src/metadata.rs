@@ -26,11 +26,11 @@ impl ModelConfig {
     /// the tensors that are there. The result has passed [`validate`](Self::validate).
     ///
     /// # Errors
-    /// A part of a split model, an architecture that we do not know, a key missing, of another type or out of range, an embedding or head of a type
+    /// A part of a split model alone, an architecture that we do not know, a key missing, of another type or out of range, an embedding or head of a type
     /// we do not read.
     pub fn from_gguf(gguf: &Gguf) -> Result<Self> {
         let meta = gguf.metadata();
-        // Only the first part of a split model says what it is.
+        // A part that was opened alone: its name led to no others.
         if let Some(parts) = meta.u64(SPLIT_COUNT)?.filter(|&parts| parts > 1) {
             let part = match meta.u64(SPLIT_NUMBER)? {
                 Some(number) => format!("part {} of {parts}", number.saturating_add(1)),

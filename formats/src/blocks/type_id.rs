@@ -58,7 +58,7 @@ static FOREIGN: [Foreign; 24] = [
     foreign(39, "MXFP4", 32, 17),
     foreign(40, "NVFP4", 64, 36),
     foreign(41, "Q1_0", 128, 18),
-    unmeasured(42, "Q2_0"),
+    unmeasured(42, "Q2_0 of unknown size"),
 ];
 
 /// Kinds that share a number: llama.cpp's, and what PrismML published under it before it had one of its own, 142.

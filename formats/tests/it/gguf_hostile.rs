@@ -174,7 +174,7 @@ fn tensors_of_unmeasured_types_reach_to_the_next() {
     let gguf = parse(&raw).unwrap();
     assert_eq!((gguf.tensors()[0].bytes, gguf.tensors()[1].bytes), (64, 32));
     let error = gguf.tensor("a").unwrap().to_f32().unwrap_err().to_string();
-    assert_eq!(error, "tensor `a` is of type Q2_0, which cannot be used here (in x.gguf)");
+    assert_eq!(error, "tensor `a` is of type Q2_0 of unknown size, which cannot be used here (in x.gguf)");
     refusal(&raw.clone().last(|t| t.offset = 0));
     refusal(&raw.last(|t| t.offset = 96));
 }
@@ -200,7 +200,7 @@ fn tensors_whose_types_share_a_number_are_told_apart_by_their_length() {
     assert_eq!(found(&file(1152, 1088)), [of_64, of_128]);
     assert_eq!(found(&file(1088, 1152)), [of_128, of_64]);
     // A length that neither has: listed, and as long as the room there is.
-    assert_eq!(found(&file(1120, 1088)), [("Q2_0", None, 1120), of_128]);
+    assert_eq!(found(&file(1120, 1088)), [("Q2_0 of unknown size", None, 1120), of_128]);
     // 256 weights take 68 or 72 of 96 bytes: what the rest of the file is, or llama.cpp's.
     let tiny = |raw: Raw| raw.f32s("tiny", &[24]).last(|t| (t.ty, t.dims) = (42, vec![256]));
     let kind = |raw: &Raw| parse(raw).unwrap().tensor("tiny").unwrap().info.ty.name();
@@ -208,7 +208,7 @@ fn tensors_whose_types_share_a_number_are_told_apart_by_their_length() {
     assert_eq!([kind(&tiny(file(1152, 1152))), kind(&tiny(Raw::new()))], ["Q2_0"; 2]);
     // A file that ends within the tensor: no kind fits what is left.
     let cut = file(1088, 1152).with(|r| r.data.truncate(r.data.len() - 32));
-    assert_eq!(found(&cut)[1], ("Q2_0", None, 1120));
+    assert_eq!(found(&cut)[1], ("Q2_0 of unknown size", None, 1120));
 }
 
 #[test]

@@ -8,3 +8,4 @@ mod memory;
 mod raw_gguf;
 mod split;
 mod tensor_file;
+mod types_hostile;

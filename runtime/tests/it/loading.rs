@@ -275,7 +275,7 @@ fn parts_of_a_split_model_are_refused_as_such() {
             }
         })
     };
-    let whole = "of a split model; join the parts (llama-gguf-split --merge does) and open the whole";
+    let whole = "of a split model, under another name; its parts are found beside each other as NAME-00001-of-00002.gguf and so on";
     assert_eq!(split(Some(0), 2), format!("this is part 1 of 2 {whole}"));
     assert_eq!(split(Some(1), 2), format!("this is part 2 of 2 {whole}"));
     assert_eq!(split(None, 3), format!("this is one of 3 parts {whole}"));

@@ -184,6 +184,11 @@ fn published(seed: u64) -> Vec<(&'static str, ModelConfig, Gguf)> {
     let all = [
         ("llama", llama.clone(), vec![]),
         (
+            "llama, ternary in rows of whole 64",
+            ModelConfig { width: 192, heads: 6, ffn: 448, ..llama.clone() },
+            vec![("blk.", TensorType::Q2_0)],
+        ),
+        (
             "llama with divisors and biases, in floats, of odd widths",
             ModelConfig {
                 width: 96,
