@@ -112,10 +112,10 @@ impl<'m> Pass<'m> {
     fn new(model: &'m Model, pool: &'m Pool) -> Self {
         let (c, stacks) = (model.config(), &model.forward().stacks);
         let cols = stacks.iter().map(|stack| stack.cols).max().unwrap_or(0).max(c.width);
-        let rows = stacks.iter().flat_map(|stack| &stack.rows).max().unwrap_or(&0).max(&c.vocab);
+        let rows = stacks.iter().map(|stack| stack.rows.iter().sum()).max().unwrap_or(0).max(c.vocab);
         let q: Vec<i8> = (0..cols).map(|i| (i * 37 % 255) as u8 as i8).collect();
         let x = q.iter().map(|&q| f32::from(q) / 64.0).collect();
-        Pass { model, pool, q, x, y: vec![0.0; *rows] }
+        Pass { model, pool, q, x, y: vec![0.0; rows] }
     }
 
     /// Multiplies once by every matrix and returns the time of each kind.

@@ -186,7 +186,7 @@ fn a_file_that_does_not_run_is_listed_with_the_reason() {
     f.until_label("tokenizer.ggml.tokens 49999 t49999");
     run(&mut f, ModelCommand::FindKeys(String::new()));
     f.click("blk.0.odd.weight");
-    assert!(sees(&f, "Q4_0 tensors are listed"));
+    assert!(sees(&f, "Q5_0 tensors are listed"));
     // Read, the message goes, and the page is about the open model again.
     f.click("Dismiss");
     f.until("it is back", |app| !app.is_busy());
