@@ -7,6 +7,7 @@ mod bench;
 mod chat;
 mod check;
 mod command_line;
+mod convert;
 mod data;
 mod device;
 mod devices;
@@ -59,6 +60,8 @@ enum Command {
     Train(train::Args),
     /// Write a trained model as one GGUF file
     Export(export::Args),
+    /// Store a model in another format or in other types
+    Convert(convert::Args),
     /// Continue a prompt
     Generate(generate::Args),
     /// Talk with a model in the terminal
@@ -100,6 +103,7 @@ fn main() -> ExitCode {
         Some(Command::App(args)) => app::run(args, began),
         Some(Command::Train(args)) => train::run(args),
         Some(Command::Export(args)) => export::run(args),
+        Some(Command::Convert(args)) => convert::run(args),
         Some(Command::Check(args)) => check::run(args),
         Some(Command::Data(args)) => data::run(args),
         Some(Command::Generate(args)) => generate::run(args),

@@ -19,24 +19,31 @@ pub fn fold_lanes(l: [f32; 8]) -> f32 {
     (h[0] + h[2]) + (h[1] + h[3])
 }
 
-/// Quantises one group: `s = f16(max(mean|w|, 2^-14))`, `t = clamp(round_half_even(w / s), -1, 1)`.
+/// Quantises one group of [`GROUP`] weights, see [`absmean`].
+#[inline(always)]
+pub fn quantise_group(weights: &[f32], codes: &mut [i8]) -> f16 {
+    assert_eq!(weights.len(), GROUP);
+    absmean(weights, codes)
+}
+
+/// Quantises the weights of one scale: `s = f16(max(mean|w|, 2^-14))`, `t = clamp(round_half_even(w / s), -1, 1)`.
 ///
 /// The scale is rounded to f16 before it divides, so that what trains is what ships. The sum of
 /// |w| runs in eight lanes (weight `i` in lane `i % 8`), folded by [`fold_lanes`]; this order is part of the
 /// definition. Source: BitNet b1.58 (arXiv 2402.17764), absmean per group.
 ///
-/// `weights` and `codes` have [`GROUP`] elements. A non-finite weight gives an unspecified code.
+/// `weights` and `codes` have the same number of elements, a multiple of 8. A non-finite weight gives an unspecified code.
 #[inline(always)]
-pub fn quantise_group(weights: &[f32], codes: &mut [i8]) -> f16 {
-    assert_eq!(weights.len(), GROUP);
-    assert_eq!(codes.len(), GROUP);
+pub fn absmean(weights: &[f32], codes: &mut [i8]) -> f16 {
+    assert!(weights.len().is_multiple_of(8), "{} weights", weights.len());
+    assert_eq!(weights.len(), codes.len());
     let mut lanes = [0.0f32; 8];
     for chunk in weights.chunks_exact(8) {
         for (lane, w) in lanes.iter_mut().zip(chunk) {
             *lane += w.abs();
         }
     }
-    let mean = fold_lanes(lanes) / GROUP as f32;
+    let mean = fold_lanes(lanes) / weights.len() as f32;
     let scale = f16::from_f32(mean.max(SCALE_MIN));
     let s = scale.to_f32();
     for (t, w) in codes.iter_mut().zip(weights) {

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use cargo_metadata::{CargoOpt, DependencyKind, MetadataCommand};
 
 /// Each crate and the crates of ours it may use. A new edge is a design decision: change the drawing first.
-const ALLOWED: [(&str, &[&str]); 12] = [
+const ALLOWED: [(&str, &[&str]); 13] = [
     ("formats", &[]),
     ("shaders", &[]),
     ("model", &["formats"]),
+    ("convert", &["formats", "model"]),
     ("cpu", &["formats", "model"]),
     ("runtime", &["formats", "shaders", "model", "cpu"]),
     ("train", &["formats", "model", "cpu"]),
@@ -19,7 +20,19 @@ const ALLOWED: [(&str, &[&str]); 12] = [
     ("gui", &["formats", "model", "cpu", "runtime", "text", "bench", "train", "train-cuda", "serve"]),
     (
         "tercet",
-        &["formats", "model", "cpu", "runtime", "text", "bench", "train", "train-cuda", "serve", "gui"],
+        &[
+            "formats",
+            "model",
+            "convert",
+            "cpu",
+            "runtime",
+            "text",
+            "bench",
+            "train",
+            "train-cuda",
+            "serve",
+            "gui",
+        ],
     ),
 ];
 

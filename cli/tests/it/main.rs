@@ -5,6 +5,7 @@ mod app_training;
 mod arguments;
 mod bench;
 mod chat;
+mod convert;
 mod cuda;
 mod dependencies;
 mod documents;
