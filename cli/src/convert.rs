@@ -19,14 +19,14 @@ use crate::{shell, signals};
     after_help = "No ternary weight ever changes: where a type cannot hold one, that is said and nothing is written. A model in several parts becomes one file."
 )]
 pub struct Args {
-    /// A GGUF file, or a folder with config.json, tokenizer.json and safetensors, as Hugging Face's libraries write it
+    /// A GGUF file, of a model in several parts any of them
     #[arg(value_name = "MODEL")]
     model: PathBuf,
     /// The file to write
     #[arg(value_name = "OUT.gguf")]
     out: PathBuf,
     /// How the matrices of linear layers are stored: q1_58, q2_0 (llama.cpp's, groups of 64), tq1_0 and tq2_0 (llama.cpp's, one scale for 256 weights),
-    /// ptq1_0 (PrismML's), or f32, f16, bf16, q8_0 [default: as they are; floats of a folder that are ternary as q1_58]
+    /// ptq1_0 (PrismML's), or f32, f16, bf16, q8_0 [default: as they are]
     #[arg(long = "type", value_name = "TYPE", value_parser = known_type)]
     ty: Option<TensorType>,
     /// How the embedding and a head of its own are stored, by the same names [default: as they are]

@@ -1,8 +1,6 @@
 //! The one error type of this crate: what of a model cannot be read, or cannot become what was asked.
 
-use std::path::{Path, PathBuf};
-
-use formats::{shown, shown_path};
+use formats::shown;
 
 /// Why there is no new file.
 #[derive(Debug, thiserror::Error)]
@@ -10,15 +8,6 @@ pub enum Error {
     /// A file that cannot be read or written.
     #[error(transparent)]
     Format(#[from] formats::Error),
-
-    /// A folder that holds no model that we know.
-    #[error("{problem} (in {})", shown_path(path))]
-    Folder {
-        /// The folder, or the file in it.
-        path: PathBuf,
-        /// What is wrong, and what to do.
-        problem: String,
-    },
 
     /// A tensor that cannot become what was asked.
     #[error("tensor `{}` cannot be stored as {ty}: {why}", shown(name))]
@@ -49,10 +38,3 @@ pub enum Error {
 
 /// Shorthand for this crate.
 pub type Result<T> = std::result::Result<T, Error>;
-
-impl Error {
-    /// An error about a folder or a file in it.
-    pub(crate) fn folder(path: &Path, problem: impl Into<String>) -> Error {
-        Error::Folder { path: path.to_owned(), problem: problem.into() }
-    }
-}

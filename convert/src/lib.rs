@@ -1,10 +1,9 @@
 //! Models from one file format or tensor type to another, and floats to ternary weights.
 //!
-//! A [`Source`] (a GGUF file, a Hugging Face folder) lists tensors; a [`Target`] says what is wanted; a [`Plan`] what each tensor becomes, or
+//! A [`Source`] (a GGUF file) lists tensors; a [`Target`] says what is wanted; a [`Plan`] what each tensor becomes, or
 //! why it cannot; [`write()`](write::write) makes the file, piece by piece, so that no model is ever in memory. This crate runs no model.
 
 mod error;
-//FOLDER
 mod gguf;
 mod pack;
 pub mod part;

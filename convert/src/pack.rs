@@ -197,7 +197,7 @@ mod tests {
         done.unwrap();
         assert!(moved > 0.0 && moved < 5e-4, "{moved}");
         assert!(pack(becomes(TensorType::TQ2_0, true), with(&[1.0], Some(1e9))).0.is_err());
-        let floats = refusal(becomes(TensorType::Q1_58, true), Weights::Floats(vec![0.5, 0.25].repeat(64)));
+        let floats = refusal(becomes(TensorType::Q1_58, true), Weights::Floats([0.5, 0.25].repeat(64)));
         assert!(floats.contains("weights 512 to 639 are not all one f16 number"), "{floats}");
     }
 

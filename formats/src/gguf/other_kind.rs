@@ -12,10 +12,6 @@ pub(super) struct OtherKind {
     pub cure: &'static str,
 }
 
-/// For what `tercet convert` reads: the folders that models are published in.
-const TERCET_CONVERT: &str = "`tercet convert` makes a GGUF file of the folder it came in";
-/// For what it does not: pickles run programs as they are read.
-const SAVE: &str = "save it as safetensors, of which `tercet convert` makes a GGUF file";
 const CONVERT: &str = "convert it to GGUF first";
 const UNPACK: &str = "unpack it first";
 const DOWNLOAD: &str = "download it again";
@@ -30,10 +26,10 @@ static MAGICS: [(usize, &[u8], &str, &str); 29] = [
     (0, b"tjgg", "a GGML file, older than GGUF", CONVERT),
     (0, b"algg", "a GGML adapter, older than GGUF", CONVERT),
     (0, b"PK\x03\x04", "a zip archive", UNPACK),
-    (0, b"\x80\x02\x8a\x0al\xfc\x9cF", "an old PyTorch checkpoint", SAVE),
-    (0, b"\x80\x02", "a Python pickle", SAVE),
-    (0, b"\x80\x04\x95", "a Python pickle", SAVE),
-    (0, b"\x80\x05\x95", "a Python pickle", SAVE),
+    (0, b"\x80\x02\x8a\x0al\xfc\x9cF", "an old PyTorch checkpoint", CONVERT),
+    (0, b"\x80\x02", "a Python pickle", CONVERT),
+    (0, b"\x80\x04\x95", "a Python pickle", CONVERT),
+    (0, b"\x80\x05\x95", "a Python pickle", CONVERT),
     (0, b"\x89HDF\r\n\x1a\n", "an HDF5 file, such as Keras writes", CONVERT),
     (0, b"\x93NUMPY", "a NumPy array", CONVERT),
     (4, b"TFL3", "a TensorFlow Lite model", CONVERT),
@@ -69,18 +65,14 @@ const SAFETENSORS_HEADER_MAX: u64 = 100_000_000;
 
 /// What zip archives are by the name of their first member, at byte 30.
 static ARCHIVES: [(&str, &str, &str); 2] =
-    [("/data.pkl", "a PyTorch checkpoint", SAVE), (".npy", "an archive of NumPy arrays", CONVERT)];
+    [("/data.pkl", "a PyTorch checkpoint", CONVERT), (".npy", "an archive of NumPy arrays", CONVERT)];
 
 /// What folders are by a file in them.
 static FOLDERS: [(&str, &str, &str); 4] = [
     ("run.toml", "a run of `tercet train`", "`tercet export` makes a GGUF file of it"),
-    ("model.safetensors", "a Hugging Face model's folder", "`tercet convert` makes a GGUF file of it"),
-    (
-        "model.safetensors.index.json",
-        "a Hugging Face model's folder",
-        "`tercet convert` makes a GGUF file of it",
-    ),
-    ("pytorch_model.bin", "a PyTorch model's folder", SAVE),
+    ("model.safetensors", "a Hugging Face model's folder", CONVERT),
+    ("model.safetensors.index.json", "a Hugging Face model's folder", CONVERT),
+    ("pytorch_model.bin", "a PyTorch model's folder", CONVERT),
 ];
 
 /// What a folder is, if we know.
@@ -105,7 +97,7 @@ pub(super) fn other_kind(start: &[u8]) -> Option<OtherKind> {
         && u64::from_le_bytes(*header_len) <= SAFETENSORS_HEADER_MAX
         && header.first() == Some(&b'{')
     {
-        return Some(OtherKind { kind: "a safetensors file", cure: TERCET_CONVERT });
+        return Some(OtherKind { kind: "a safetensors file", cure: CONVERT });
     }
     let text = start.strip_prefix("\u{feff}".as_bytes()).unwrap_or(start).trim_ascii_start();
     let begins = |word: &str| text.get(..word.len()).is_some_and(|t| t.eq_ignore_ascii_case(word.as_bytes()));

@@ -257,15 +257,12 @@ fn a_file_of_another_kind_is_named() {
     for (start, what) in [
         (&b"PK\x03\x04...."[..], "a zip archive; unpack it first"),
         (&zip("model/weights"), "a zip archive; unpack it first"),
-        (&zip("archive/data.pkl"), "a PyTorch checkpoint; save it as safetensors"),
+        (&zip("archive/data.pkl"), "a PyTorch checkpoint; convert it to GGUF first"),
         (&zip("arr_0.npy"), "an archive of NumPy arrays"),
         (b"\x80\x02\x8a\x0al\xfc\x9cF\xf9", "an old PyTorch checkpoint"),
         (b"\x80\x02}q\0X", "a Python pickle"),
-        (b"\x80\x04\x95\x0a\0\0", "a Python pickle; save it as safetensors"),
-        (
-            b"8\0\0\0\0\0\0\0{\"a\":{}}",
-            "a safetensors file; `tercet convert` makes a GGUF file of the folder",
-        ),
+        (b"\x80\x04\x95\x0a\0\0", "a Python pickle; convert it to GGUF first"),
+        (b"8\0\0\0\0\0\0\0{\"a\":{}}", "a safetensors file; convert it to GGUF first"),
         (b"\x1f\x8b\x08\0", "a gzip archive; unpack it first"),
         (b"\xfd7zXZ\0..", "an xz archive"),
         (b"\x28\xb5\x2f\xfd", "a zstd archive"),
@@ -306,7 +303,7 @@ fn a_file_of_another_kind_is_named() {
 #[test]
 fn a_folder_in_a_models_place_is_named() {
     for (file, what) in [
-        ("model.safetensors", "not a GGUF file, but a Hugging Face model's folder; `tercet convert` makes"),
+        ("model.safetensors", "not a GGUF file, but a Hugging Face model's folder; convert it to GGUF first"),
         ("model.safetensors.index.json", "a Hugging Face model's folder"),
         ("run.toml", "a run of `tercet train`; `tercet export` makes"),
         ("readme.md", "not an ordinary file, but a folder"),
