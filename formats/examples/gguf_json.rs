@@ -1,4 +1,4 @@
-//! Prints a GGUF file as JSON for `tests/gguf_py.py`, or writes a sample of every type that others read too:
+//! Prints a GGUF file as JSON for `tests/gguf_py.py`, or writes a sample that others read too:
 //! `gguf_json FILE.gguf`, or `gguf_json --sample FILE.gguf`.
 
 use std::path::Path;
@@ -34,7 +34,7 @@ fn dump(gguf: &Gguf) -> formats::Result<Json> {
     Ok(json!({"keys": keys, "tensors": tensors}))
 }
 
-/// Every value type, every tensor type but our own, one to four dimensions.
+/// Every value type, the tensor types that we round to and others read, one to four dimensions.
 fn sample() -> formats::Result<GgufWriter> {
     let mut m = Metadata::new();
     m.insert("general.architecture", "sample");

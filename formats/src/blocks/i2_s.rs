@@ -8,7 +8,7 @@
 //! ... and behind the last block:  scale, f32 | 28 bytes that mean nothing
 //! ```
 //!
-//! This is the order of its x86 converter, which the published files have. The ARM one made blocks of 64 in 16 bytes, of the same length and under the
+//! This is the order of its x86 converter, which the published files have. The ARM one makes blocks of 64 in 16 bytes, of the same length and under the
 //! same number; nothing in a file tells the two apart, so those are read as what they are not.
 
 use half::f16;
