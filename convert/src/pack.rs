@@ -83,7 +83,7 @@ impl<'a> Packer<'a> {
         ternary_of(floats, group).map_err(|index| {
             let from = first + (index * group) as u64;
             let to = from + group as u64 - 1;
-            let cure = "tercet quantise rounds weights to ternary ones, at a cost";
+            let cure = "ternary weights are trained, not rounded to here";
             self.refused(
                 ty,
                 format!("weights {from} to {to} are not all one f16 number, its negative or 0; {cure}"),

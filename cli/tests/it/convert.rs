@@ -92,13 +92,9 @@ fn convert_refuses_in_one_sentence_and_leaves_nothing() {
     let out = at(folder.path(), "out.gguf");
     let cases: &[(&[&str], i32, &str)] = &[
         (&[&ternary, "--type", "tq2_0"], 1, "cannot be stored as TQ2_0: TQ2_0 block 0 would need one scale"),
-        (&[&ternary, "--type", "bf16", "--lossy"], 1, "cannot be stored as BF16: weight 0 would change"),
+        (&[&ternary, "--type", "bf16", "--lossy"], 1, "cannot be stored as BF16: weight"),
         (&[&ternary, "--type", "q8_0", "--lossy"], 1, "cannot be stored as Q8_0: weight"),
-        (
-            &[&float, "--type", "q1_58", "--lossy"],
-            1,
-            "tercet quantise rounds weights to ternary ones, at a cost",
-        ),
+        (&[&float, "--type", "q1_58", "--lossy"], 1, "ternary weights are trained, not rounded to here"),
         (&[&float, "--type", "f16"], 1, "--lossy rounds what is not ternary, f32 keeps every bit"),
         (&[&table, "--embedding", "q8_0"], 1, "cannot be stored as Q8_0"),
         (&[&table, "--type", "q4_k"], 2, "expected one of f32, f16, bf16, q8_0, q1_58"),

@@ -222,7 +222,7 @@ fn train_bad_input_gets_one_sentence_and_no_folder() {
     }
     let unknown =
         refusal(tercet(&["train", "--preset", "shakespeer", "--text"]).arg(&good).arg("--out").arg(&out));
-    assert!(unknown.contains("shakespeare, showcase, bytes, tiny"), "{unknown}");
+    assert!(unknown.contains("shakespeare, showcase, portable, bytes, tiny"), "{unknown}");
     let no_text = refusal(tercet(&["train", "--preset", "tiny", "--out"]).arg(&out));
     assert!(no_text.contains("--text"), "{no_text}");
 }
